@@ -1,0 +1,54 @@
+//! Who is asking. Every service function takes one first.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::ids::{AdminId, ApiKeyId};
+
+/// Somebody who was recognised, and where they came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub who: Who,
+    /// The peer's address; none for the command line.
+    pub from: Option<IpAddr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// A person with an administrator's account.
+    Admin { id: AdminId, username: String },
+    /// A client with a key.
+    ApiKey { id: ApiKeyId, name: String },
+    /// An MCP client on this machine that showed nothing.
+    Local,
+    /// The operator at the command line of this installation.
+    Operator,
+}
+
+impl Caller {
+    pub fn operator() -> Self {
+        Self { who: Who::Operator, from: None }
+    }
+
+    /// Whether this is a person, who alone may approve and see what only people may.
+    pub fn is_person(&self) -> bool {
+        matches!(self.who, Who::Admin { .. } | Who::Operator)
+    }
+
+    /// A short name that is the same for every request of the same caller: for rates, places and
+    /// log rows.
+    pub fn key(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.who {
+            Who::Admin { username, .. } => write!(f, "admin:{username}"),
+            Who::ApiKey { name, .. } => write!(f, "key:{name}"),
+            Who::Local => f.write_str("local"),
+            Who::Operator => f.write_str("operator"),
+        }
+    }
+}

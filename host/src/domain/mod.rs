@@ -1,0 +1,12 @@
+//! The words of the product and its pure rules. Nothing here waits, reads or writes anything.
+
+pub mod budget;
+pub mod caller;
+pub mod content;
+pub mod digest;
+pub mod grant;
+pub mod ids;
+pub mod names;
+pub mod outcome;
+pub mod secret;
+pub mod tool;

@@ -1,0 +1,164 @@
+//! How a call ended. A guest's failure is a value here; only a broken host is an error.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::content::ToolResult;
+
+/// Every end that a call can come to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Outcome {
+    Returned(ToolResult),
+    /// The author's code raised, or said that it failed.
+    Raised(Exception),
+    /// The arguments do not fit, as the guest sees it.
+    InvalidArguments {
+        message: String,
+    },
+    /// A bound of the budget was reached.
+    Stopped(Bound),
+    /// The guest did something that WebAssembly forbids.
+    Trapped {
+        message: String,
+    },
+    /// The caller cancelled or went away.
+    Cancelled,
+}
+
+/// An exception of an interpreted tool, or the message of a compiled one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exception {
+    /// For example `ValueError`; empty when the guest has no types of exceptions.
+    pub kind: String,
+    pub message: String,
+    /// Line of the author's source, from 1.
+    pub line: Option<u32>,
+    pub traceback: String,
+    /// The lines around `line`.
+    pub excerpt: String,
+}
+
+/// Which bound stopped a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    Time,
+    Cpu,
+    Memory,
+    Stack,
+    HostCalls,
+    Handles,
+    ResultSize,
+}
+
+impl Bound {
+    pub const ALL: [Self; 7] =
+        [Self::Time, Self::Cpu, Self::Memory, Self::Stack, Self::HostCalls, Self::Handles, Self::ResultSize];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Stack => "stack",
+            Self::HostCalls => "host_calls",
+            Self::Handles => "handles",
+            Self::ResultSize => "result_size",
+        }
+    }
+}
+
+/// One line that a guest wrote for the people who run it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub level: LogLevel,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+/// A progress report of a guest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    pub progress: f64,
+    pub total: Option<f64>,
+    pub message: Option<String>,
+}
+
+/// Text that was kept up to a bound.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Captured {
+    pub text: String,
+    /// Bytes that came after the bound and were dropped.
+    pub dropped_bytes: u64,
+}
+
+/// What a call used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub fuel: u64,
+    /// Greatest size of linear memories and tables together, in bytes.
+    pub peak_memory_bytes: u64,
+    pub duration: Duration,
+    pub host_calls: u64,
+    pub http_requests: u64,
+    /// Bytes of request bodies sent and response bodies received.
+    pub http_sent_bytes: u64,
+    pub http_received_bytes: u64,
+}
+
+/// What came of one call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    pub outcome: Outcome,
+    pub stdout: Captured,
+    pub stderr: Captured,
+    pub log: Vec<LogLine>,
+    /// Log lines and progress reports that were over the bound.
+    pub dropped_lines: u64,
+    pub usage: Usage,
+}
+
+impl Outcome {
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Returned(_))
+    }
+
+    /// The word that log rows, metrics and events use.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Returned(_) => "returned",
+            Self::Raised(_) => "raised",
+            Self::InvalidArguments { .. } => "invalid_arguments",
+            Self::Stopped(Bound::Time) => "stopped_time",
+            Self::Stopped(Bound::Cpu) => "stopped_cpu",
+            Self::Stopped(Bound::Memory) => "stopped_memory",
+            Self::Stopped(Bound::Stack) => "stopped_stack",
+            Self::Stopped(Bound::HostCalls) => "stopped_host_calls",
+            Self::Stopped(Bound::Handles) => "stopped_handles",
+            Self::Stopped(Bound::ResultSize) => "stopped_result_size",
+            Self::Trapped { .. } => "trapped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Exception {
+    /// The sentence that a caller reads first.
+    pub fn headline(&self) -> String {
+        match (self.kind.is_empty(), self.message.is_empty()) {
+            (true, _) => self.message.clone(),
+            (false, true) => self.kind.clone(),
+            (false, false) => format!("{}: {}", self.kind, self.message),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What a tool is and how its approval moves: a table, not a scattering of ifs.
+
+use serde::{Deserialize, Serialize};
+
+/// In which form the author gave the tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolKind {
+    PythonCode,
+}
+
+impl ToolKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PythonCode => "python_code",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::PythonCode].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Where one version stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalStatus {
+    Draft,
+    PendingReview,
+    Approved,
+    Rejected,
+}
+
+/// What can happen to a version's approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalAction {
+    /// The author asks for it to be published.
+    Submit,
+    Approve,
+    Reject,
+    /// A person takes an approval back.
+    Revoke,
+}
+
+/// A step that the state does not allow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a tool that is {} cannot be {}", from.words(), action.participle())]
+pub struct TransitionError {
+    pub from: ApprovalStatus,
+    pub action: ApprovalAction,
+}
+
+impl ApprovalStatus {
+    pub const ALL: [Self; 4] = [Self::Draft, Self::PendingReview, Self::Approved, Self::Rejected];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::PendingReview => "pending_review",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Draft => "a draft",
+            Self::PendingReview => "waiting for review",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// The state after `action`.
+    ///
+    /// # Errors
+    /// When the action makes no sense in this state.
+    pub fn after(self, action: ApprovalAction) -> Result<Self, TransitionError> {
+        use ApprovalAction::{Approve, Reject, Revoke, Submit};
+        use ApprovalStatus::{Approved, Draft, PendingReview, Rejected};
+        match (self, action) {
+            (Draft | Rejected, Submit) => Ok(PendingReview),
+            (PendingReview | Draft | Rejected, Approve) => Ok(Approved),
+            (PendingReview | Draft, Reject) | (Approved, Revoke) => Ok(Rejected),
+            (from, action) => Err(TransitionError { from, action }),
+        }
+    }
+}
+
+impl ApprovalAction {
+    pub const ALL: [Self; 4] = [Self::Submit, Self::Approve, Self::Reject, Self::Revoke];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Revoke => "revoke",
+        }
+    }
+
+    fn participle(self) -> &'static str {
+        match self {
+            Self::Submit => "submitted for review",
+            Self::Approve => "approved",
+            Self::Reject => "rejected",
+            Self::Revoke => "revoked",
+        }
+    }
+}
+
+/// Whether a server's tools are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerStatus {
+    Running,
+    Stopped,
+}
+
+impl ServerStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Running, Self::Stopped].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows: from; columns: submit, approve, reject, revoke. `-` is refused.
+    const TABLE: &str = "
+        draft          pending_review approved rejected -
+        pending_review -              approved rejected -
+        approved       -              -        -        rejected
+        rejected       pending_review approved -        -
+    ";
+
+    #[test]
+    fn approval_moves_as_the_table_says() {
+        let mut rows = 0;
+        for row in TABLE.lines().filter(|line| !line.trim().is_empty()) {
+            let words: Vec<&str> = row.split_whitespace().collect();
+            let from = ApprovalStatus::parse(words[0]).expect("a state");
+            for (action, expected) in ApprovalAction::ALL.into_iter().zip(&words[1..]) {
+                let to = from.after(action).map_or("-", ApprovalStatus::as_str);
+                assert_eq!(to, *expected, "{from:?} {action:?}");
+            }
+            rows += 1;
+        }
+        assert_eq!(rows, ApprovalStatus::ALL.len());
+    }
+}

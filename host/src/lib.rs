@@ -1,0 +1,8 @@
+//! MCPbox: a language model writes tools, a person approves them, every MCP client calls them; each
+//! call runs in a fresh WebAssembly instance that reaches nothing it was not granted.
+//!
+//! The rooms, lowest first. `tests/it/architecture.rs` holds who may name whom.
+
+pub mod clock;
+pub mod domain;
+pub mod limits;

@@ -1,0 +1,296 @@
+//! Every bound of the product: its name, unit, default, range and sentence, declared once.
+//!
+//! The table yields the [`Limits`] that the code reads, the environment variables, `docs/limits.md`
+//! and `GET /api/limits`; a test demands that each row is exercised by a test of its own. A bound
+//! that is not here does not exist; a row that nothing reads does not compile away, it fails the
+//! coverage test.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// What the number of a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    Bytes,
+    Milliseconds,
+    Seconds,
+    Days,
+    Fuel,
+    /// Things: calls, handles, rows, connections.
+    Count,
+}
+
+impl Unit {
+    /// The word that documents print beside the number.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Milliseconds => "ms",
+            Self::Seconds => "s",
+            Self::Days => "days",
+            Self::Fuel => "fuel",
+            Self::Count => "",
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Limit {
+    pub name: &'static str,
+    /// The environment variable that sets it.
+    pub env: &'static str,
+    pub unit: Unit,
+    pub default: u64,
+    pub min: u64,
+    pub max: u64,
+    /// What is bounded and what happens at the bound.
+    pub sentence: &'static str,
+}
+
+/// A value that its row does not allow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    #[error("{env}={value} is not a whole number; give one from {min} to {max}")]
+    NotANumber { env: &'static str, value: String, min: u64, max: u64 },
+    #[error("{env}={value} is outside {min} to {max}")]
+    OutOfRange { env: &'static str, value: u64, min: u64, max: u64 },
+}
+
+macro_rules! limits {
+    ($($field:ident, $env:literal, $unit:ident, $default:expr, $min:expr, $max:expr, $sentence:literal;)*) => {
+        /// The limits in force, each in the unit of its row.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Limits { $(#[doc = $sentence] pub $field: u64,)* }
+
+        /// The table, in the order in which documents print it.
+        pub const TABLE: &[Limit] = &[$(Limit {
+            name: stringify!($field), env: $env, unit: Unit::$unit,
+            default: $default, min: $min, max: $max, sentence: $sentence,
+        },)*];
+
+        impl Default for Limits {
+            fn default() -> Self { Self { $($field: $default,)* } }
+        }
+
+        impl Limits {
+            /// Reads each limit from `lookup` by the name of its environment variable; absent and
+            /// empty mean the default.
+            ///
+            /// # Errors
+            /// The first value that is not a number or not in its range.
+            pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, LimitError> {
+                let mut rows = TABLE.iter();
+                let mut next = || match rows.next() {
+                    Some(row) => row.read(&lookup),
+                    None => Ok(0),
+                };
+                Ok(Self { $($field: next()?,)* })
+            }
+
+            /// Each row with the value in force.
+            pub fn in_force(&self) -> Vec<(&'static Limit, u64)> {
+                let values = [$(self.$field,)*];
+                TABLE.iter().zip(values).collect()
+            }
+        }
+    };
+}
+
+impl Limit {
+    fn read(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<u64, LimitError> {
+        let Some(text) = lookup(self.env).filter(|text| !text.trim().is_empty()) else { return Ok(self.default) };
+        let Self { env, min, max, .. } = *self;
+        let value: u64 =
+            text.trim().parse().map_err(|_| LimitError::NotANumber { env, value: text.clone(), min, max })?;
+        if !(min..=max).contains(&value) {
+            return Err(LimitError::OutOfRange { env, value, min, max });
+        }
+        Ok(value)
+    }
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+limits! {
+    // One call.
+    call_time_ms, "MCPBOX_CALL_TIME_MS", Milliseconds, 30_000, 100, 300_000,
+        "Wall-clock time of one call when the tool sets none; the guest is stopped wherever it is.";
+    call_time_max_ms, "MCPBOX_CALL_TIME_MAX_MS", Milliseconds, 300_000, 1_000, 3_600_000,
+        "The longest time limit that a tool may set for itself.";
+    call_cpu_s, "MCPBOX_CALL_CPU_S", Seconds, 60, 1, 3_600,
+        "CPU time of one call, turned into fuel by the rate below; at the end the guest is stopped.";
+    fuel_per_cpu_second, "MCPBOX_FUEL_PER_CPU_SECOND", Fuel, 2_000_000_000, 1_000_000, 100_000_000_000,
+        "Fuel that stands for one second of CPU: what the Python runner burns in a second of plain loops on a current server core.";
+    call_memory_bytes, "MCPBOX_CALL_MEMORY_BYTES", Bytes, 256 * MIB, 32 * MIB, 3 * GIB,
+        "Linear memories and tables of one call together; past it an allocation fails inside the guest.";
+    call_table_elements, "MCPBOX_CALL_TABLE_ELEMENTS", Count, 60_000, 20_000, 1_000_000,
+        "Elements of one table of a guest; past it growing the table fails inside the guest.";
+    call_handles, "MCPBOX_CALL_HANDLES", Count, 64, 16, 4_096,
+        "Handles that one call may hold open: streams, files, pollables and HTTP requests together.";
+    call_host_calls, "MCPBOX_CALL_HOST_CALLS", Count, 100_000, 1_000, 10_000_000,
+        "How often one call may call the host; past it the guest is stopped.";
+    call_http_requests, "MCPBOX_CALL_HTTP_REQUESTS", Count, 100, 1, 10_000,
+        "HTTP requests that one call may start; past it a request is refused.";
+    call_stdout_bytes, "MCPBOX_CALL_STDOUT_BYTES", Bytes, MIB, KIB, 64 * MIB,
+        "Standard output and standard error kept of one call, each; what follows is dropped and counted.";
+    stdout_returned_bytes, "MCPBOX_STDOUT_RETURNED_BYTES", Bytes, 10 * KIB, 0, MIB,
+        "Standard output that an answer carries back, with a notice when it was cut.";
+    call_result_bytes, "MCPBOX_CALL_RESULT_BYTES", Bytes, MIB, KIB, 64 * MIB,
+        "Size of a result; a larger one makes the call fail and is not returned.";
+    call_log_lines, "MCPBOX_CALL_LOG_LINES", Count, 1_000, 1, 100_000,
+        "Log lines and progress reports of one call, each; further ones are dropped and counted.";
+    call_log_line_bytes, "MCPBOX_CALL_LOG_LINE_BYTES", Bytes, 4 * KIB, 64, MIB,
+        "Length of one log line; a longer one is cut.";
+    arguments_bytes, "MCPBOX_ARGUMENTS_BYTES", Bytes, MIB, KIB, 64 * MIB,
+        "Size of the arguments of one call, as JSON.";
+
+    // HTTP of guests.
+    http_body_bytes, "MCPBOX_HTTP_BODY_BYTES", Bytes, 10 * MIB, KIB, 256 * MIB,
+        "Body of one HTTP request or response of a guest; a larger one fails that request.";
+    http_header_bytes, "MCPBOX_HTTP_HEADER_BYTES", Bytes, 64 * KIB, KIB, MIB,
+        "Headers of one HTTP response to a guest, together.";
+    http_time_ms, "MCPBOX_HTTP_TIME_MS", Milliseconds, 30_000, 100, 300_000,
+        "Time of one HTTP request of a guest, from the name look-up to the last byte.";
+    http_in_flight, "MCPBOX_HTTP_IN_FLIGHT", Count, 16, 1, 64,
+        "HTTP requests of one call that run at the same time; the next ones wait.";
+
+    // Calls side by side.
+    calls_at_once, "MCPBOX_CALLS_AT_ONCE", Count, 64, 1, 1_000,
+        "Calls that run at the same time in one process.";
+    calls_at_once_per_server, "MCPBOX_CALLS_AT_ONCE_PER_SERVER", Count, 32, 1, 1_000,
+        "Calls to the tools of one server that run at the same time.";
+    calls_at_once_per_caller, "MCPBOX_CALLS_AT_ONCE_PER_CALLER", Count, 32, 1, 1_000,
+        "Calls of one caller that run at the same time.";
+    calls_waiting, "MCPBOX_CALLS_WAITING", Count, 256, 0, 100_000,
+        "Calls that wait for a place; the next one is refused at once.";
+    call_wait_ms, "MCPBOX_CALL_WAIT_MS", Milliseconds, 10_000, 0, 300_000,
+        "How long a call waits for a place before it is refused.";
+
+    // Warm spares.
+    spares_per_tool, "MCPBOX_SPARES_PER_TOOL", Count, 2, 0, 64,
+        "Prepared instances kept ready for a tool that is being used.";
+    spares_total, "MCPBOX_SPARES_TOTAL", Count, 32, 0, 1_000,
+        "Prepared instances kept ready in all.";
+    spare_idle_s, "MCPBOX_SPARE_IDLE_S", Seconds, 120, 1, 86_400,
+        "How long a prepared instance waits for a call before it is dropped.";
+
+    // Code.
+    source_bytes, "MCPBOX_SOURCE_BYTES", Bytes, 100 * KIB, KIB, 10 * MIB,
+        "Source of one tool.";
+    component_bytes, "MCPBOX_COMPONENT_BYTES", Bytes, 64 * MIB, KIB, GIB,
+        "A compiled component, as it is given to the compiler.";
+    compile_time_s, "MCPBOX_COMPILE_TIME_S", Seconds, 300, 1, 3_600,
+        "Wall-clock time of compiling one component, in a process of its own.";
+    compile_cpu_s, "MCPBOX_COMPILE_CPU_S", Seconds, 300, 1, 3_600,
+        "CPU time of that process.";
+    compile_memory_bytes, "MCPBOX_COMPILE_MEMORY_BYTES", Bytes, 4 * GIB, 256 * MIB, 64 * GIB,
+        "Address space of that process.";
+
+    // MCP and API.
+    request_body_bytes, "MCPBOX_REQUEST_BODY_BYTES", Bytes, MIB, KIB, 64 * MIB,
+        "Body of one request to the API or to MCP, counted as it arrives.";
+    sse_connections, "MCPBOX_SSE_CONNECTIONS", Count, 50, 1, 10_000,
+        "Open event streams in one process; the next is refused with the reason.";
+    sse_keep_alive_s, "MCPBOX_SSE_KEEP_ALIVE_S", Seconds, 15, 1, 300,
+        "Pause after which an event stream gets a comment, so that proxies keep it open.";
+    sessions, "MCPBOX_SESSIONS", Count, 1_000, 1, 1_000_000,
+        "MCP sessions in one process; the longest idle one makes room for a new one.";
+    session_idle_s, "MCPBOX_SESSION_IDLE_S", Seconds, 3_600, 10, 604_800,
+        "How long an MCP session lives without a request.";
+    page_size_max, "MCPBOX_PAGE_SIZE_MAX", Count, 100, 1, 1_000,
+        "Rows on one page of a list.";
+    api_requests_per_minute, "RATE_LIMIT_REQUESTS_PER_MINUTE", Count, 100, 1, 1_000_000,
+        "Requests to the API from one address in a minute.";
+    mcp_requests_per_minute, "MCPBOX_MCP_REQUESTS_PER_MINUTE", Count, 300, 10, 1_000_000,
+        "MCP requests of one caller in a minute.";
+    logins_per_minute, "MCPBOX_LOGINS_PER_MINUTE", Count, 5, 1, 1_000,
+        "Failed logins in a minute, counted for the address and for the name; then both wait.";
+    access_token_s, "MCPBOX_ACCESS_TOKEN_S", Seconds, 900, 60, 86_400,
+        "Life of an administrator's access token.";
+    stop_grace_s, "MCPBOX_STOP_GRACE_S", Seconds, 10, 0, 600,
+        "How long running calls may finish after the order to stop, before they are ended.";
+
+    // Execution log.
+    log_arguments_bytes, "MCPBOX_LOG_ARGUMENTS_BYTES", Bytes, 10_000, 0, MIB,
+        "Arguments kept in an execution log row.";
+    log_result_bytes, "MCPBOX_LOG_RESULT_BYTES", Bytes, 10_000, 0, MIB,
+        "Result kept in an execution log row.";
+    log_error_bytes, "MCPBOX_LOG_ERROR_BYTES", Bytes, 5_000, 0, MIB,
+        "Error kept in an execution log row.";
+    log_stdout_bytes, "MCPBOX_LOG_STDOUT_BYTES", Bytes, 10_000, 0, MIB,
+        "Standard output kept in an execution log row.";
+    log_queue_rows, "MCPBOX_LOG_QUEUE_ROWS", Count, 1_000, 1, 100_000,
+        "Execution log rows on their way to the database; past it a call waits for its row.";
+
+    // Database.
+    db_connections, "DB_POOL_SIZE", Count, 20, 1, 1_000,
+        "Database connections of one process.";
+    db_wait_s, "DB_POOL_TIMEOUT", Seconds, 30, 1, 300,
+        "How long a query waits for a connection.";
+}
+
+impl Limits {
+    /// The fuel of one call: CPU seconds by the rate.
+    ///
+    /// Measured on the Python runner: a loop of 1,000,000 rounds burns 2.73 G fuel and takes 295 to
+    /// 390 ms without metering, 27 % more with it, which is 5.5 to 7.3 G fuel a second; compiled
+    /// guests that wait for memory reach 1 to 2 G. The rate is the low end, so that a second of fuel
+    /// is never more than about a second of CPU.
+    pub fn call_fuel(&self) -> u64 {
+        self.call_cpu_s.saturating_mul(self.fuel_per_cpu_second)
+    }
+
+    /// A count for interfaces that want `usize`.
+    pub fn size(value: u64) -> usize {
+        usize::try_from(value).unwrap_or(usize::MAX)
+    }
+
+    pub fn call_time(&self) -> Duration {
+        Duration::from_millis(self.call_time_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_lies_in_its_range() {
+        for row in TABLE {
+            assert!(row.min <= row.default && row.default <= row.max, "{}", row.name);
+            assert!(row.sentence.ends_with('.'), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn names_and_variables_occur_once() {
+        let mut seen = std::collections::BTreeSet::new();
+        for row in TABLE {
+            assert!(seen.insert(row.name), "{}", row.name);
+            assert!(seen.insert(row.env), "{}", row.env);
+        }
+    }
+
+    #[test]
+    fn a_limit_is_read_from_its_variable_and_refused_outside_its_range() {
+        for row in TABLE {
+            let read = |text: &str| {
+                let text = text.to_owned();
+                Limits::read(move |name| (name == row.env).then(|| text.clone()))
+            };
+            let value = read(&row.max.to_string()).map(|limits| {
+                limits.in_force().into_iter().find(|(found, _)| found.name == row.name).map(|(_, value)| value)
+            });
+            assert_eq!(value, Ok(Some(row.max)), "{}", row.name);
+            assert!(matches!(read("many"), Err(LimitError::NotANumber { .. })), "{}", row.name);
+            let above = u128::from(row.max) + 1;
+            assert!(read(&above.to_string()).is_err(), "{}", row.name);
+            assert_eq!(read(" "), Ok(Limits::default()), "{}", row.name);
+        }
+    }
+}

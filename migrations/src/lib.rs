@@ -1,0 +1,1 @@
+//! The schema of MCPbox: the list of changes and one file for each.

@@ -4,6 +4,7 @@
 //! The rooms, lowest first. `tests/it/architecture.rs` holds who may name whom.
 
 pub mod clock;
+pub mod crypto;
 pub mod domain;
 pub mod egress;
 pub mod limits;

@@ -235,10 +235,21 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_refused_with_its_rule() {
-        for bad in
-            ["", "*", "*.com", "a*.example.com", "https://x.com", "x.com/path", "u@x.com", "x.com:0", "x.com:99999",
-             "x.com:abc", "::1", "*.10.0.0.1", "a b.com"]
-        {
+        for bad in [
+            "",
+            "*",
+            "*.com",
+            "a*.example.com",
+            "https://x.com",
+            "x.com/path",
+            "u@x.com",
+            "x.com:0",
+            "x.com:99999",
+            "x.com:abc",
+            "::1",
+            "*.10.0.0.1",
+            "a b.com",
+        ] {
             assert!(bad.parse::<HostGrant>().is_err(), "{bad}");
         }
     }

@@ -1,0 +1,7 @@
+//! The integration tests: one binary, a file per noun.
+//!
+//! They need nothing but a checkout, and leave nothing behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by failing")]
+#![allow(unreachable_pub, reason = "a binary has no outside; `pub` says what the other files of it may use")]
+
+mod fixtures;

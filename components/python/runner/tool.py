@@ -1,0 +1,128 @@
+"""The one tool of this instance: its module, its loading and its one call."""
+
+import datetime
+import inspect
+import json
+import linecache
+import marshal
+import os
+import random
+import sys
+import types
+
+from wit_world.exports.runner import Loaded, Outcome
+
+from . import capabilities, conversion, host, loop, result
+from .errors import TOOL_FILE, AuthorError
+
+MODULE = "tool"
+# Where the host may mount the packages that a tool was granted, read-only.
+PACKAGES = "/packages"
+# While a tool loads early its arguments are not there, yet must not look empty to C code that asks
+# only for the size; reading this, like anything else of them, is noticed.
+_NOT_YET = {"": None}
+
+
+class Tool:
+    def __init__(self, http, secrets):
+        self.http = http
+        self.secrets = secrets
+        self.reset()
+
+    def reset(self):
+        """Forgets the tool; only the warm-up needs it, because an instance serves one call."""
+        self.source = ""
+        self.module = None
+        self.plan = None
+        self.arguments = capabilities.Arguments()
+        # Made ahead of time: a loop is not cheap to make.
+        self.loop = loop.HostLoop()
+        host.Phase.early = host.Phase.touched = False
+        sys.modules.pop(MODULE, None)
+        linecache.cache.pop(TOOL_FILE, None)
+
+    def load(self, code, source, early, arguments):
+        self.source = source
+        linecache.cache[TOOL_FILE] = (len(source), None, source.splitlines(True), TOOL_FILE)
+        self.plan, compiled = marshal.loads(code)
+        if PACKAGES not in sys.path and os.path.isdir(PACKAGES):
+            sys.path.append(PACKAGES)
+        random.seed()  # The snapshot's state is the same in every instance.
+        self.arguments.fill(_NOT_YET if early else parsed(arguments or "{}"))
+        self.module = types.ModuleType(MODULE)
+        self.module.__dict__.update(
+            __builtins__=__builtins__,
+            http=self.http,
+            json=json,
+            datetime=datetime,
+            secrets=self.secrets,
+            arguments=self.arguments,
+            log=capabilities.Log(),
+            progress=capabilities.progress,
+        )
+        sys.modules[MODULE] = self.module
+        host.Phase.early = early
+        try:
+            exec(compiled, self.module.__dict__)
+        except BaseException:
+            if not host.Phase.touched:
+                raise
+        finally:
+            host.Phase.early = False
+        return Loaded.NEEDS_CALL if host.Phase.touched else Loaded.READY
+
+    def call(self, arguments):
+        if self.module is None:
+            raise AuthorError("NotLoaded", "the tool is called before it is loaded")
+        given = parsed(arguments)
+        self.arguments.fill(given)
+        main = getattr(self.module, "main", None)
+        if not callable(main):
+            raise AuthorError("NoMain", "main is no function any more once the top level has run")
+        for name in self.plan["none"]:
+            given.setdefault(name, None)
+        if self.plan["convert"]:
+            conversion.convert_arguments(main, given, self.plan["convert"])
+        returned = main(*self._positional(main, given), **given)
+        if inspect.isawaitable(returned):
+            returned = loop.run(returned, self.loop)
+        return self._outcome(returned)
+
+    def _positional(self, main, given):
+        """Takes out of `given` what `main` accepts by position only."""
+        names = self.plan["positional"]
+        if not any(name in given for name in names):
+            return ()
+        parameters = inspect.signature(main).parameters
+        values = []
+        last = max(at for at, name in enumerate(names) if name in given)
+        for name in names[: last + 1]:
+            if name in given:
+                values.append(given.pop(name))
+            elif parameters[name].default is not inspect.Parameter.empty:
+                values.append(parameters[name].default)
+            else:
+                raise AuthorError("TypeError", f"main() is missing the argument '{name}'")
+        return values
+
+    def _outcome(self, returned):
+        text = result.encode(returned)
+        is_object = text.startswith("{")
+        form = self.plan["output"]
+        if form == "wrapped":
+            return Outcome(text, f'{{"result": {text}}}')
+        if form == "object" and not is_object:
+            raise AuthorError(
+                "TypeError",
+                f"main returned {type(returned).__name__}, but its return annotation promises an object; "
+                "return one, or correct the annotation",
+            )
+        return Outcome(text, text if is_object else None)
+
+
+def parsed(arguments):
+    """The call's arguments as a dict."""
+    given = json.loads(arguments)
+    if not isinstance(given, dict):
+        raise AuthorError("TypeError", "the arguments of a call are a JSON object")
+    return given

@@ -153,7 +153,7 @@ limits! {
     http_body_bytes, "MCPBOX_HTTP_BODY_BYTES", Bytes, 10 * MIB, KIB, 256 * MIB,
         "Body of one HTTP request or response of a guest; a larger one fails that request.";
     http_header_bytes, "MCPBOX_HTTP_HEADER_BYTES", Bytes, 64 * KIB, KIB, MIB,
-        "Headers of one HTTP response to a guest, together.";
+        "Headers of one HTTP request or response of a guest, together; larger ones fail that request.";
     http_time_ms, "MCPBOX_HTTP_TIME_MS", Milliseconds, 30_000, 100, 300_000,
         "Time of one HTTP request of a guest, from the name look-up to the last byte.";
     http_in_flight, "MCPBOX_HTTP_IN_FLIGHT", Count, 16, 1, 64,

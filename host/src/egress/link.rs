@@ -5,19 +5,25 @@
 //! given up at the first byte over a bound; no more than a read buffer is held beyond it.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper::ext::on_informational;
 use hyper::{Request, Response};
 
 use super::connector::Stream;
 use super::{EgressSettings, OutboundResponse};
 
 /// Most headers of a response; the parser makes room for so many each time.
-const HEADERS: usize = 512;
+pub(super) const HEADERS: usize = 512;
+
+/// What a head without headers has at least: `HTTP/1.1 100`, two line ends and a space.
+const STATUS_LINE_BYTES: usize = 17;
 
 /// The smallest read buffer that hyper takes.
 const READ_BUFFER_BYTES: usize = 8 << 10;
@@ -41,6 +47,8 @@ pub(super) enum Failure {
     Broken(&'static str),
 }
 
+const BROKEN_OFF: &str = "the connection was closed before the answer was whole";
+
 impl Link {
     /// # Errors
     /// When the stream is already broken.
@@ -61,19 +69,26 @@ impl Link {
     /// See [`Failure`].
     pub(super) async fn exchange(
         &mut self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
         settings: &EgressSettings,
     ) -> Result<OutboundResponse, Failure> {
+        let interim_bytes = count_interim(&mut request);
         let Self { sender, carrier } = self;
         drive(carrier, async {
             if sender.ready().await.is_err() {
                 return Err(Failure::Unsent(Box::new(request)));
             }
-            let response = sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
-                Some(request) => Failure::Unsent(Box::new(request)),
-                None => broken(error.error()),
-            })?;
-            read(response, settings).await
+            let mut answer = pin!(sender.try_send_request(request));
+            let answer = std::future::poll_fn(|cx| {
+                if interim_bytes.load(Ordering::Relaxed) > settings.header_bytes {
+                    return Poll::Ready(Err(Failure::HeadersTooLarge));
+                }
+                answer.as_mut().poll(cx).map_err(|mut error| match error.take_message() {
+                    Some(request) => Failure::Unsent(Box::new(request)),
+                    None => broken(error.error()),
+                })
+            });
+            read(answer.await?, settings).await
         })
         .await
     }
@@ -83,6 +98,18 @@ impl Link {
         drive(&mut self.carrier, async {}).await;
         self.carrier.is_some() && self.sender.is_ready()
     }
+}
+
+/// Counts the heads that come before the answer (1xx, RFC 9110, section 15.2), which hyper reads without
+/// end: a server could keep us parsing them until the time is over.
+fn count_interim(request: &mut Request<Full<Bytes>>) -> Arc<AtomicUsize> {
+    let bytes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&bytes);
+    on_informational(request, move |interim| {
+        let headers: usize = interim.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        counted.fetch_add(STATUS_LINE_BYTES + headers, Ordering::Relaxed);
+    });
+    bytes
 }
 
 /// Polls the work and, before it, the connection that carries it.
@@ -111,8 +138,9 @@ async fn read(response: Response<Incoming>, settings: &EgressSettings) -> Result
     }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err(Failure::Broken(BROKEN_OFF)) };
         // Trailers are not handed on.
-        if let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() {
+        if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > settings.body_bytes {
                 return Err(Failure::BodyTooLarge);
             }
@@ -133,7 +161,7 @@ fn broken(error: &hyper::Error) -> Failure {
     } else if error.is_parse() {
         Failure::Broken("the answer is not HTTP/1.1")
     } else if error.is_incomplete_message() {
-        Failure::Broken("the connection was closed before the answer was whole")
+        Failure::Broken(BROKEN_OFF)
     } else {
         Failure::Broken("the connection broke")
     }

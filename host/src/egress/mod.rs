@@ -20,6 +20,8 @@ pub mod mapped;
 pub mod network;
 mod request;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -198,7 +200,8 @@ impl Egress {
                 SendError::TooLarge(format!("the answer of {origin} is larger than {body_bytes} bytes"))
             }
             Failure::HeadersTooLarge => {
-                SendError::TooLarge(format!("the headers of {origin} are larger than {header_bytes} bytes"))
+                let count = link::HEADERS;
+                SendError::TooLarge(format!("the headers of {origin} are over {header_bytes} bytes or {count} lines"))
             }
         }
     }

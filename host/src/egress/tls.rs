@@ -23,6 +23,12 @@ pub(super) fn machine_roots() -> ClientConfig {
     finish(builder)
 }
 
+/// The configuration for tests with a root of their own.
+#[cfg(test)]
+pub(super) fn only_root(root: rustls::RootCertStore) -> ClientConfig {
+    finish(builder().with_root_certificates(root))
+}
+
 fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
     #[expect(clippy::expect_used, reason = "the provider is fixed and has suites for both versions")]
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

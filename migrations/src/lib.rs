@@ -1,1 +1,58 @@
-//! The schema of MCPbox: the list of changes and one file for each.
+//! The schema of MCPbox: the list of changes, one file for each, each with a real way back.
+//!
+//! A change is a list of statements in the dialect of the database at hand. The same list is what a
+//! migration executes and what a dry run prints, so the two cannot differ. A change that was
+//! released is never edited: a new one follows it.
+
+mod change;
+
+pub use sea_orm_migration::{MigratorTrait, seaql_migrations};
+
+use change::Step;
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
+
+macro_rules! changes {
+    ($($module:ident,)*) => {
+        $(mod $module;)*
+
+        /// Every change, oldest first. The name of a change is the name of its file.
+        const CHANGES: &[Step] = &[$(Step { name: stringify!($module), up: $module::up, down: $module::down },)*];
+    };
+}
+
+changes! {
+    m0001_servers,
+    m0002_blobs,
+    m0003_tools,
+    m0004_tool_versions,
+    m0005_server_secrets,
+    m0006_network_access_requests,
+    m0007_module_requests,
+    m0008_tool_execution_logs,
+    m0009_audit,
+    m0010_admin_users,
+    m0011_admin_sessions,
+    m0012_api_keys,
+    m0013_settings,
+}
+
+/// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        CHANGES.iter().map(|step| Box::new(*step) as Box<dyn MigrationTrait>).collect()
+    }
+}
+
+/// The names of all changes, oldest first.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CHANGES.iter().map(|step| step.name)
+}
+
+/// The statements that applying a change executes, or none when there is no such change.
+pub fn statements(name: &str, database: DbBackend) -> Option<Vec<String>> {
+    CHANGES.iter().find(|step| step.name == name).map(|step| step.forward(database))
+}

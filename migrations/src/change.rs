@@ -1,0 +1,150 @@
+//! What a change is made of: statements, written for the database at hand.
+
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm_migration::{prelude::*, schema};
+
+/// One change with its way back.
+#[derive(Clone, Copy)]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) up: fn(&mut Script),
+    pub(crate) down: fn(&mut Script),
+}
+
+/// Statements in the order in which they are executed.
+pub(crate) struct Script {
+    database: DbBackend,
+    statements: Vec<String>,
+}
+
+impl Step {
+    pub(crate) fn forward(&self, database: DbBackend) -> Vec<String> {
+        Script::of(self.up, database)
+    }
+
+    fn back(&self, database: DbBackend) -> Vec<String> {
+        Script::of(self.down, database)
+    }
+}
+
+impl Script {
+    fn of(write: fn(&mut Self), database: DbBackend) -> Vec<String> {
+        let mut script = Self { database, statements: Vec::new() };
+        write(&mut script);
+        script.statements
+    }
+
+    fn is_postgres(&self) -> bool {
+        self.database == DbBackend::Postgres
+    }
+
+    fn push(&mut self, statement: &impl SchemaStatementBuilder) {
+        self.statements.push(if self.is_postgres() {
+            statement.to_string(PostgresQueryBuilder)
+        } else {
+            statement.to_string(SqliteQueryBuilder)
+        });
+    }
+
+    pub(crate) fn create_table(&mut self, table: &TableCreateStatement) {
+        self.push(table);
+    }
+
+    /// Drops a table with its indexes.
+    pub(crate) fn drop_table(&mut self, name: &'static str) {
+        self.push(&Table::drop().table(name).to_owned());
+    }
+
+    pub(crate) fn index(&mut self, table: &'static str, columns: &[&'static str]) {
+        self.push(&index(table, columns));
+    }
+
+    pub(crate) fn unique(&mut self, table: &'static str, columns: &[&'static str]) {
+        self.push(index(table, columns).unique());
+    }
+
+    /// A unique index on `keys` over the rows that still wait for a decision. A key is a column or,
+    /// where the column can be null, an expression that puts a value in place of null: to both
+    /// databases one null differs from another.
+    pub(crate) fn unique_while_pending(&mut self, table: &'static str, keys: &[Key]) {
+        let keys: Vec<String> = keys.iter().map(|key| key.sql(self.is_postgres())).collect();
+        self.statements.push(format!(
+            r#"CREATE UNIQUE INDEX "{table}_pending" ON "{table}" ({}) WHERE "status" = 'pending'"#,
+            keys.join(", ")
+        ));
+    }
+
+    /// A column of text that is compared and sorted byte by byte, in every database and locale.
+    pub(crate) fn name(&self, column: &'static str) -> ColumnDef {
+        let mut definition = schema::text(column);
+        if self.is_postgres() {
+            definition.extra(r#"COLLATE "C""#);
+        }
+        definition
+    }
+}
+
+/// A part of a unique index that must tell null values apart from nothing.
+pub(crate) enum Key {
+    Column(&'static str),
+    NullableId(&'static str),
+    NullableNumber(&'static str),
+}
+
+impl Key {
+    fn sql(&self, is_postgres: bool) -> String {
+        match self {
+            Self::Column(name) => format!(r#""{name}""#),
+            Self::NullableId(name) if is_postgres => {
+                format!(r#"(COALESCE("{name}", '00000000-0000-0000-0000-000000000000'::uuid))"#)
+            }
+            Self::NullableId(name) => format!(r#"COALESCE("{name}", x'')"#),
+            Self::NullableNumber(name) => format!(r#"(COALESCE("{name}", 0))"#),
+        }
+    }
+}
+
+fn index(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
+    let mut index = Index::create();
+    index.name(format!("{table}_{}", columns.join("_"))).table(table);
+    for column in columns {
+        index.col(*column);
+    }
+    index
+}
+
+/// A reference to the row that owns this one and takes it along when it goes.
+pub(crate) fn owned_by(column: &'static str, owner: &'static str) -> ForeignKeyCreateStatement {
+    let mut key = ForeignKey::create();
+    key.from_col(column).to(owner, "id").on_delete(ForeignKeyAction::Cascade);
+    key
+}
+
+impl MigrationName for Step {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Step {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        execute(manager, self.forward(manager.get_database_backend())).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        execute(manager, self.back(manager.get_database_backend())).await
+    }
+
+    /// A change is applied whole or not at all, on both databases.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+async fn execute(manager: &SchemaManager<'_>, statements: Vec<String>) -> Result<(), DbErr> {
+    for statement in statements {
+        manager.get_connection().execute_unprepared(&statement).await?;
+    }
+    Ok(())
+}

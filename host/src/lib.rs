@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod crypto;
+pub mod db;
 pub mod domain;
 pub mod egress;
 pub mod limits;

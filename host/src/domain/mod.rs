@@ -8,5 +8,6 @@ pub mod grant;
 pub mod ids;
 pub mod names;
 pub mod outcome;
+pub mod request;
 pub mod secret;
 pub mod tool;

@@ -114,6 +114,36 @@ impl ApprovalAction {
     }
 }
 
+/// Where one version came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeSource {
+    /// A person.
+    Manual,
+    /// A model, over MCP.
+    Llm,
+    Import,
+    /// An older version that was made the newest again.
+    Rollback,
+}
+
+impl ChangeSource {
+    pub const ALL: [Self; 4] = [Self::Manual, Self::Llm, Self::Import, Self::Rollback];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Llm => "llm",
+            Self::Import => "import",
+            Self::Rollback => "rollback",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == text)
+    }
+}
+
 /// Whether a server's tools are offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

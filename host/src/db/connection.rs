@@ -1,0 +1,210 @@
+//! Connections and transactions.
+//!
+//! SQLite has one writer. Here writers queue for a turn inside this process, first come first
+//! served, and begin with `BEGIN IMMEDIATE`; so none of them ever meets a busy database in the middle
+//! of its work. Against another process (the command line beside a running host) the busy timeout
+//! stands. `synchronous=FULL`: what was committed outlives kill -9 and a power failure, at the price
+//! of one fsync for each transaction, which is small beside what a change by a person costs, and
+//! which the execution log shares among all rows of a batch.
+//!
+//! PostgreSQL runs at READ COMMITTED: what must not change between reading and writing is locked
+//! ([`tools::lock`](super::tools::lock), [`Tx::lock`]) or written on condition.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnAcquireErr, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
+    DbBackend, DbErr, RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::{DbError, Doing};
+use super::location::Location;
+use crate::limits::Limits;
+
+/// After this long without use a connection to PostgreSQL is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(30);
+
+/// The open database. Clones share its connections.
+#[derive(Clone)]
+pub struct Database {
+    pool: DatabaseConnection,
+    location: Location,
+    /// The turn to write, where there is one writer.
+    turn: Option<Arc<Semaphore>>,
+    wait: Duration,
+}
+
+/// Several reads and writes that become visible together. Dropped without [`Tx::commit`], nothing
+/// of it has happened.
+///
+/// A task holds at most one: a second one would wait for the turn or the connection of the first.
+pub struct Tx {
+    inner: DatabaseTransaction,
+    /// Given back after the transaction's end: fields are dropped in order.
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+/// Where a read runs: on any free connection ([`Database`]), or inside a transaction ([`Tx`]).
+pub trait Conn: on::On {}
+
+pub(super) mod on {
+    /// What only the files of this room can do with a [`Conn`](super::Conn).
+    pub trait On: Sync {
+        fn on(&self) -> sea_orm::DatabaseExecutor<'_>;
+    }
+}
+
+/// Work that one process at a time may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    Migrations,
+    FirstAdmin,
+}
+
+impl Database {
+    /// Opens the database; a SQLite file that is absent is made, readable only by this user. The
+    /// schema is not looked at: see [`super::migrate`].
+    ///
+    /// # Errors
+    /// [`DbError::Open`] when it cannot be reached within `db_wait_s`, [`DbError::File`] when the
+    /// file cannot be made.
+    pub async fn connect(location: &Location, limits: &Limits) -> Result<Self, DbError> {
+        let wait = Duration::from_secs(limits.db_wait_s);
+        let fail = |source| DbError::Open { location: location.clone(), source };
+        // The address itself is handed to the driver by a closure: sea_orm would write the
+        // options, password and all, into its trace.
+        let mut options = ConnectOptions::new(match location {
+            Location::Sqlite(_) => "sqlite:mcpbox",
+            Location::Postgres(_) => "postgres://mcpbox",
+        });
+        options
+            .max_connections(u32::try_from(limits.db_connections).unwrap_or(u32::MAX))
+            .acquire_timeout(wait)
+            .sqlx_logging(false);
+        let turn = match location {
+            Location::Sqlite(path) => {
+                make_private(path).map_err(|source| DbError::File { location: location.clone(), source })?;
+                let driver = sqlite(path, wait);
+                options.test_before_acquire(false).map_sqlx_sqlite_opts(move |_| driver.clone());
+                Some(Arc::new(Semaphore::new(1)))
+            }
+            Location::Postgres(url) => {
+                let driver: PgConnectOptions =
+                    url.as_str().parse().map_err(|error| fail(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))))?;
+                let driver = driver.application_name("mcpbox");
+                options.test_before_acquire_if_idle_for(TRUSTED_IDLE).map_sqlx_postgres_opts(move |_| driver.clone());
+                None
+            }
+        };
+        let pool = sea_orm::Database::connect(options).await.map_err(fail)?;
+        Ok(Self { pool, location: location.clone(), turn, wait })
+    }
+
+    /// Begins a transaction that may write.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`] when there is no turn or no connection within `db_wait_s`.
+    pub async fn begin(&self) -> Result<Tx, DbError> {
+        let doing = "begin a transaction";
+        let turn = match &self.turn {
+            Some(turn) => {
+                let source = || DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
+                let taken = tokio::time::timeout(self.wait, Arc::clone(turn).acquire_owned()).await;
+                let taken = taken.map_err(|_| DbError::Unavailable { doing, source: source() })?;
+                Some(taken.map_err(|_| DbError::Unavailable { doing, source: source() })?)
+            }
+            None => None,
+        };
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let inner = self.pool.begin_with_options(options).await.doing(doing)?;
+        Ok(Tx { inner, _turn: turn })
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        self.pool.execute_unprepared("SELECT 1").await.doing("answer a ping")?;
+        Ok(())
+    }
+
+    /// Closes all connections after what runs on them; SQLite folds its log into the file.
+    pub async fn close(&self) -> Result<(), DbError> {
+        self.pool.close_by_ref().await.doing("close its connections")
+    }
+
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    pub(super) fn backend(&self) -> DbBackend {
+        self.pool.get_database_backend()
+    }
+}
+
+impl Tx {
+    /// Makes everything visible and durable, or nothing.
+    pub async fn commit(self) -> Result<(), DbError> {
+        self.inner.commit().await.doing("commit a transaction")
+    }
+
+    /// Waits until no other transaction holds the same lock, and holds it to the end of this one.
+    /// On SQLite a transaction is alone anyhow.
+    pub async fn lock(&self, lock: Lock) -> Result<(), DbError> {
+        if self.inner.get_database_backend() != DbBackend::Postgres {
+            return Ok(());
+        }
+        // Advisory locks are numbers shared by everyone in the database: ours begin with "mcpbox".
+        let number = 0x6d63_7062_6f78_0000_i64
+            + match lock {
+                Lock::Migrations => 1,
+                Lock::FirstAdmin => 2,
+            };
+        let statement = format!("SELECT pg_advisory_xact_lock({number})");
+        self.inner.execute_unprepared(&statement).await.doing("wait for a lock")?;
+        Ok(())
+    }
+
+    pub(super) fn inner(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+}
+
+impl Conn for Database {}
+impl Conn for Tx {}
+
+impl on::On for Database {
+    fn on(&self) -> DatabaseExecutor<'_> {
+        DatabaseExecutor::Connection(&self.pool)
+    }
+}
+
+impl on::On for Tx {
+    fn on(&self) -> DatabaseExecutor<'_> {
+        DatabaseExecutor::Transaction(&self.inner)
+    }
+}
+
+fn sqlite(path: &Path, wait: Duration) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(wait)
+}
+
+/// Makes an empty file with mode 0600 when there is none; SQLite gives its log the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}

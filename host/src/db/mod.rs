@@ -1,0 +1,27 @@
+//! The database: SQLite by default, PostgreSQL by `DATABASE_URL`, with the same tables and queries.
+//!
+//! The only home of sea_orm. One file per table: its row as a plain struct, finders that start from
+//! the owner, and writes. A read takes any [`Conn`]; a write takes a [`Tx`], so that a change and
+//! its audit row are committed together or not at all. Identifiers and times are made by the
+//! caller. A row that is not there is `None` or `false`, never an error. A row is never serialised:
+//! it carries hashes, sealed secrets and what else the doors must not show.
+//!
+//! Nothing here loads without a bound: lists come as pages, and what has no page is bounded by what
+//! one call of one tool needs.
+
+pub mod blobs;
+mod column;
+mod connection;
+mod error;
+mod location;
+pub mod migrate;
+mod page;
+pub mod servers;
+pub mod tools;
+pub mod versions;
+
+pub use column::{Port, Texts, Whole};
+pub use connection::{Conn, Database, Lock, Tx};
+pub use error::DbError;
+pub use location::{Location, LocationError};
+pub use page::{Page, PageRequest};

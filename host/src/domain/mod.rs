@@ -8,6 +8,7 @@ pub mod grant;
 pub mod ids;
 pub mod names;
 pub mod outcome;
+pub mod redact;
 pub mod request;
 pub mod secret;
 pub mod tool;

@@ -4,10 +4,12 @@
 //! toolchain.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding};
 use wit_parser::Resolve;
+
+use crate::source;
 
 /// The component of `components/fixtures/NAME.wat`.
 pub fn component(name: &str) -> Vec<u8> {
@@ -15,7 +17,7 @@ pub fn component(name: &str) -> Vec<u8> {
     let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
     let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut contract = Resolve::default();
-    contract.push_dir(repository().join("guest-sdk/wit")).expect("the contract parses");
+    contract.push_dir(source::file("guest-sdk/wit")).expect("the contract parses");
     let (package, _) = contract.push_dir(folder().join("wit")).expect("the world of the fixtures parses");
     let world = contract.select_world(&[package], Some("fixture")).expect("there is a world `fixture`");
     wit_component::embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8, false)
@@ -75,11 +77,7 @@ fn leb128(bytes: &mut Vec<u8>, mut number: u32) {
 }
 
 fn folder() -> PathBuf {
-    repository().join("components/fixtures")
-}
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the repository")
+    source::file("components/fixtures")
 }
 
 /// The interfaces that a component imports; the encoder and this check that it is valid.

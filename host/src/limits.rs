@@ -34,6 +34,15 @@ impl Unit {
             Self::Count => "",
         }
     }
+
+    /// The number as documents print it: bytes also in the greatest binary unit that divides them.
+    fn show(self, value: u64) -> String {
+        let divides = |(_, size): &(&str, u64)| value > 0 && value.is_multiple_of(*size);
+        match [("GiB", GIB), ("MiB", MIB), ("KiB", KIB)].into_iter().find(divides) {
+            Some((word, size)) if self == Self::Bytes => format!("{value} ({} {word})", value / size),
+            _ => value.to_string(),
+        }
+    }
 }
 
 /// One row of the table.
@@ -255,6 +264,31 @@ impl Limits {
     }
 }
 
+/// `docs/limits.md`: the table for people. A test holds the file to this text.
+pub fn markdown() -> String {
+    let mut page = String::from(PAGE_HEAD);
+    for Limit { name, env, unit, default, min, max, sentence } in TABLE {
+        let [default, min, max] = [default, min, max].map(|value| unit.show(*value));
+        let unit = unit.word();
+        page += &format!("| `{name}` | `{env}` | {unit} | {default} | {min} | {max} | {sentence} |\n");
+    }
+    page
+}
+
+const PAGE_HEAD: &str = "\
+# Limits
+
+Every bound of MCPbox. Each is an environment variable that takes a whole number in its unit, where
+no unit means a count; absent or empty means the default, and a value outside its range is refused
+at the start.
+
+This page is made from the table in `host/src/limits.rs`: change that, then run
+`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+
+| limit | variable | unit | default | from | to | what is bounded, and what happens then |
+| --- | --- | --- | --- | --- | --- | --- |
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +299,14 @@ mod tests {
             assert!(row.min <= row.default && row.default <= row.max, "{}", row.name);
             assert!(row.sentence.ends_with('.'), "{}", row.name);
         }
+    }
+
+    #[test]
+    fn bytes_are_shown_in_the_unit_that_divides_them() {
+        let shown = [0, 1, KIB, 10 * KIB, 1_500, MIB + KIB, 3 * GIB].map(|value| Unit::Bytes.show(value));
+        let expected = ["0", "1", "1024 (1 KiB)", "10240 (10 KiB)", "1500", "1049600 (1025 KiB)", "3221225472 (3 GiB)"];
+        assert_eq!(shown, expected);
+        assert_eq!(Unit::Count.show(KIB), "1024");
     }
 
     #[test]

@@ -6,4 +6,5 @@
 
 mod architecture;
 mod fixtures;
+mod fresh;
 mod source;

@@ -1,3 +1,5 @@
+//! What is blotted out, and what is left as it was.
+
 use std::fmt::Write as _;
 
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};

@@ -23,13 +23,11 @@ TOOL = Tool(http_client.make(), capabilities.make_secrets())
 
 
 class Runner:
-    """The exported interface `runner`."""
+    """The exported interface `runner`. Anything but `Err` that leaves these functions is a trap."""
 
     def describe(self, source):
-        try:
-            return schema.describe(source)
-        except BaseException as error:
-            raise Err(errors.record(error, source)) from None
+        TOOL.source = source
+        return self._reporting(schema.describe, source)
 
     def load(self, code, source, early, arguments):
         return self._reporting(TOOL.load, code, source, early, arguments)
@@ -41,9 +39,21 @@ class Runner:
         try:
             return function(*args)
         except BaseException as error:
-            raise Err(errors.record(error, TOOL.source)) from None
+            raise Err(_record(error)) from None
         finally:
             process.flush()
+
+
+def _record(error):
+    if isinstance(error, MemoryError):
+        errors.free(error)
+        TOOL.release()
+    try:
+        return errors.record(error, TOOL.source)
+    except BaseException as second:
+        errors.free(second)
+        TOOL.release()
+        return errors.LAST_RESORT
 
 
 class WitWorld:

@@ -11,6 +11,7 @@ from .loop import Deadlock
 TOOL_FILE = "<tool>"
 MESSAGE_LIMIT = 4_000
 TRACEBACK_LIMIT = 20_000
+NO_MEMORY = "the tool needs more memory than it may use"
 # Lines shown before and after the one that failed.
 AROUND = 2
 
@@ -33,10 +34,12 @@ class AuthorError(Exception):
         self.line = line
 
 
+# For when there is no memory left to make another; made ahead for that reason.
+LAST_RESORT = Record("MemoryError", NO_MEMORY, None, f"MemoryError: {NO_MEMORY}\n", "")
+
+
 def record(error, source):
     """What the host is told about an exception."""
-    if isinstance(error, MemoryError):
-        _free(error)
     if isinstance(error, AuthorError):
         return _made(error.kind, str(error), error.line, f"{error.kind}: {error}\n", source)
     kind = type(error).__name__
@@ -94,7 +97,7 @@ def _message(error):
     if isinstance(error, RecursionError):
         return f"{message}: a function calls itself without end, or far too deep"
     if isinstance(error, MemoryError) and not message:
-        return "the tool needs more memory than it may use"
+        return NO_MEMORY
     return message
 
 
@@ -153,7 +156,7 @@ def _cut(text, limit):
     return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
-def _free(error):
+def free(error):
     """Lets go of what the frames hold, so that there is memory to report with."""
     seen = set()
     while error is not None and id(error) not in seen:

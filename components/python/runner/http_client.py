@@ -95,11 +95,12 @@ class Client(Methods, types.ModuleType):
 def prepare(method, url, *, headers=None, params=None, json=None, data=None, content=None, timeout=None):
     """What the host is asked for."""
     host.require_call("http")
-    pairs = [(str(name), str(value)) for name, value in _items(headers)]
+    pairs = [(host.clean(str(name)), host.clean(str(value))) for name, value in _items(headers)]
     body, content_type = _body(json, data, content)
     if content_type is not None and not any(name.lower() == "content-type" for name, _ in pairs):
         pairs.append(("content-type", content_type))
-    return host.Request(method.upper(), with_params(str(url), params), pairs, body, _milliseconds(timeout))
+    url = host.clean(with_params(str(url), params))
+    return host.Request(host.clean(method.upper()), url, pairs, body, _milliseconds(timeout))
 
 
 def with_params(url, params):

@@ -16,7 +16,7 @@ from importlib.resources.abc import Traversable, TraversableResources
 
 # Of no use to a tool: tests, things that need a screen, a terminal, a compiler or a process.
 LEFT_OUT = frozenset({
-    "__pycache__", "_pyrepl", "bundled", "curses", "ensurepip", "idle_test", "idlelib", "lib-dynload",
+    "__pycache__", "bundled", "curses", "ensurepip", "idle_test", "idlelib", "lib-dynload",
     "lib2to3", "pydoc_data", "site-packages", "test", "tests", "tkinter", "turtle.py", "turtledemo", "venv",
 })
 

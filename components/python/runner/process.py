@@ -47,7 +47,6 @@ def settle():
         if not hasattr(builtins, name):
             setattr(builtins, name, sys.exit)
     os.environ.clear()
-    sys.argv[:] = [""]
     sys.path.clear()
     sys.path_importer_cache.clear()
     linecache.clearcache()

@@ -43,6 +43,7 @@ class Tool:
 
     def load(self, code, source, early, arguments):
         self.source = source
+        sys.argv = [MODULE]
         linecache.cache[TOOL_FILE] = (len(source), None, source.splitlines(True), TOOL_FILE)
         self.plan, compiled = marshal.loads(code)
         if PACKAGES not in sys.path and os.path.isdir(PACKAGES):
@@ -70,6 +71,12 @@ class Tool:
         finally:
             host.Phase.early = False
         return Loaded.NEEDS_CALL if host.Phase.touched else Loaded.READY
+
+    def release(self):
+        """Lets go of everything that the tool holds, so that there is memory to report with."""
+        self.arguments.fill({})
+        if self.module is not None:
+            self.module.__dict__.clear()
 
     def call(self, arguments):
         if self.module is None:

@@ -9,3 +9,6 @@ pub mod db;
 pub mod domain;
 pub mod egress;
 pub mod limits;
+
+// Here for their features only: Cargo.toml says why.
+use {fnv as _, semver as _};

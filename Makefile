@@ -1,0 +1,86 @@
+# MCPbox: the one list of commands. `make` prints it. Each is safe to run twice.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# What is built or installed once stays here, outside the checkout, so that a fresh clone finds it.
+export MCPBOX_CACHE ?= $(HOME)/.cache/mcpbox
+export CARGO_TARGET_DIR ?= $(MCPBOX_CACHE)/target
+export MCPBOX_BIN := $(CARGO_TARGET_DIR)/release/mcpbox
+
+# One profile for the product, its tests and its benchmarks: the dependencies are compiled once.
+CARGO_FLAGS := --release --locked
+RUNNER := components/python/dist/python.wasm
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- run ---------------------------------------------------------------------------------------
+
+.PHONY: serve
+serve: build ## Build what is missing and start the host (ARGS="..." go to `mcpbox serve`)
+	@exec "$(MCPBOX_BIN)" serve $(ARGS)
+
+.PHONY: build
+build: runner ## Build the executable
+	@[ -x "$(MCPBOX_BIN)" ] || echo "Building the host: about 15 minutes on two cores the first time, seconds later ..."
+	@cargo build $(CARGO_FLAGS) --bin mcpbox
+
+.PHONY: runner
+runner: ## Build the Python runner, which the executable carries
+	@scripts/need.sh cargo cc python3 venv
+	@[ -e $(RUNNER) ] || echo "Building the Python runner: about two minutes the first time ..."
+	@components/python/build.sh
+
+# --- check -------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint test-python-runner test-rust test-postgres clients conformance docs-check ## Everything that CI runs
+
+.PHONY: lint
+lint: runner ## Formatting, clippy, shell and Python syntax, rules of the repository
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	scripts/lint.sh
+	scripts/deny.py
+
+.PHONY: test-rust
+test-rust: runner ## The Rust tests, on SQLite
+	cargo test $(CARGO_FLAGS) --workspace
+
+.PHONY: test-postgres
+test-postgres: runner ## The same Rust tests, on a PostgreSQL of their own
+	@scripts/need.sh postgres
+	scripts/with-postgres.sh cargo test $(CARGO_FLAGS) --workspace
+
+.PHONY: test-python-runner
+test-python-runner: runner ## The Python runner alone, under another WebAssembly host
+	components/python/test.sh
+
+.PHONY: clients
+clients: build ## From source to call with real MCP clients, on SQLite and on PostgreSQL
+	@scripts/need.sh npm postgres
+	scripts/clients/run.sh
+	scripts/with-postgres.sh scripts/clients/run.sh
+
+.PHONY: conformance
+conformance: build ## Scenarios of the official MCP conformance suite, both revisions
+	@scripts/need.sh npm
+	scripts/conformance.sh
+
+.PHONY: docs-check
+docs-check: build ## Links, commands and examples of the documents
+	scripts/docs_check.py
+
+.PHONY: bench
+bench: build ## Benchmarks: ours beside the baselines, one table
+	cargo bench --locked
+
+# --- tidy --------------------------------------------------------------------------------------
+
+.PHONY: clean
+clean: ## Remove what was built; installed tools in MCPBOX_CACHE stay
+	cargo clean
+	rm -rf components/python/dist

@@ -1,0 +1,310 @@
+"""The main job, end to end: a model writes a tool over MCP, a person approves it, clients call it.
+
+The clients are the official Python one and the official Inspector, each in both eras of the protocol.
+MCPBOX_URL, MCPBOX_DATA_DIR and MCPBOX_BIN say which host; scripts/with-host.sh starts it. Each step
+stands on the one before, so the first that fails ends the journey.
+"""
+
+import asyncio
+import json
+import os
+import pathlib
+import secrets
+import subprocess
+import sys
+import tempfile
+import traceback
+import urllib.error
+import urllib.request
+
+from mcp import Client
+
+URL = os.environ["MCPBOX_URL"]
+BINARY = os.environ["MCPBOX_BIN"]
+DATABASE = "PostgreSQL" if os.environ.get("DATABASE_URL") else "SQLite"
+ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
+
+MANAGEMENT = {
+    f"mcpbox_{verb}"
+    for verb in (
+        "create_server list_servers get_server start_server stop_server create_tool update_tool list_tools "
+        "get_tool validate_code test_code request_publish get_tool_logs"
+    ).split()
+}
+
+SOURCE = '''
+from dataclasses import dataclass
+
+@dataclass
+class Forecast:
+    city: str
+    degrees: list[int]
+
+async def main(city: str, days: int = 2) -> Forecast:
+    """Tells the weather.
+
+    Args:
+        city: Where.
+        days: For how many days.
+    """
+    print("asked for", city)
+    return Forecast(city, [10 + day for day in range(days)])
+'''
+
+
+class Journey:
+    """What the steps know of each other."""
+
+    username = "astrid"
+    password = secrets.token_urlsafe(16)
+    name = "weather__forecast"
+
+    def __init__(self):
+        self.token = None
+        self.server_id = None
+        self.tool_id = None
+
+    # --- the first visit
+
+    async def both_eras_see_the_management_tools(self):
+        for mode, version in ERAS.items():
+            async with Client(URL + "/mcp", mode=mode) as client:
+                assert client.protocol_version == version, f"{mode} speaks {client.protocol_version}"
+                listed = {tool.name: tool for tool in (await client.list_tools()).tools}
+                assert MANAGEMENT <= set(listed), f"missing: {sorted(MANAGEMENT - set(listed))}"
+                for tool in listed.values():
+                    assert tool.description and tool.input_schema["type"] == "object", f"{tool.name} says too little"
+
+    async def a_model_makes_a_server(self):
+        server = await manage("create_server", name="weather", description="Forecasts")
+        self.server_id = server["id"]
+        servers = (await manage("list_servers"))["servers"]
+        assert [one["name"] for one in servers] == ["weather"], servers
+        assert (await manage("get_server", server_id=self.server_id))["name"] == "weather"
+
+    async def a_second_server_of_the_name_is_refused_with_words(self):
+        words = await manage_refused("create_server", name="weather")
+        assert "weather" in words, words
+
+    async def a_model_checks_its_code(self):
+        check = await manage("validate_code", code=SOURCE)
+        assert check["valid"] and check["has_main"], check
+        assert check["input_schema"]["required"] == ["city"], check
+        broken = await manage("validate_code", code="async def main(:\n    pass\n")
+        assert not broken["valid"] and broken["error"], broken
+
+    async def a_model_makes_a_tool(self):
+        tool = await manage("create_tool", server_id=self.server_id, name="forecast", python_code=SOURCE)
+        self.tool_id = tool["id"]
+        assert tool["approval_status"] == "draft", tool
+        tools = (await manage("list_tools", server_id=self.server_id))["tools"]
+        assert [one["name"] for one in tools] == ["forecast"], tools
+        found = await manage("get_tool", tool_id=self.tool_id)
+        assert found["python_code"] == SOURCE and found["gateway_name"] == self.name, found
+
+    async def a_draft_is_neither_listed_nor_callable(self):
+        assert self.name not in await listed_names()
+        await refused(self.name, {"city": "Oslo"})
+        await manage_refused("test_code", tool_id=self.tool_id, arguments={"city": "Oslo"})
+
+    async def a_tool_that_waits_is_neither_listed_nor_callable(self):
+        tool = await manage("request_publish", tool_id=self.tool_id, notes="Please")
+        assert tool["approval_status"] == "pending_review", tool
+        assert self.name not in await listed_names()
+        await refused(self.name, {"city": "Oslo"})
+
+    # --- a person
+
+    async def a_model_cannot_decide(self):
+        status, _ = http("POST", f"/api/approvals/tools/{self.tool_id}/action", {"action": "approve"})
+        assert status == 401, status
+
+    async def a_wrong_setup_code_makes_nobody(self):
+        body = {"username": self.username, "password": self.password, "setup_code": "wrong"}
+        status, answer = http("POST", "/auth/setup", body)
+        assert 400 <= status < 500, (status, answer)
+
+    async def a_person_sets_up_with_the_code(self):
+        code = (pathlib.Path(os.environ["MCPBOX_DATA_DIR"]) / "setup-code").read_text().strip()
+        body = {"username": self.username, "password": self.password, "setup_code": code}
+        status, answer = http("POST", "/auth/setup", body)
+        assert status in (200, 201), (status, answer)
+        status, answer = http("POST", "/auth/setup", {**body, "username": "mallory"})
+        assert 400 <= status < 500, f"the code worked twice: {status} {answer}"
+
+    async def a_person_logs_in(self):
+        status, answer = http("POST", "/auth/login", {"username": self.username, "password": self.password})
+        assert status == 200 and answer["access_token"], (status, answer)
+        self.token = answer["access_token"]
+        status, _ = http("POST", "/auth/login", {"username": self.username, "password": "wrong"})
+        assert status == 401, status
+
+    async def a_person_approves_over_the_api(self):
+        status, answer = http(
+            "POST", f"/api/approvals/tools/{self.tool_id}/action", {"action": "approve"}, token=self.token
+        )
+        assert status == 200, (status, answer)
+
+    # --- calls
+
+    async def both_eras_call_the_tool(self):
+        for mode in ERAS:
+            async with Client(URL + "/mcp", mode=mode) as client:
+                tool = {tool.name: tool for tool in (await client.list_tools()).tools}[self.name]
+                assert tool.input_schema["properties"]["days"]["default"] == 2, tool
+                assert tool.input_schema["properties"]["city"]["description"] == "Where.", tool
+                assert tool.output_schema["properties"]["degrees"]["type"] == "array", tool
+                result = await client.call_tool(self.name, {"city": "Oslo", "days": 3})
+                assert not result.is_error, result
+                expected = {"city": "Oslo", "degrees": [10, 11, 12]}
+                assert result.structured_content == expected, result
+                assert json.loads(result.content[0].text) == expected, result
+
+    async def arguments_that_do_not_fit_are_told_apart(self):
+        async with Client(URL + "/mcp") as client:
+            result = await client.call_tool(self.name, {"city": "Oslo", "days": "many"})
+            assert result.is_error and "days" in result.content[0].text, result
+
+    async def the_inspector_lists_and_calls_in_both_eras(self):
+        for era in ("legacy", "modern"):
+            tools = inspector(era, "--method", "tools/list")["tools"]
+            assert self.name in {tool["name"] for tool in tools}, tools
+            result = inspector(
+                era, "--method", "tools/call", "--tool-name", self.name, "--tool-arg", "city=Rome", "days=1"
+            )
+            assert result["structuredContent"] == {"city": "Rome", "degrees": [10]}, result
+
+    async def the_command_line_calls_the_tool(self):
+        done = mcpbox("call", self.name, '{"city": "Bergen", "days": 1}')
+        assert done.returncode == 0 and json.loads(done.stdout) == {"city": "Bergen", "degrees": [10]}, done
+
+    async def a_model_tries_the_approved_tool(self):
+        tried = await manage("test_code", tool_id=self.tool_id, arguments={"city": "Bergen", "days": 1})
+        assert tried["success"] and tried["result"] == {"city": "Bergen", "degrees": [10]}, tried
+
+    # --- a change
+
+    async def a_change_waits_while_the_approved_version_answers(self):
+        changed = SOURCE.replace("10 + day", "20 + day")
+        tool = await manage("update_tool", tool_id=self.tool_id, python_code=changed)
+        assert tool["current_version"] == 2 and tool["live_version"] == 1, tool
+        assert (await call(self.name, {"city": "Oslo"}))["degrees"] == [10, 11]
+        if tool["approval_status"] == "draft":
+            await manage("request_publish", tool_id=self.tool_id)
+        assert (await call(self.name, {"city": "Oslo"}))["degrees"] == [10, 11]
+
+    async def a_wrong_password_approves_nothing(self):
+        done = mcpbox("tool", "approve", self.name, "--username", self.username, "--yes", stdin="wrong\n")
+        assert done.returncode == 1, done
+        assert (await call(self.name, {"city": "Oslo"}))["degrees"] == [10, 11]
+
+    async def a_person_approves_on_the_command_line(self):
+        done = mcpbox("tool", "approve", self.name, "--username", self.username, "--yes", stdin=self.password + "\n")
+        assert done.returncode == 0, done
+        assert "20 + day" in done.stdout, "the person did not see what was approved"
+        assert (await call(self.name, {"city": "Oslo"}))["degrees"] == [20, 21]
+
+    # --- afterwards
+
+    async def the_log_shows_the_calls(self):
+        logs = (await manage("get_tool_logs", tool_id=self.tool_id, limit=50))["logs"]
+        assert len(logs) >= 9, f"{len(logs)} rows"
+        newest = logs[0]
+        assert "asked for Oslo" in json.dumps(newest), newest
+        assert "Oslo" in json.dumps(newest) and newest["success"], newest
+
+    async def a_stopped_server_offers_nothing(self):
+        await manage("stop_server", server_id=self.server_id)
+        assert self.name not in await listed_names()
+        await refused(self.name, {"city": "Oslo"})
+
+    async def a_started_server_offers_its_tools_again(self):
+        await manage("start_server", server_id=self.server_id)
+        assert (await call(self.name, {"city": "Oslo"}))["degrees"] == [20, 21]
+
+
+async def listed_names():
+    async with Client(URL + "/mcp") as client:
+        return {tool.name for tool in (await client.list_tools()).tools}
+
+
+async def call(name, arguments):
+    async with Client(URL + "/mcp") as client:
+        result = await client.call_tool(name, arguments)
+        assert not result.is_error, f"{name}: {result.content}"
+        return result.structured_content
+
+
+async def refused(name, arguments):
+    """Calls what must not answer; returns the host's words."""
+    async with Client(URL + "/mcp") as client:
+        try:
+            result = await client.call_tool(name, arguments)
+        except Exception as error:
+            return str(error)
+        assert result.is_error, f"{name} answered {result.content}"
+        return result.content[0].text
+
+
+async def manage(verb, **arguments):
+    return await call(f"mcpbox_{verb}", arguments)
+
+
+async def manage_refused(verb, **arguments):
+    return await refused(f"mcpbox_{verb}", arguments)
+
+
+def http(method, path, body=None, token=None):
+    """A request as a browser or script sends it: its status and the JSON of the answer."""
+    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(URL + path, data, headers, method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=60) as response:
+            return response.status, json.loads(response.read() or b"null")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read() or b"null")
+
+
+def mcpbox(*arguments, stdin=""):
+    """The command line against the running host."""
+    return subprocess.run([BINARY, *arguments], input=stdin, capture_output=True, text=True, timeout=120)
+
+
+def inspector(era, *arguments):
+    """A request by the Inspector's command line; the result that it prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = pathlib.Path(folder) / "mcp.json"
+        server = {"type": "streamable-http", "url": URL + "/mcp", "protocolEra": era}
+        config.write_text(json.dumps({"mcpServers": {"box": server}}))
+        command = ["mcp-inspector", "--cli", "--config", str(config), "--server", "box", "--format", "json", *arguments]
+        environment = {**os.environ, "MCP_INSPECTOR_SECRET_STORE": "memory", "HOME": folder}
+        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"the Inspector ({era}) ended with {done.returncode}: {done.stderr}\n{done.stdout}"
+    return json.loads(done.stdout)["result"]
+
+
+async def main():
+    journey = Journey()
+    steps = [step for name, step in vars(Journey).items() if not name.startswith("_") and callable(step)]
+    passed = 0
+    for step in steps:
+        sentence = step.__name__.replace("_", " ")
+        try:
+            await step(journey)
+        except Exception:
+            traceback.print_exc()
+            print(f"FAILED {sentence}", flush=True)
+            break
+        print(f"ok {sentence}", flush=True)
+        passed += 1
+    failed = 0 if passed == len(steps) else 1
+    skipped = len(steps) - passed - failed
+    print(f"Journey of the clients on {DATABASE}: {passed} passed, {failed} failed, {skipped} not reached")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

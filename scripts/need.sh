@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# usage: need.sh [--packages] TOOL...
+# Says in one line which of the named tools this machine lacks, and how to get them. With --packages
+# it prints the Debian packages that bring the missing ones instead, and never fails.
+set -euo pipefail
+
+packages=
+if [ "${1-}" = --packages ]; then
+    packages=yes
+    shift
+fi
+
+missing=()
+# check COMMAND... -- SENTENCE PACKAGE...
+check() {
+    local command=()
+    while [ "$1" != -- ]; do
+        command+=("$1")
+        shift
+    done
+    shift
+    "${command[@]}" >/dev/null 2>&1 && return
+    if [ "$packages" ]; then
+        missing+=("${@:2}")
+    elif [ $# -gt 1 ]; then
+        missing+=("$1 (apt-get install ${*:2})")
+    else
+        missing+=("$1")
+    fi
+}
+
+has_postgres() {
+    command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb'
+}
+
+for tool in "$@"; do
+    case $tool in
+    cargo) check command -v cargo -- "cargo (Rust 1.95 or newer, https://rustup.rs)" ;;
+    cc) check command -v cc -- cc build-essential ;;
+    python3) check python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' -- "python3, 3.11 or newer" python3 ;;
+    venv) check python3 -c 'import venv, ensurepip' -- "venv for python3" python3-venv ;;
+    npm) check command -v npm -- npm nodejs npm ;;
+    postgres) check has_postgres -- "PostgreSQL's server" postgresql ;;
+    *)
+        echo "need.sh does not know $tool" >&2
+        exit 2
+        ;;
+    esac
+done
+[ ${#missing[@]} -eq 0 ] && exit
+if [ "$packages" ]; then
+    echo "${missing[*]}"
+    exit
+fi
+printf -v list '; %s' "${missing[@]}"
+echo "missing: ${list:2}" >&2
+exit 1

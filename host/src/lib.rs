@@ -3,12 +3,17 @@
 //!
 //! The rooms, lowest first. `tests/it/architecture.rs` holds who may name whom.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod crypto;
 pub mod db;
 pub mod domain;
 pub mod egress;
+pub mod executor;
 pub mod limits;
+pub mod sandbox;
+pub mod telemetry;
 
 // Here for their features only: Cargo.toml says why.
 use {fnv as _, semver as _};

@@ -12,3 +12,4 @@ pub mod redact;
 pub mod request;
 pub mod secret;
 pub mod tool;
+pub mod version;

@@ -94,6 +94,13 @@ pub struct Progress {
     pub message: Option<String>,
 }
 
+/// What a guest says while it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GuestEvent {
+    Progress(Progress),
+    Log(LogLine),
+}
+
 /// Text that was kept up to a bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Captured {

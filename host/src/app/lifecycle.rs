@@ -1,0 +1,57 @@
+//! Stopping, in two steps.
+//!
+//! The order to stop is soft: no new connections and no new calls, event streams end, running calls
+//! may finish. After the grace, or at a second order, it is hard: running calls are ended, and still
+//! leave their rows. Then the execution log is written out and the database closed.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The tokens and trackers of one running host.
+#[derive(Clone, Default)]
+pub struct Lifecycle {
+    /// No new work.
+    pub stopping: CancellationToken,
+    /// No running work.
+    pub ending: CancellationToken,
+    /// Running calls.
+    pub calls: TaskTracker,
+    /// Everything else that runs in the background and heeds `stopping`.
+    pub tasks: TaskTracker,
+    /// The listeners; they end when their connections have.
+    pub servers: TaskTracker,
+}
+
+impl Lifecycle {
+    /// Waits for running calls, at most for `grace`, then ends them and waits for their rows.
+    pub async fn drain(&self, grace: Duration) {
+        self.stopping.cancel();
+        self.calls.close();
+        if tokio::time::timeout(grace, self.calls.wait()).await.is_err() {
+            tracing::warn!(calls = self.calls.len(), "the grace is over; ending running calls");
+        }
+        self.ending.cancel();
+        self.calls.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Completes at SIGTERM, SIGINT or SIGHUP.
+///
+/// # Errors
+/// When a signal cannot be listened to.
+pub async fn order_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! Makes a running host out of settings: every part once, wired here and nowhere else.
+
+pub mod lifecycle;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+
+use self::lifecycle::Lifecycle;
+use crate::clock::Clock;
+use crate::config::{ConfigError, Place, Settings};
+use crate::crypto::key::{KeyError, MasterKey};
+use crate::crypto::setup_code::{SetupCode, SetupCodeError};
+use crate::crypto::vault::Vault;
+use crate::db::location::{Location, LocationError};
+use crate::db::migrate::{self, MigrateError};
+use crate::db::{Database, DbError};
+use crate::egress::{Egress, EgressSettings, Network, RealNetwork};
+use crate::executor::Executor;
+use crate::limits::Limits;
+use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
+use crate::service::{Parts, Service};
+use crate::telemetry::Telemetry;
+use crate::{api, auth, mcp};
+
+/// What is outside the process, handed in so that tests can hand in their own.
+#[derive(Clone)]
+pub struct World {
+    pub clock: Clock,
+    pub network: Arc<dyn Network>,
+}
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the data folder {folder} cannot be used: {why}")]
+    DataDir { folder: String, why: String },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    SetupCode(#[from] SetupCodeError),
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    #[error(transparent)]
+    Database(#[from] DbError),
+    #[error(transparent)]
+    Schema(#[from] MigrateError),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error("{address} cannot be listened on: {source}{}", port_hint(.source))]
+    Listen { address: SocketAddr, source: io::Error },
+}
+
+fn port_hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => "; another program has it: stop that, or set MCPBOX_BACKEND_PORT",
+        _ => "",
+    }
+}
+
+/// A running host.
+pub struct App {
+    address: SocketAddr,
+    service: Service,
+    db: Database,
+    sandbox: Sandbox,
+    lifecycle: Lifecycle,
+    server: tokio::task::JoinHandle<io::Result<()>>,
+    setup_code: Option<SetupCode>,
+    grace: Duration,
+}
+
+/// How long open connections may take to close when everything else has ended.
+const CLOSING: Duration = Duration::from_secs(2);
+
+impl World {
+    /// The machine's clock and network.
+    pub fn real() -> Self {
+        Self { clock: Clock::system(), network: Arc::new(RealNetwork::new()) }
+    }
+}
+
+/// Makes the data folder, or checks that it is private.
+///
+/// # Errors
+/// When it cannot be made, is somebody else's, or others may enter it.
+pub fn open_data_dir(folder: &Path) -> Result<(), StartError> {
+    let fail = |why: String| StartError::DataDir { folder: folder.display().to_string(), why };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| fail(error.to_string()))?;
+    let found = std::fs::metadata(folder).map_err(|error| fail(error.to_string()))?;
+    if found.mode() & 0o077 != 0 {
+        return Err(fail(format!("others may enter it; close it with `chmod 700 {}`", folder.display())));
+    }
+    Ok(())
+}
+
+/// The database that the settings name. Nothing is opened.
+///
+/// # Errors
+/// When the address names none.
+pub fn location(place: &Place) -> Result<Location, StartError> {
+    match place.database_url.as_deref().filter(|url| !url.is_empty()) {
+        Some(url) => Ok(url.parse()?),
+        None => Ok(Location::Sqlite(place.database_file())),
+    }
+}
+
+/// Opens the database of an installation and sees that its schema is the one we know; an empty
+/// database gets it.
+///
+/// # Errors
+/// When it cannot be opened, or its schema is behind or ahead; the text names the command.
+pub async fn open_database(place: &Place, limits: &Limits) -> Result<Database, StartError> {
+    let db = Database::connect(&location(place)?, limits).await?;
+    if migrate::status(&db).await?.is_empty() {
+        migrate::up(&db).await?;
+    }
+    migrate::ensure_current(&db).await?;
+    Ok(db)
+}
+
+/// The key that seals secrets: from the settings, or from its file, which is made once.
+///
+/// # Errors
+/// When it is malformed, all zero, or readable by others.
+pub fn master_key(place: &Place) -> Result<MasterKey, StartError> {
+    match &place.encryption_key {
+        Some(text) => Ok(text.parse()?),
+        None => Ok(MasterKey::load_or_create(&place.key_file())?),
+    }
+}
+
+impl App {
+    /// Starts everything. When it returns, requests are answered; the Python interpreter may still be
+    /// compiling, and the first calls wait for it.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing keeps running.
+    pub async fn start(settings: &Settings, world: World) -> Result<Self, StartError> {
+        let Settings { place, serving, limits, program } = settings;
+        let telemetry = Telemetry::install();
+        open_data_dir(&place.data_dir)?;
+        let address = SocketAddr::new(serving.host, serving.port);
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let key = master_key(place)?;
+        let db = open_database(place, limits).await?;
+        let egress = Egress::new(EgressSettings::from(limits), world.network);
+        let sandbox = Sandbox::start(
+            SandboxSettings { limits: limits.clone(), cache_dir: place.cache()?, program: program.clone() },
+            egress,
+        )?;
+        let lifecycle = Lifecycle::default();
+        let service = Service::new(Parts {
+            db: db.clone(),
+            vault: Vault::new(&key, &[]),
+            executor: Executor::new(sandbox.clone(), limits),
+            clock: world.clock,
+            limits: limits.clone(),
+            calls: lifecycle.calls.clone(),
+            stopping: lifecycle.stopping.clone(),
+            ending: lifecycle.ending.clone(),
+            setup_code_file: place.setup_code_file(),
+        });
+        let setup_code = service.setup_code_open().await?;
+        let router = routes(settings, &service, telemetry, &lifecycle);
+        let server = serve(listener, router, &lifecycle);
+        Ok(Self {
+            address,
+            service,
+            db,
+            sandbox,
+            lifecycle,
+            server,
+            setup_code,
+            grace: Duration::from_secs(limits.stop_grace_s),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The code with which the first administrator is made, while there is none.
+    pub fn setup_code(&self) -> Option<&SetupCode> {
+        self.setup_code.as_ref()
+    }
+
+    /// What is being compiled, as it changes.
+    pub fn compilations(&self) -> tokio::sync::watch::Receiver<Vec<crate::sandbox::Compilation>> {
+        self.sandbox.compilations()
+    }
+
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Opens the Python interpreter, compiling it when this machine has not done so before.
+    ///
+    /// # Errors
+    /// When it cannot be compiled here.
+    pub async fn prepare(&self) -> Result<(), SandboxError> {
+        self.sandbox.prepare().await
+    }
+
+    /// Makes the next part of stopping hard: running calls are ended now.
+    pub fn end_calls(&self) -> tokio_util::sync::CancellationToken {
+        self.lifecycle.ending.clone()
+    }
+
+    /// Stops: see [`lifecycle`]. Everything that was answered is in the database when this returns.
+    ///
+    /// # Errors
+    /// When the database does not close.
+    pub async fn stop(self) -> Result<(), DbError> {
+        self.lifecycle.drain(self.grace).await;
+        let mut server = self.server;
+        if tokio::time::timeout(CLOSING, &mut server).await.is_err() {
+            server.abort();
+        }
+        self.service.finish().await;
+        self.db.close().await
+    }
+}
+
+/// All routes of the local listener.
+fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycle: &Lifecycle) -> Router {
+    let Settings { serving, .. } = settings;
+    let _ = (serving, service, telemetry, lifecycle);
+    let _ = (&api::ROUTES, std::any::type_name::<auth::McpAuth>(), std::any::type_name::<mcp::McpState>());
+    Router::new()
+}
+
+fn serve(
+    listener: TcpListener,
+    router: Router,
+    lifecycle: &Lifecycle,
+) -> tokio::task::JoinHandle<io::Result<()>> {
+    // Small answers must not wait for more (Nagle); failing to say so costs only latency.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    let stopping = lifecycle.stopping.clone();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    lifecycle.servers.spawn(async move {
+        axum::serve(listener, service).with_graceful_shutdown(stopping.cancelled_owned()).await
+    })
+}

@@ -1,0 +1,105 @@
+//! `mcpbox serve`: starts the host, says where it is and what to do next, and stops in order.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::app::lifecycle::order_to_stop;
+use crate::app::{App, World};
+use crate::config::{self, Place, Serving, Settings, Telling};
+use crate::telemetry;
+
+pub(super) async fn run(place: Place, serving: Serving, telling: &Telling) -> anyhow::Result<ExitCode> {
+    let settings = Settings {
+        place,
+        serving,
+        limits: config::limits()?,
+        program: std::env::current_exe().context("finding this executable")?,
+    };
+    telemetry::init_logs(telling.debug, &telling.log_level).context("LOG_LEVEL")?;
+    let app = App::start(&settings, World::real()).await?;
+    say(&welcome(&app, &settings));
+    let preparing = prepare(&app);
+    let stopping = async {
+        order_to_stop().await.context("listening to signals")
+    };
+    tokio::pin!(preparing, stopping);
+    let mut prepared = false;
+    loop {
+        tokio::select! {
+            result = &mut preparing, if !prepared => {
+                prepared = true;
+                result?;
+            }
+            ordered = &mut stopping => {
+                ordered?;
+                break;
+            }
+        }
+    }
+    tracing::info!("stopping; running calls may finish, a second signal ends them");
+    let ending = app.end_calls();
+    let stopped = app.stop();
+    tokio::pin!(stopped);
+    let result = tokio::select! {
+        result = &mut stopped => result,
+        _ = order_to_stop() => {
+            ending.cancel();
+            stopped.await
+        }
+    };
+    result.context("closing the database")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the Python interpreter and says so, when it takes long enough to wonder.
+async fn prepare(app: &App) -> anyhow::Result<()> {
+    let mut compiling = app.compilations();
+    let preparing = app.prepare();
+    tokio::pin!(preparing);
+    let mut said = false;
+    loop {
+        tokio::select! {
+            result = &mut preparing => {
+                result.context("preparing the Python runner")?;
+                if said {
+                    say("The Python runner is ready.\n");
+                }
+                return Ok(());
+            }
+            Ok(()) = compiling.changed(), if !said => {
+                if compiling.borrow().iter().any(|compilation| compilation.running) {
+                    said = true;
+                    say("Compiling the Python runner for this processor (once, half a minute to a minute) ...\n");
+                }
+            }
+        }
+    }
+}
+
+fn say(text: &str) {
+    // A closed standard output is no reason to stop serving.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().flush();
+}
+
+/// What a newcomer needs; the first line is the address alone, for scripts.
+fn welcome(app: &App, settings: &Settings) -> String {
+    let base = format!("http://{}", app.address());
+    let mut text = format!(
+        "{base}\n\nMCPbox {} is running.\n  API   {base}/api\n  MCP   {base}/mcp\n  Data  {}\n\n",
+        env!("CARGO_PKG_VERSION"),
+        settings.place.data_dir.display(),
+    );
+    if let Some(code) = app.setup_code() {
+        text.push_str(&format!(
+            "No administrator yet. Make one with this code:\n  {}\n  mcpbox admin create NAME\n  or POST {base}/auth/setup {{\"username\", \"password\", \"setup_code\"}}\n\n",
+            code.reveal()
+        ));
+    }
+    text.push_str(&format!(
+        "Connect an MCP client on this machine:\n  {{\"mcpServers\": {{\"mcpbox\": {{\"type\": \"http\", \"url\": \"{base}/mcp\"}}}}}}\n  claude mcp add --transport http mcpbox {base}/mcp\n\nApprove what a model asks for:\n  mcpbox tool pending\n  mcpbox tool approve SERVER__TOOL\n\n"
+    ));
+    text
+}

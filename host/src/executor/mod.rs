@@ -1,0 +1,82 @@
+//! Where a call runs: in this process, once it has a place.
+//!
+//! Every way of running a tool passes here, whichever door it came through, so that the bounds on
+//! calls at the same time hold for all of them together.
+
+mod places;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+pub use self::places::Place;
+use self::places::Places;
+use crate::domain::digest::Digest;
+use crate::domain::ids::ServerId;
+use crate::domain::outcome::{Outcome, Report};
+use crate::limits::Limits;
+pub use crate::sandbox::{Compilation, Description, Job, Listener, Program};
+use crate::sandbox::{Sandbox, SandboxError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    #[error("{message}")]
+    Busy { message: String, retry_after: Duration },
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+/// Runs calls. Clones share the places.
+#[derive(Clone)]
+pub struct Executor {
+    sandbox: Sandbox,
+    places: Arc<Places>,
+}
+
+impl Executor {
+    pub fn new(sandbox: Sandbox, limits: &Limits) -> Self {
+        Self { sandbox, places: Arc::new(Places::new(limits)) }
+    }
+
+    /// A place for a call of this caller to this server; waits for it, within bounds.
+    ///
+    /// # Errors
+    /// [`ExecutorError::Busy`].
+    pub async fn place(&self, server: ServerId, caller: &str) -> Result<Place, ExecutorError> {
+        self.places.take(server, caller).await
+    }
+
+    /// Runs one call to its end, in its place. `cancel` stops the guest and still gives a report.
+    ///
+    /// # Errors
+    /// When the host is broken.
+    pub async fn run(
+        &self,
+        _place: Place,
+        job: Job,
+        cancel: CancellationToken,
+        listener: Option<Listener>,
+    ) -> Result<Report, ExecutorError> {
+        Ok(self.sandbox.run(job, cancel, listener).await?)
+    }
+
+    /// Compiles a Python source and derives its schemas, running none of it. The inner error tells
+    /// how the source failed.
+    ///
+    /// # Errors
+    /// When the host is broken.
+    pub async fn describe_python(&self, source: Arc<str>) -> Result<Result<Arc<Description>, Outcome>, ExecutorError> {
+        Ok(self.sandbox.describe_python(source).await?)
+    }
+
+    /// What is being compiled now.
+    pub fn compilations(&self) -> Vec<Compilation> {
+        self.sandbox.compilations().borrow().clone()
+    }
+
+    /// Drops what was prepared for a source that is no longer wanted.
+    pub fn forget(&self, source: Digest) {
+        self.sandbox.forget(source);
+    }
+}

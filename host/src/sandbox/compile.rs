@@ -1,0 +1,289 @@
+//! Compiled code: made in a child process, one at a time, kept on disk, opened only from a folder
+//! that is ours.
+//!
+//! Cranelift can be neither stopped nor bounded inside a process, and what it compiles comes from
+//! strangers. So the host writes the component to a private folder and starts itself as
+//! `mcpbox compile` with bounds on memory, CPU and time; the child's output is native code that this
+//! process will run, which is why the folder must be owned by this user, closed to others, and each
+//! file must have the digest that was noted when it was made.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OnceCell, Semaphore, watch};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::engine;
+use crate::domain::digest::Digest;
+use crate::limits::Limits;
+use crate::telemetry::metrics;
+
+/// Exit code of the child when the component is at fault, not the machine.
+pub const EXIT_REFUSED: u8 = 65;
+/// What the child may print; more is cut.
+const MESSAGE_BYTES: usize = 4_000;
+
+/// Why a component has no compiled code.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The component's own fault, in words for its author.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{doing}: {cause}")]
+    Broken { doing: &'static str, cause: String },
+}
+
+impl CompileError {
+    fn broken(doing: &'static str, cause: impl ToString) -> Self {
+        Self::Broken { doing, cause: cause.to_string() }
+    }
+}
+
+/// A compilation that runs or waits, for those who watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compilation {
+    pub digest: Digest,
+    pub size_bytes: u64,
+    pub running: bool,
+}
+
+type Slot = Arc<OnceCell<Result<Component, CompileError>>>;
+
+pub(super) struct Compiler {
+    engine: Engine,
+    compatibility: u64,
+    folder: PathBuf,
+    program: PathBuf,
+    one_at_a_time: Semaphore,
+    opened: Mutex<HashMap<Digest, Slot>>,
+    under_way: watch::Sender<Vec<Compilation>>,
+    component_bytes: u64,
+    memory_bytes: u64,
+    cpu_s: u64,
+    time: Duration,
+}
+
+impl Compiler {
+    /// `cache` is made if it is missing; `program` is the `mcpbox` executable that compiles.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, or is not ours alone.
+    pub(super) fn new(engine: Engine, cache: &Path, program: PathBuf, limits: &Limits) -> Result<Self, CompileError> {
+        let folder = cache.join("compiled");
+        make_private(&folder)?;
+        Ok(Self {
+            compatibility: engine::compatibility(&engine),
+            engine,
+            folder,
+            program,
+            one_at_a_time: Semaphore::new(1),
+            opened: Mutex::new(HashMap::new()),
+            under_way: watch::Sender::new(Vec::new()),
+            component_bytes: limits.component_bytes,
+            memory_bytes: limits.compile_memory_bytes,
+            cpu_s: limits.compile_cpu_s,
+            time: Duration::from_secs(limits.compile_time_s),
+        })
+    }
+
+    /// What is being compiled now, as it changes.
+    pub(super) fn under_way(&self) -> watch::Receiver<Vec<Compilation>> {
+        self.under_way.subscribe()
+    }
+
+    /// The compiled component: from memory, from disk, or compiled now. Those who ask for the same
+    /// one wait for the same compilation. A refusal is remembered; a broken machine is tried again.
+    ///
+    /// # Errors
+    /// When the component is refused, or cannot be compiled here.
+    pub(super) async fn open(&self, bytes: &[u8], digest: Digest) -> Result<Component, CompileError> {
+        let slot = Arc::clone(self.opened.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default());
+        let result = slot.get_or_init(|| self.make(bytes, digest)).await.clone();
+        if matches!(result, Err(CompileError::Broken { .. })) {
+            self.opened.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest);
+        }
+        result
+    }
+
+    async fn make(&self, bytes: &[u8], digest: Digest) -> Result<Component, CompileError> {
+        let size_bytes = bytes.len() as u64;
+        if size_bytes > self.component_bytes {
+            return Err(CompileError::Refused(format!(
+                "the component has {size_bytes} bytes; the limit is {}",
+                self.component_bytes
+            )));
+        }
+        if Digest::of(bytes) != digest {
+            return Err(CompileError::Refused("the component's bytes do not have the digest they are known by".into()));
+        }
+        let key = Digest::of_parts([&digest.as_bytes()[..], &self.compatibility.to_be_bytes()]);
+        let file = self.folder.join(format!("{key}.cwasm"));
+        if let Some(component) = self.open_file(&file).await? {
+            return Ok(component);
+        }
+        self.announce(Compilation { digest, size_bytes, running: false });
+        let result = self.compile(bytes, digest, &file).await;
+        self.under_way.send_modify(|list| list.retain(|other| other.digest != digest));
+        metrics::compilation(match &result {
+            Ok(()) => "compiled",
+            Err(CompileError::Refused(_)) => "refused",
+            Err(CompileError::Broken { .. }) => "broken",
+        });
+        result?;
+        self.open_file(&file).await?.ok_or_else(|| CompileError::broken("opening compiled code", "it is gone"))
+    }
+
+    fn announce(&self, compilation: Compilation) {
+        self.under_way.send_modify(|list| {
+            list.retain(|other| other.digest != compilation.digest);
+            list.push(compilation);
+        });
+    }
+
+    /// Opens compiled code if it is there and is what was written; what is not is removed.
+    async fn open_file(&self, file: &Path) -> Result<Option<Component>, CompileError> {
+        let (engine, file) = (self.engine.clone(), file.to_owned());
+        tokio::task::spawn_blocking(move || open_checked(&engine, &file))
+            .await
+            .map_err(|error| CompileError::broken("opening compiled code", error))?
+    }
+
+    async fn compile(&self, bytes: &[u8], digest: Digest, file: &Path) -> Result<(), CompileError> {
+        const DOING: &str = "starting the compiler";
+        let _turn = self.one_at_a_time.acquire().await.map_err(|error| CompileError::broken(DOING, error))?;
+        self.announce(Compilation { digest, size_bytes: bytes.len() as u64, running: true });
+        let input = file.with_extension(format!("{}.wasm", std::process::id()));
+        let output = file.with_extension(format!("{}.new", std::process::id()));
+        write_private(&input, bytes).map_err(|error| CompileError::broken("writing the component", error))?;
+        let _input = Removed(&input);
+        let _output = Removed(&output);
+        let child = tokio::process::Command::new(&self.program)
+            .arg("compile")
+            .args(["--memory-bytes", &self.memory_bytes.to_string(), "--cpu-s", &self.cpu_s.to_string()])
+            .arg("--input")
+            .arg(&input)
+            .arg("--output")
+            .arg(&output)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| CompileError::broken(DOING, error))?;
+        let ended = match tokio::time::timeout(self.time, child.wait_with_output()).await {
+            Err(_) => {
+                return Err(CompileError::Refused(format!("compiling took longer than {} s", self.time.as_secs())));
+            }
+            Ok(ended) => ended.map_err(|error| CompileError::broken("waiting for the compiler", error))?,
+        };
+        let said = String::from_utf8_lossy(&ended.stderr[..ended.stderr.len().min(MESSAGE_BYTES)]).trim().to_owned();
+        match ended.status.code() {
+            Some(0) => {}
+            Some(code) if code == i32::from(EXIT_REFUSED) => return Err(CompileError::Refused(said)),
+            Some(_) => return Err(CompileError::broken("compiling", said)),
+            None => {
+                return Err(CompileError::Refused(format!(
+                    "compiling needed more than {} bytes of memory or {} s of CPU",
+                    self.memory_bytes, self.cpu_s
+                )));
+            }
+        }
+        keep(&output, file).map_err(|error| CompileError::broken("keeping compiled code", error))
+    }
+}
+
+/// Removes a file at the end of its scope.
+struct Removed<'a>(&'a Path);
+
+impl Drop for Removed<'_> {
+    fn drop(&mut self) {
+        // Often it has been moved away, which is as good.
+        let _ = std::fs::remove_file(self.0);
+    }
+}
+
+/// Makes a folder that only this user may enter, or checks that it is one.
+///
+/// # Errors
+/// When it cannot be made, belongs to somebody else, or others may enter it.
+pub(super) fn make_private(folder: &Path) -> Result<(), CompileError> {
+    const DOING: &str = "making a private folder for compiled code";
+    let fail = |cause: &dyn std::fmt::Display| CompileError::broken(DOING, format!("{}: {cause}", folder.display()));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| fail(&error))?;
+    let found = std::fs::symlink_metadata(folder).map_err(|error| fail(&error))?;
+    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(fail(&"it is not a folder of this user"));
+    }
+    if found.mode() & 0o077 != 0 {
+        return Err(fail(&format!("others may enter it; close it with `chmod 700 {}`", folder.display())));
+    }
+    Ok(())
+}
+
+fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?.write_all(bytes)
+}
+
+/// Moves the child's output to its place, its digest first: code without a digest is never opened.
+fn keep(output: &Path, file: &Path) -> std::io::Result<()> {
+    let digest = Digest::of(&std::fs::read(output)?);
+    let noted = file.with_extension("sha256");
+    let draft = file.with_extension(format!("{}.sha256.new", std::process::id()));
+    write_private(&draft, digest.to_string().as_bytes())?;
+    std::fs::rename(&draft, &noted)?;
+    std::fs::rename(output, file)
+}
+
+fn open_checked(engine: &Engine, file: &Path) -> Result<Option<Component>, CompileError> {
+    const DOING: &str = "opening compiled code";
+    let folder = file.parent().unwrap_or(file);
+    make_private(folder)?;
+    let Ok(noted) = std::fs::read_to_string(file.with_extension("sha256")) else { return Ok(None) };
+    let Ok(bytes) = std::fs::read(file) else { return Ok(None) };
+    if noted.parse() != Ok(Digest::of(&bytes)) {
+        tracing::warn!(file = %file.display(), "compiled code is not what was written; compiling it again");
+        std::fs::remove_file(file).map_err(|error| CompileError::broken(DOING, error))?;
+        return Ok(None);
+    }
+    drop(bytes);
+    #[expect(
+        unsafe_code,
+        reason = "native code from our own compiler, in a folder that only we can write, digest checked"
+    )]
+    // SAFETY: wasmtime asks that the file be what `Engine::precompile_component` made and that nobody
+    // changes it while it is mapped. Both hold by the checks above.
+    let component = unsafe { Component::deserialize_file(engine, file) };
+    match component {
+        Ok(component) => {
+            component.initialize_copy_on_write_image().map_err(|error| CompileError::broken(DOING, error))?;
+            Ok(Some(component))
+        }
+        // The pool refuses here what is too large for it: the component's fault.
+        Err(error) => Err(CompileError::Refused(format!("the component does not fit the limits: {error:#}"))),
+    }
+}
+
+/// The child's whole work: bounds itself, compiles `input`, writes native code to `output`.
+///
+/// # Errors
+/// [`CompileError::Refused`] when the component is at fault.
+pub fn compile_here(input: &Path, output: &Path, memory_bytes: u64, cpu_s: u64) -> Result<(), CompileError> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let bound = |value| Rlimit { current: Some(value), maximum: Some(value) };
+    for (resource, value) in [(Resource::As, memory_bytes), (Resource::Cpu, cpu_s), (Resource::Core, 0)] {
+        setrlimit(resource, bound(value)).map_err(|error| CompileError::broken("bounding the compiler", error))?;
+    }
+    let bytes = std::fs::read(input).map_err(|error| CompileError::broken("reading the component", error))?;
+    let engine = engine::for_compiling().map_err(|error| CompileError::broken("starting wasmtime", error))?;
+    let code = engine
+        .precompile_component(&bytes)
+        .map_err(|error| CompileError::Refused(format!("this is not a component that can run here: {error:#}")))?;
+    write_private(output, &code).map_err(|error| CompileError::broken("writing compiled code", error))
+}

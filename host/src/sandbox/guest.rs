@@ -1,0 +1,127 @@
+//! One live guest under supervision, and the report of how it ended.
+//!
+//! A guest ends in one of five ways: it returns, it traps, its time is over, its caller cancels, or
+//! it has called the host too often. Whichever it is, the store survives the guest's future, so that
+//! what it used and printed is still there to be told.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::ResourceTableError;
+use wasmtime::{Store, Trap};
+
+use super::state::{BoundReached, State};
+use crate::domain::outcome::{Bound, Exception, Outcome, Report, Usage};
+
+/// What ends a guest from outside.
+pub(super) struct Watch {
+    pub(super) started: Instant,
+    pub(super) until: Instant,
+    pub(super) cancel: CancellationToken,
+}
+
+impl Watch {
+    pub(super) fn new(time: Duration, cancel: CancellationToken) -> Self {
+        let started = Instant::now();
+        Self { started, until: started + time, cancel }
+    }
+}
+
+/// The end of one step of a guest, when it was not an answer.
+pub(super) type Ended<T> = Result<T, Outcome>;
+
+/// Drives one step of a guest (instantiating it, or one of its exports) to its end.
+///
+/// The step is polled again each time the guest yields, which happens after at most a million fuel;
+/// that is where the deadline, the caller and the count of host calls are looked at.
+pub(super) async fn supervise<T>(
+    store: &mut Store<State>,
+    watch: &Watch,
+    step: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+) -> Ended<T> {
+    let host_calls = store.data().host_calls.clone();
+    let host_calls_max = store.data().budget.host_calls;
+    let result = {
+        let step = step(store);
+        tokio::pin!(step);
+        let watched = std::future::poll_fn(|context| match step.as_mut().poll(context) {
+            std::task::Poll::Pending if host_calls.count() > host_calls_max => {
+                std::task::Poll::Ready(Err(BoundReached(Bound::HostCalls).into()))
+            }
+            other => other,
+        });
+        tokio::select! {
+            biased;
+            () = watch.cancel.cancelled() => return Err(Outcome::Cancelled),
+            () = tokio::time::sleep_until(watch.until) => return Err(Outcome::Stopped(Bound::Time)),
+            result = watched => result,
+        }
+    };
+    result.map_err(|error| judge(store, &error))
+}
+
+/// What an error of wasmtime says about the guest.
+fn judge(store: &Store<State>, error: &wasmtime::Error) -> Outcome {
+    if let Some(BoundReached(bound)) = error.downcast_ref() {
+        return Outcome::Stopped(*bound);
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => return Outcome::Stopped(Bound::Cpu),
+        Some(Trap::StackOverflow) => return Outcome::Stopped(Bound::Stack),
+        _ => {}
+    }
+    if store.data().limiter.refused() {
+        return Outcome::Stopped(Bound::Memory);
+    }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return Outcome::Stopped(Bound::Handles);
+    }
+    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        return Outcome::Trapped { message: format!("the guest left with exit code {}", exit.0) };
+    }
+    let text = format!("{error:#}");
+    // These two errors have no public type in wasmtime 48; their words are checked by a test each.
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        return Outcome::Stopped(Bound::ResultSize);
+    }
+    if text.contains("resource table has no free keys") || text.contains("store handle limit exceeded") {
+        return Outcome::Stopped(Bound::Handles);
+    }
+    Outcome::Trapped { message: text.chars().take(TRAP_CHARS).collect() }
+}
+
+/// Length of a trap's message; a backtrace of wasm functions can be long.
+const TRAP_CHARS: usize = 2_000;
+
+/// The report of a guest that has come to `outcome`; takes what the store holds.
+pub(super) fn report(store: &mut Store<State>, watch: &Watch, outcome: Outcome) -> Report {
+    let left = store.get_fuel().unwrap_or(0);
+    let state = store.data_mut();
+    let outcome = match outcome {
+        // Python reports a failed allocation as an ordinary exception; the cause is worth knowing.
+        Outcome::Raised(exception) if exception.kind == "MemoryError" && exception.message.is_empty() => {
+            Outcome::Raised(Exception {
+                message: format!("the memory of one call is bounded by {} bytes", state.budget.memory_bytes),
+                ..exception
+            })
+        }
+        other => other,
+    };
+    Report {
+        outcome,
+        stdout: state.stdout.take(),
+        stderr: state.stderr.take(),
+        log: std::mem::take(&mut state.log),
+        dropped_lines: state.dropped_lines,
+        usage: Usage {
+            fuel: state.budget.fuel.saturating_sub(left),
+            peak_memory_bytes: state.limiter.peak(),
+            duration: watch.started.elapsed(),
+            host_calls: state.host_calls.count(),
+            http_requests: state.fetches.started(),
+            http_sent_bytes: state.fetches.sent_bytes(),
+            http_received_bytes: state.fetches.received_bytes(),
+        },
+    }
+}

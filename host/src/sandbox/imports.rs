@@ -1,0 +1,136 @@
+//! The host functions of the contract. Each is counted, bounded, and answers only from what the call
+//! was given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use super::bindings::tool::mcpbox::guest::{http, log, progress, secrets, types};
+use super::state::State;
+use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
+use crate::egress::{OutboundRequest, SendError};
+
+/// Everything that a guest can import: the contract and WASI 0.2 over an empty context.
+///
+/// # Errors
+/// When an interface is defined twice.
+pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    progress::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+impl types::Host for State {}
+
+impl http::Host for State {
+    async fn start(&mut self, request: http::Request) -> wasmtime::Result<Result<u32, http::Error>> {
+        self.host_call()?;
+        let Some(reach) = &self.reach else {
+            return Ok(Err(http::Error::Denied("requests are possible only within a call".to_owned())));
+        };
+        let grants = Arc::clone(&reach.grants);
+        let request = OutboundRequest {
+            method: request.method,
+            url: request.url,
+            headers: request.headers,
+            body: request.body.map(Into::into),
+            timeout: request.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
+        };
+        Ok(self.fetches.start(&grants, request).map_err(told))
+    }
+
+    async fn wait(&mut self, ids: Vec<u32>, timeout_ms: Option<u64>) -> wasmtime::Result<Vec<u32>> {
+        self.host_call()?;
+        Ok(self.fetches.wait(&ids, timeout_ms.map(Duration::from_millis)).await)
+    }
+
+    async fn take(&mut self, id: u32) -> wasmtime::Result<Result<http::Response, http::Error>> {
+        self.host_call()?;
+        let answer = self.fetches.take(id).await;
+        Ok(answer
+            .map(|response| http::Response { status: response.status, headers: response.headers, body: response.body })
+            .map_err(told))
+    }
+
+    async fn cancel(&mut self, id: u32) -> wasmtime::Result<()> {
+        self.host_call()?;
+        self.fetches.cancel(id);
+        Ok(())
+    }
+}
+
+fn told(error: SendError) -> http::Error {
+    match error {
+        SendError::Denied(text) => http::Error::Denied(text),
+        SendError::Invalid(text) => http::Error::Invalid(text),
+        SendError::Unreachable(text) => http::Error::Unreachable(text),
+        SendError::TimedOut(text) => http::Error::TimedOut(text),
+        SendError::TooLarge(text) => http::Error::TooLarge(text),
+    }
+}
+
+impl secrets::Host for State {
+    async fn names(&mut self) -> wasmtime::Result<Vec<String>> {
+        self.host_call()?;
+        Ok(self.reach.as_ref().map(|reach| reach.secrets.keys().cloned().collect()).unwrap_or_default())
+    }
+
+    async fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        self.host_call()?;
+        let value = self.reach.as_ref().and_then(|reach| reach.secrets.get(&name));
+        Ok(value.map(|value| value.reveal().to_owned()))
+    }
+}
+
+impl log::Host for State {
+    async fn emit(&mut self, level: types::LogLevel, mut message: String) -> wasmtime::Result<()> {
+        self.host_call()?;
+        if self.log.len() >= self.budget.log_lines {
+            self.dropped_lines += 1;
+            return Ok(());
+        }
+        cut(&mut message, self.budget.log_line_bytes);
+        let level = match level {
+            types::LogLevel::Debug => LogLevel::Debug,
+            types::LogLevel::Info => LogLevel::Info,
+            types::LogLevel::Warning => LogLevel::Warning,
+            types::LogLevel::Error => LogLevel::Error,
+        };
+        let line = LogLine { level, message };
+        self.tell(GuestEvent::Log(line.clone()));
+        self.log.push(line);
+        Ok(())
+    }
+}
+
+impl progress::Host for State {
+    async fn report(&mut self, progress: f64, total: Option<f64>, mut message: Option<String>) -> wasmtime::Result<()> {
+        self.host_call()?;
+        if self.reports >= self.budget.log_lines {
+            self.dropped_lines += 1;
+            return Ok(());
+        }
+        self.reports += 1;
+        if let Some(message) = &mut message {
+            cut(message, self.budget.log_line_bytes);
+        }
+        // JSON has no infinities; a report that cannot be told is not told.
+        if progress.is_finite() && total.is_none_or(f64::is_finite) {
+            self.tell(GuestEvent::Progress(Progress { progress, total, message }));
+        }
+        Ok(())
+    }
+}
+
+/// Shortens text to at most `bytes`, at a character.
+fn cut(text: &mut String, bytes: usize) {
+    if text.len() > bytes {
+        let end = (0..=bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+    }
+}

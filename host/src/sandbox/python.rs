@@ -1,0 +1,152 @@
+//! Python tools: one generic interpreter, an instance per call, prepared ahead when that is possible.
+//!
+//! A call takes a prepared instance if there is one; otherwise it makes its own. Either way the
+//! instance serves this one call and is dropped.
+
+use std::sync::Arc;
+
+use wasmtime::Store;
+
+use super::bindings::interpreter::exports::mcpbox::guest::runner;
+use super::bindings::interpreter::{Interpreter, InterpreterPre};
+use super::guest::{Ended, Watch, supervise};
+use super::state::State;
+use crate::domain::content::{Content, ToolResult};
+use crate::domain::outcome::{Bound, Exception, Outcome};
+
+/// What the interpreter found in a source.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// The source, compiled to the interpreter's own code.
+    pub code: Arc<[u8]>,
+    pub summary: String,
+    /// JSON Schema of the arguments.
+    pub input_schema: String,
+    /// JSON Schema of the structured result, if the author gave a type.
+    pub output_schema: Option<String>,
+}
+
+/// An interpreter that lives.
+pub(super) struct Live {
+    pub(super) store: Store<State>,
+    instance: Interpreter,
+}
+
+/// Whether an instance could be prepared ahead of its call.
+pub(super) enum Prepared {
+    Ready(Live),
+    /// The top level wants what only a call has, or fails without it.
+    NeedsCall,
+}
+
+/// Makes an instance of the interpreter.
+pub(super) async fn start(
+    pre: &InterpreterPre<State>,
+    mut store: Store<State>,
+    watch: &Watch,
+) -> (Store<State>, Ended<Interpreter>) {
+    let instance = supervise(&mut store, watch, async |store| pre.instantiate_async(store).await).await;
+    (store, instance)
+}
+
+/// Compiles a source and derives its schemas, running none of it.
+pub(super) async fn describe(
+    store: &mut Store<State>,
+    instance: &Interpreter,
+    watch: &Watch,
+    source: &str,
+) -> Ended<Description> {
+    let runner = instance.mcpbox_guest_runner();
+    let answer = supervise(store, watch, async |store| runner.call_describe(store, source).await).await?;
+    let found = answer.map_err(raised)?;
+    Ok(Description {
+        code: found.code.into(),
+        summary: found.summary,
+        input_schema: found.input_schema,
+        output_schema: found.output_schema,
+    })
+}
+
+/// Runs the top level of a tool ahead of any call.
+pub(super) async fn prepare(
+    mut store: Store<State>,
+    instance: Interpreter,
+    watch: &Watch,
+    code: &[u8],
+    source: &str,
+) -> Prepared {
+    let runner = instance.mcpbox_guest_runner();
+    let loaded =
+        supervise(&mut store, watch, async |store| runner.call_load(store, code, source, true, None).await).await;
+    match loaded {
+        Ok(Ok(runner::Loaded::Ready)) => Prepared::Ready(Live { store, instance }),
+        // What fails here may succeed within a call; if not, the call tells why.
+        _ => Prepared::NeedsCall,
+    }
+}
+
+/// Runs the top level of a tool within its call.
+pub(super) async fn load(
+    store: &mut Store<State>,
+    instance: &Interpreter,
+    watch: &Watch,
+    code: &[u8],
+    source: &str,
+    arguments: &str,
+) -> Ended<()> {
+    let runner = instance.mcpbox_guest_runner();
+    let loaded =
+        supervise(store, watch, async |store| runner.call_load(store, code, source, false, Some(arguments)).await)
+            .await?;
+    loaded.map(|_| ()).map_err(raised)
+}
+
+/// Runs `main`.
+pub(super) async fn call(store: &mut Store<State>, instance: &Interpreter, watch: &Watch, arguments: &str) -> Outcome {
+    let runner = instance.mcpbox_guest_runner();
+    let result_bytes = store.data().budget.result_bytes;
+    let answer = supervise(store, watch, async |store| runner.call_call(store, arguments).await).await;
+    match answer {
+        Err(outcome) => outcome,
+        Ok(Err(exception)) => raised(exception),
+        Ok(Ok(outcome)) => returned(outcome, result_bytes),
+    }
+}
+
+impl Live {
+    pub(super) fn parts(self) -> (Store<State>, Interpreter) {
+        (self.store, self.instance)
+    }
+}
+
+/// The result in MCP's shape: a text is a text, everything else its JSON.
+fn returned(outcome: runner::Outcome, result_bytes: usize) -> Outcome {
+    let size = outcome.result.len() + outcome.structured.as_ref().map_or(0, String::len);
+    if outcome.result.len() > result_bytes || size > result_bytes.saturating_mul(2) {
+        return Outcome::Stopped(Bound::ResultSize);
+    }
+    let text = match serde_json::from_str::<&serde_json::value::RawValue>(&outcome.result) {
+        Ok(json) if json.get().starts_with('"') => serde_json::from_str(json.get()).unwrap_or_default(),
+        Ok(_) => outcome.result,
+        Err(error) => return not_json(&error),
+    };
+    let structured_content = match outcome.structured.map(serde_json::value::RawValue::from_string).transpose() {
+        Ok(structured) => structured,
+        Err(error) => return not_json(&error),
+    };
+    Outcome::Returned(ToolResult { content: vec![Content::text(text)], structured_content })
+}
+
+fn not_json(error: &serde_json::Error) -> Outcome {
+    Outcome::Trapped { message: format!("the interpreter answered what is not JSON: {error}") }
+}
+
+fn raised(exception: runner::Exception) -> Outcome {
+    Outcome::Raised(Exception {
+        kind: exception.kind,
+        message: exception.message,
+        line: exception.line,
+        traceback: exception.traceback,
+        excerpt: exception.excerpt,
+    })
+}

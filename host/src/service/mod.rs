@@ -1,0 +1,123 @@
+//! What one can do: every act of a model or a person, whichever door it came through.
+//!
+//! Each function takes the caller first, checks what that caller may do, changes the database and
+//! writes the audit row in one transaction, and tells those who listen. It answers with views, never
+//! with rows, and with nothing secret.
+
+mod answer;
+pub mod calls;
+pub mod catalogue;
+pub mod error;
+mod execution_log;
+pub mod page;
+mod rate;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::calls::Validators;
+use self::catalogue::CatalogueCache;
+pub use self::error::{Error, Problem};
+use self::execution_log::ExecutionLog;
+pub use self::page::{Page, PageRequest};
+use self::rate::Rates;
+use crate::clock::Clock;
+use crate::crypto::vault::Vault;
+use crate::db::Database;
+use crate::executor::Executor;
+use crate::limits::Limits;
+
+/// What has changed, for those who show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Another set of tools, or another face of one.
+    Catalogue,
+}
+
+/// What the service is made of.
+pub struct Parts {
+    pub db: Database,
+    pub vault: Vault,
+    pub executor: Executor,
+    pub clock: Clock,
+    pub limits: Limits,
+    /// Running calls, which end before the process does.
+    pub calls: TaskTracker,
+    /// Set when no new calls are taken.
+    pub stopping: CancellationToken,
+    /// Set when running calls are ended.
+    pub ending: CancellationToken,
+    /// Where the code for the first administrator is kept.
+    pub setup_code_file: PathBuf,
+}
+
+/// Everything that the doors can ask for. Clones share everything.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    rates: Rates,
+    log: ExecutionLog,
+    catalogue: CatalogueCache,
+    validators: Validators,
+    changes: broadcast::Sender<Change>,
+}
+
+/// Changes that a slow listener may be behind.
+const CHANGES_BEHIND: usize = 64;
+
+impl Service {
+    pub fn new(parts: Parts) -> Self {
+        let log = ExecutionLog::start(parts.db.clone(), &parts.limits);
+        Self(Arc::new(Inner {
+            rates: Rates::new(&parts.limits),
+            log,
+            catalogue: CatalogueCache::default(),
+            validators: Validators::default(),
+            changes: broadcast::Sender::new(CHANGES_BEHIND),
+            parts,
+        }))
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.0.parts.limits
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.0.parts.clock
+    }
+
+    /// Changes as they happen; one who falls far behind misses some and is told so.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.0.changes.subscribe()
+    }
+
+    /// Waits until every row of the execution log is written. For the end, when no call runs.
+    pub async fn finish(&self) {
+        self.0.log.finish().await;
+    }
+
+    fn db(&self) -> &Database {
+        &self.0.parts.db
+    }
+
+    fn vault(&self) -> &Vault {
+        &self.0.parts.vault
+    }
+
+    fn executor(&self) -> &Executor {
+        &self.0.parts.executor
+    }
+
+    /// The tools have changed: forgets the cached catalogue and tells those who listen.
+    fn catalogue_changed(&self) {
+        self.0.catalogue.forget();
+        // Nobody listening is no failure.
+        let _ = self.0.changes.send(Change::Catalogue);
+    }
+}

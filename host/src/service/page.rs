@@ -1,0 +1,58 @@
+//! Lists come in pages.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+
+/// Which page; pages count from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct PageRequest {
+    pub page: Option<u64>,
+    pub page_size: Option<u64>,
+}
+
+/// Rows on a page when the caller does not say.
+const PAGE_SIZE: u64 = 50;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub total: u64,
+    pub page: u64,
+    pub page_size: u64,
+    pub pages: u64,
+}
+
+impl PageRequest {
+    /// The page and its size, checked.
+    ///
+    /// # Errors
+    /// When either is 0; a size over the limit is cut to it.
+    pub fn checked(self, page_size_max: u64) -> Result<(u64, u64), Error> {
+        let page = self.page.unwrap_or(1);
+        let page_size = self.page_size.unwrap_or(PAGE_SIZE.min(page_size_max));
+        if page == 0 {
+            return Err(Error::invalid("/page", "pages count from 1"));
+        }
+        if page_size == 0 {
+            return Err(Error::invalid("/page_size", format!("give 1 to {page_size_max}")));
+        }
+        Ok((page, page_size.min(page_size_max)))
+    }
+}
+
+impl<T> Page<T> {
+    pub fn new(items: Vec<T>, total: u64, page: u64, page_size: u64) -> Self {
+        Self { items, total, page, page_size, pages: total.div_ceil(page_size.max(1)) }
+    }
+
+    pub fn map<U>(self, each: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(each).collect(),
+            total: self.total,
+            page: self.page,
+            page_size: self.page_size,
+            pages: self.pages,
+        }
+    }
+}

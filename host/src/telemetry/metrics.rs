@@ -1,0 +1,343 @@
+//! Every metric of the product: its name, kind, unit, labels and sentence, declared once.
+//!
+//! The table yields the description in `/metrics` and `docs/metrics.md`; a function for each is the
+//! only way to record it, so that no other file spells a name. The four `http_*` metrics have the
+//! names and labels that dashboards of the Python MCPbox read.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics::{Gauge, counter, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::limits::Unit;
+
+/// What is done with the numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    Gauge,
+    /// Counted by size; the upper bounds of the classes, without the last one, which has none.
+    Histogram(&'static [f64]),
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub unit: Unit,
+    pub labels: &'static [&'static str],
+    /// What is counted and when.
+    pub sentence: &'static str,
+}
+
+/// From a call of a warm component to the longest call that there is.
+const SECONDS: Kind = Kind::Histogram(&[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+]);
+/// Bodies: 256 bytes to 16 MiB.
+const BODY_BYTES: Kind =
+    Kind::Histogram(&[256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0]);
+/// Memories of guests: 1 MiB to 3 GiB.
+const MEMORY_BYTES: Kind = Kind::Histogram(&[
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    33_554_432.0,
+    67_108_864.0,
+    134_217_728.0,
+    268_435_456.0,
+    536_870_912.0,
+    1_073_741_824.0,
+    3_221_225_472.0,
+]);
+
+macro_rules! metrics {
+    ($($row:ident: $name:literal, $kind:expr, $unit:ident, [$($label:literal),*], $sentence:literal;)*) => {
+        $(const $row: Metric = Metric {
+            name: $name, kind: $kind, unit: Unit::$unit, labels: &[$($label),*], sentence: $sentence,
+        };)*
+
+        /// The table, in the order in which documents print it.
+        pub const TABLE: &[Metric] = &[$($row),*];
+    };
+}
+
+metrics! {
+    HTTP_REQUESTS: "http_requests_total", Kind::Counter, Count, ["method", "handler", "status"],
+        "Answered HTTP requests; the handler is the route, the status its class, such as 2xx.";
+    HTTP_DURATION: "http_request_duration_seconds", SECONDS, Seconds, ["method", "handler"],
+        "Time from the head of an HTTP request to the head of its answer.";
+    HTTP_REQUEST_SIZE: "http_request_size_bytes", BODY_BYTES, Bytes, ["handler"],
+        "Body of an HTTP request, where its length is announced.";
+    HTTP_RESPONSE_SIZE: "http_response_size_bytes", BODY_BYTES, Bytes, ["handler"],
+        "Body of an HTTP answer, where its length is known beforehand.";
+    TOOL_CALLS: "mcpbox_tool_calls_total", Kind::Counter, Count, ["outcome"],
+        "Calls of tools that came to an end, by that end.";
+    TOOL_DURATION: "mcpbox_tool_call_duration_seconds", SECONDS, Seconds, ["outcome"],
+        "Wall-clock time that a guest ran.";
+    TOOL_FUEL: "mcpbox_tool_fuel_total", Kind::Counter, Fuel, [],
+        "Fuel that guests burned.";
+    TOOL_PEAK_MEMORY: "mcpbox_tool_peak_memory_bytes", MEMORY_BYTES, Bytes, [],
+        "Greatest size of the memories and tables of a call.";
+    CALLS_RUNNING: "mcpbox_calls_running", Kind::Gauge, Count, [],
+        "Calls that run now.";
+    CALLS_WAITING: "mcpbox_calls_waiting", Kind::Gauge, Count, [],
+        "Calls that wait for a place now.";
+    SPARES_READY: "mcpbox_spares_ready", Kind::Gauge, Count, [],
+        "Prepared instances that wait for a call now.";
+    SPARES_TAKEN: "mcpbox_spares_taken_total", Kind::Counter, Count, ["result"],
+        "Calls that looked for a prepared instance: hit found one, miss made its own.";
+    MCP_SESSIONS: "mcpbox_mcp_sessions", Kind::Gauge, Count, [],
+        "MCP sessions that are open now.";
+    SSE_CONNECTIONS: "mcpbox_sse_connections", Kind::Gauge, Count, [],
+        "Event streams that are open now.";
+    EXECUTION_LOG_ROWS: "mcpbox_execution_log_rows_total", Kind::Counter, Count, ["result"],
+        "Execution log rows: written to the database, or failed and lost.";
+    COMPILATIONS: "mcpbox_compilations_total", Kind::Counter, Count, ["result"],
+        "Components that were compiled or taken from the cache, by what came of it.";
+    EGRESS_REQUESTS: "mcpbox_egress_requests_total", Kind::Counter, Count, ["result"],
+        "HTTP requests that guests started, by what came of them.";
+}
+
+/// What a request to one of the doors came to.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpExchange<'a> {
+    pub method: &'a str,
+    /// The route's pattern, never the path: paths are without end.
+    pub handler: &'a str,
+    pub status: u16,
+    pub duration: Duration,
+    pub request_bytes: Option<u64>,
+    pub response_bytes: Option<u64>,
+}
+
+/// Records an answered HTTP request.
+pub fn http_exchange(exchange: HttpExchange<'_>) {
+    let method = method_label(exchange.method);
+    let handler = || exchange.handler.to_owned();
+    let status = status_class(exchange.status);
+    counter!(HTTP_REQUESTS.name, "method" => method, "handler" => handler(), "status" => status).increment(1);
+    histogram!(HTTP_DURATION.name, "method" => method, "handler" => handler()).record(exchange.duration);
+    for (row, bytes) in [(HTTP_REQUEST_SIZE, exchange.request_bytes), (HTTP_RESPONSE_SIZE, exchange.response_bytes)] {
+        if let Some(bytes) = bytes {
+            histogram!(row.name, "handler" => handler()).record(bytes as f64);
+        }
+    }
+}
+
+/// Records the end of a call. `outcome` is a label of `domain::outcome::Outcome`.
+pub fn tool_call(outcome: &'static str, duration: Duration, fuel: u64, peak_memory_bytes: u64) {
+    counter!(TOOL_CALLS.name, "outcome" => outcome).increment(1);
+    histogram!(TOOL_DURATION.name, "outcome" => outcome).record(duration);
+    counter!(TOOL_FUEL.name).increment(fuel);
+    histogram!(TOOL_PEAK_MEMORY.name).record(peak_memory_bytes as f64);
+}
+
+/// Counts one in a gauge for as long as it lives.
+#[must_use = "it counts only while it lives"]
+pub struct Counted(Gauge);
+
+impl Counted {
+    fn in_gauge(row: Metric) -> Self {
+        let gauge = gauge!(row.name);
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+/// Counts a running call.
+pub fn call_running() -> Counted {
+    Counted::in_gauge(CALLS_RUNNING)
+}
+
+/// Counts a call that waits for a place.
+pub fn call_waiting() -> Counted {
+    Counted::in_gauge(CALLS_WAITING)
+}
+
+/// Counts a prepared instance.
+pub fn spare_ready() -> Counted {
+    Counted::in_gauge(SPARES_READY)
+}
+
+/// Counts an MCP session.
+pub fn mcp_session() -> Counted {
+    Counted::in_gauge(MCP_SESSIONS)
+}
+
+/// Counts an open event stream.
+pub fn sse_connection() -> Counted {
+    Counted::in_gauge(SSE_CONNECTIONS)
+}
+
+/// Records that a call looked for a prepared instance, and whether there was one.
+pub fn spare_taken(hit: bool) {
+    counter!(SPARES_TAKEN.name, "result" => if hit { "hit" } else { "miss" }).increment(1);
+}
+
+/// Records what became of execution log rows.
+pub fn execution_log_rows(written: bool, rows: u64) {
+    counter!(EXECUTION_LOG_ROWS.name, "result" => if written { "written" } else { "failed" }).increment(rows);
+}
+
+/// Records a compilation. `result` is one of a few words, such as `compiled`, `cached` or `failed`.
+pub fn compilation(result: &'static str) {
+    counter!(COMPILATIONS.name, "result" => result).increment(1);
+}
+
+/// Records a guest's HTTP request. `result` is one of a few words, such as `answered` or `refused`.
+pub fn egress_request(result: &'static str) {
+    counter!(EGRESS_REQUESTS.name, "result" => result).increment(1);
+}
+
+/// A stranger cannot make new label values by inventing methods.
+fn method_label(method: &str) -> &'static str {
+    const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    METHODS.into_iter().find(|known| *known == method).unwrap_or("OTHER")
+}
+
+fn status_class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// The recorder of this process. What is recorded before [`Telemetry::install`] is lost, and without
+/// it recording does nothing.
+#[derive(Clone)]
+pub struct Telemetry {
+    handle: PrometheusHandle,
+}
+
+impl Telemetry {
+    /// The one recorder of the process, made at the first call: several hosts in one process, as
+    /// tests start them, count together.
+    pub fn install() -> Self {
+        static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+        let handle = HANDLE.get_or_init(|| {
+            let mut builder = PrometheusBuilder::new();
+            for row in TABLE {
+                if let Kind::Histogram(bounds) = row.kind {
+                    #[expect(clippy::expect_used, reason = "it fails only without bounds, and these are constants")]
+                    let with_bounds = builder
+                        .set_buckets_for_metric(Matcher::Full(row.name.to_owned()), bounds)
+                        .expect("a histogram has bounds");
+                    builder = with_bounds;
+                }
+            }
+            #[expect(clippy::expect_used, reason = "it fails only at a second recorder, and this is done once")]
+            let handle = builder.install_recorder().expect("the first recorder");
+            for row in TABLE {
+                match row.kind {
+                    Kind::Counter => metrics::describe_counter!(row.name, row.sentence),
+                    Kind::Gauge => metrics::describe_gauge!(row.name, row.sentence),
+                    Kind::Histogram(_) => metrics::describe_histogram!(row.name, row.sentence),
+                }
+            }
+            handle
+        });
+        Self { handle: handle.clone() }
+    }
+
+    /// The text that `/metrics` answers (Prometheus text format 0.0.4).
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Sorts what histograms have recorded into their classes. Without this or [`Self::render`] every
+    /// few seconds the single records pile up in memory.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record_each_once() -> Vec<Counted> {
+        http_exchange(HttpExchange {
+            method: "GET",
+            handler: "/api/tools/{id}",
+            status: 204,
+            duration: Duration::from_millis(3),
+            request_bytes: Some(0),
+            response_bytes: Some(7),
+        });
+        tool_call("returned", Duration::from_millis(2), 41, 70_000_000);
+        spare_taken(true);
+        execution_log_rows(true, 2);
+        compilation("compiled");
+        egress_request("answered");
+        vec![call_running(), call_waiting(), spare_ready(), mcp_session(), sse_connection()]
+    }
+
+    #[test]
+    fn every_row_appears_with_its_help_type_and_labels() {
+        let telemetry = Telemetry::install();
+        let _counted = record_each_once();
+        telemetry.upkeep();
+        let text = Telemetry::install().render();
+        for row in TABLE {
+            let (name, kind) = match row.kind {
+                Kind::Counter => (row.name.to_owned(), "counter"),
+                Kind::Gauge => (row.name.to_owned(), "gauge"),
+                Kind::Histogram(_) => (format!("{}_count", row.name), "histogram"),
+            };
+            assert!(text.contains(&format!("# HELP {} {}\n", row.name, row.sentence)), "{}\n{text}", row.name);
+            assert!(text.contains(&format!("# TYPE {} {kind}\n", row.name)), "{}\n{text}", row.name);
+            let line = text.lines().find(|line| line.starts_with(&name)).expect("a line of this metric");
+            let labels = line.split_once('{').map_or("", |(_, rest)| rest.rsplit_once('}').map_or("", |(it, _)| it));
+            let keys: Vec<&str> = labels.split(',').filter_map(|pair| Some(pair.split_once('=')?.0)).collect();
+            assert_eq!(keys, row.labels, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_table_is_well_formed() {
+        let mut seen = std::collections::BTreeSet::new();
+        for row in TABLE {
+            assert!(seen.insert(row.name), "{}", row.name);
+            assert!(row.sentence.ends_with('.'), "{}", row.name);
+            assert_eq!(row.name.ends_with("_total"), row.kind == Kind::Counter, "{}", row.name);
+            if let Kind::Histogram(bounds) = row.kind {
+                assert!(bounds.is_sorted() && !bounds.is_empty(), "{}", row.name);
+            }
+            let (bytes, seconds) = (row.name.ends_with("_bytes"), row.name.ends_with("_seconds"));
+            assert_eq!((bytes, seconds), (row.unit == Unit::Bytes, row.unit == Unit::Seconds), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn a_gauge_counts_what_lives() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let shown = || handle.render().lines().find(|line| line.starts_with("mcpbox_sse")).map(str::to_owned);
+        metrics::with_local_recorder(&recorder, || {
+            let (one, two) = (sse_connection(), sse_connection());
+            assert_eq!(shown().as_deref(), Some("mcpbox_sse_connections 2"));
+            drop((one, two));
+            assert_eq!(shown().as_deref(), Some("mcpbox_sse_connections 0"));
+        });
+    }
+
+    #[test]
+    fn strangers_cannot_make_label_values() {
+        assert_eq!((method_label("PATCH"), method_label("patch"), method_label("X1")), ("PATCH", "OTHER", "OTHER"));
+        assert_eq!((status_class(101), status_class(302), status_class(429)), ("1xx", "3xx", "4xx"));
+        assert_eq!((status_class(503), status_class(999)), ("5xx", "5xx"));
+    }
+}

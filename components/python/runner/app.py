@@ -27,31 +27,33 @@ class Runner:
 
     def describe(self, source):
         TOOL.source = source
-        return self._reporting(schema.describe, source)
+        return _reporting(schema.describe, source)
 
     def load(self, code, source, early, arguments):
-        return self._reporting(TOOL.load, code, source, early, arguments)
+        return _reporting(TOOL.load, code, source, early, arguments)
 
     def call(self, arguments):
-        return self._reporting(TOOL.call, arguments)
+        outcome = _reporting(TOOL.call, arguments)
+        process.flush()
+        return outcome
 
-    def _reporting(self, function, *args):
-        try:
-            return function(*args)
-        except BaseException as error:
-            raise Err(_record(error)) from None
-        finally:
-            process.flush()
+
+def _reporting(function, *args):
+    try:
+        return function(*args)
+    except BaseException as error:
+        recorded = _record(error)  # First of all, because it makes room if there is no memory left.
+        process.flush()
+        raise Err(recorded) from None
 
 
 def _record(error):
-    if isinstance(error, MemoryError):
-        errors.free(error)
-        TOOL.release()
     try:
+        if isinstance(error, MemoryError):
+            TOOL.release()
+            errors.free(error)
         return errors.record(error, TOOL.source)
-    except BaseException as second:
-        errors.free(second)
+    except BaseException:
         TOOL.release()
         return errors.LAST_RESORT
 

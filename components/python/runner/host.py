@@ -30,15 +30,21 @@ class NeedsCall(BaseException):
 
 
 class Phase:
-    """Of the one tool that this instance runs."""
+    """Of the one tool that this instance runs. An object, because assigning to a class is slow."""
 
-    early = False
-    touched = False
+    __slots__ = ("early", "touched")
+
+    def __init__(self):
+        self.early = False
+        self.touched = False
+
+
+phase = Phase()
 
 
 def require_call(what):
-    if Phase.early:
-        Phase.touched = True
+    if phase.early:
+        phase.touched = True
         raise NeedsCall(f"{what} exists only within a call")
 
 

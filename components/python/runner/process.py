@@ -22,8 +22,14 @@ encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1 encodings.puny
 encodings.utf_16
 """.split()
 
-# Deeper recursion through C code ends the instance by a trap instead of a RecursionError.
+# Where the host may mount the packages that a tool was granted, read-only.
+PACKAGES = "/packages"
+
+# Python's own default: endless recursion of any kind ends in a RecursionError.
 RECURSION_LIMIT = 1_000
+# What a tool may raise it to, on 2 MiB of wasm stack: recursion of plain functions still ends in a
+# RecursionError there, recursion through C code may end the instance by a trap.
+RECURSION_LIMIT_MAX = 4_000
 
 
 def preload():
@@ -47,7 +53,7 @@ def settle():
         if not hasattr(builtins, name):
             setattr(builtins, name, sys.exit)
     os.environ.clear()
-    sys.path.clear()
+    sys.path[:] = [PACKAGES]
     sys.path_importer_cache.clear()
     linecache.clearcache()
     for _ in range(3):
@@ -70,6 +76,6 @@ def _limit_recursion():
 
     def setrecursionlimit(limit, /):
         """As in Python, but never above what the sandbox's stack bears."""
-        set_limit(min(limit, RECURSION_LIMIT))
+        set_limit(min(limit, RECURSION_LIMIT_MAX))
 
     sys.setrecursionlimit = setrecursionlimit

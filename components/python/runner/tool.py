@@ -5,7 +5,6 @@ import inspect
 import json
 import linecache
 import marshal
-import os
 import random
 import sys
 import types
@@ -16,8 +15,8 @@ from . import capabilities, conversion, host, loop, result
 from .errors import TOOL_FILE, AuthorError
 
 MODULE = "tool"
-# Where the host may mount the packages that a tool was granted, read-only.
-PACKAGES = "/packages"
+# Bytes kept back for reporting that the memory is used up.
+RESERVE = 128 * 1024
 # While a tool loads early its arguments are not there, yet must not look empty to C code that asks
 # only for the size; reading this, like anything else of them, is noticed.
 _NOT_YET = {"": None}
@@ -30,26 +29,16 @@ class Tool:
         self.reset()
 
     def reset(self):
-        """Forgets the tool; only the warm-up needs it, because an instance serves one call."""
-        self.source = ""
-        self.module = None
-        self.plan = None
-        self.arguments = capabilities.Arguments()
-        # Made ahead of time: a loop is not cheap to make.
-        self.loop = loop.HostLoop()
-        host.Phase.early = host.Phase.touched = False
-        sys.modules.pop(MODULE, None)
-        linecache.cache.pop(TOOL_FILE, None)
+        """Forgets the tool and makes ready for another.
 
-    def load(self, code, source, early, arguments):
-        self.source = source
-        sys.argv = [MODULE]
-        linecache.cache[TOOL_FILE] = (len(source), None, source.splitlines(True), TOOL_FILE)
-        self.plan, compiled = marshal.loads(code)
-        if PACKAGES not in sys.path and os.path.isdir(PACKAGES):
-            sys.path.append(PACKAGES)
-        random.seed()  # The snapshot's state is the same in every instance.
-        self.arguments.fill(_NOT_YET if early else parsed(arguments or "{}"))
+        Only the build does this: what stands ready here is in the snapshot and costs a call nothing,
+        and an instance serves one call.
+        """
+        self.source = ""
+        self.plan = None
+        self.reserve = bytes(RESERVE)
+        self.arguments = capabilities.Arguments()
+        self.loop = loop.HostLoop()
         self.module = types.ModuleType(MODULE)
         self.module.__dict__.update(
             __builtins__=__builtins__,
@@ -62,24 +51,35 @@ class Tool:
             progress=capabilities.progress,
         )
         sys.modules[MODULE] = self.module
-        host.Phase.early = early
+        host.phase.early = host.phase.touched = False
+
+    def load(self, code, source, early, arguments):
+        self.source = source
+        sys.argv = [MODULE]
+        linecache.cache[TOOL_FILE] = (len(source), None, source.splitlines(True), TOOL_FILE)
+        self.plan, compiled = marshal.loads(code)
+        random.seed()  # The snapshot's state is the same in every instance.
+        self.arguments.fill(_NOT_YET if early else parsed(arguments or "{}"))
+        host.phase.early = early
         try:
             exec(compiled, self.module.__dict__)
         except BaseException:
-            if not host.Phase.touched:
+            if not host.phase.touched:
                 raise
         finally:
-            host.Phase.early = False
-        return Loaded.NEEDS_CALL if host.Phase.touched else Loaded.READY
+            host.phase.early = False
+        return Loaded.NEEDS_CALL if host.phase.touched else Loaded.READY
 
     def release(self):
-        """Lets go of everything that the tool holds, so that there is memory to report with."""
-        self.arguments.fill({})
-        if self.module is not None:
-            self.module.__dict__.clear()
+        """Lets go of everything that the tool holds, so that there is memory to report with.
+
+        The reserve first: what follows needs a little itself.
+        """
+        self.reserve = None
+        self.module.__dict__.clear()
 
     def call(self, arguments):
-        if self.module is None:
+        if self.plan is None:
             raise AuthorError("NotLoaded", "the tool is called before it is loaded")
         given = parsed(arguments)
         self.arguments.fill(given)

@@ -6,6 +6,7 @@ pub mod content;
 pub mod digest;
 pub mod grant;
 pub mod ids;
+pub mod json;
 pub mod names;
 pub mod outcome;
 pub mod redact;

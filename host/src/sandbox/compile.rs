@@ -158,8 +158,10 @@ impl Compiler {
         const DOING: &str = "starting the compiler";
         let _turn = self.one_at_a_time.acquire().await.map_err(|error| CompileError::broken(DOING, error))?;
         self.announce(Compilation { digest, size_bytes: bytes.len() as u64, running: true });
-        let input = file.with_extension(format!("{}.wasm", std::process::id()));
-        let output = file.with_extension(format!("{}.new", std::process::id()));
+        // Names of their own: other processes may compile the same component into the same folder.
+        let draft = uuid::Uuid::now_v7();
+        let input = file.with_extension(format!("{draft}.wasm"));
+        let output = file.with_extension(format!("{draft}.new"));
         write_private(&input, bytes).map_err(|error| CompileError::broken("writing the component", error))?;
         let _input = Removed(&input);
         let _output = Removed(&output);
@@ -235,7 +237,7 @@ fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 fn keep(output: &Path, file: &Path) -> std::io::Result<()> {
     let digest = Digest::of(&std::fs::read(output)?);
     let noted = file.with_extension("sha256");
-    let draft = file.with_extension(format!("{}.sha256.new", std::process::id()));
+    let draft = output.with_extension("sha256");
     write_private(&draft, digest.to_string().as_bytes())?;
     std::fs::rename(&draft, &noted)?;
     std::fs::rename(output, file)

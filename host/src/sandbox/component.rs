@@ -11,6 +11,7 @@ use super::bindings::tool::{Tool, ToolPre};
 use super::guest::{Ended, Watch, supervise};
 use super::state::State;
 use crate::domain::content::{Annotations, Content, EmbeddedResource, ResourceBody, Role, ToolResult};
+use crate::domain::json;
 use crate::domain::outcome::{Bound, Exception, Outcome};
 
 /// One tool that a component says it has.
@@ -81,6 +82,9 @@ fn returned(result: tools::ToolResult, result_bytes: usize) -> Outcome {
             return Outcome::Trapped { message: format!("the structured result is not JSON: {error}") };
         }
     };
+    if structured_content.as_deref().is_some_and(|json| json::is_too_deep(json.get())) {
+        return Outcome::Trapped { message: "the structured result is nested too deeply".to_owned() };
+    }
     Outcome::Returned(ToolResult { content: result.content.into_iter().map(content).collect(), structured_content })
 }
 

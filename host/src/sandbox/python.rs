@@ -12,6 +12,7 @@ use super::bindings::interpreter::{Interpreter, InterpreterPre};
 use super::guest::{Ended, Watch, supervise};
 use super::state::State;
 use crate::domain::content::{Content, ToolResult};
+use crate::domain::json;
 use crate::domain::outcome::{Bound, Exception, Outcome};
 
 /// What the interpreter found in a source.
@@ -134,6 +135,13 @@ fn returned(outcome: runner::Outcome, result_bytes: usize) -> Outcome {
         Ok(structured) => structured,
         Err(error) => return not_json(&error),
     };
+    if structured_content.as_deref().is_some_and(|json| json::is_too_deep(json.get())) {
+        return Outcome::Raised(Exception {
+            kind: "ValueError".to_owned(),
+            message: format!("main returned a value that is nested deeper than {} levels", json::DEPTH_MAX),
+            ..Exception::default()
+        });
+    }
     Outcome::Returned(ToolResult { content: vec![Content::text(text)], structured_content })
 }
 

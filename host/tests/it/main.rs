@@ -7,4 +7,5 @@
 mod architecture;
 mod fixtures;
 mod fresh;
+mod sandbox;
 mod source;

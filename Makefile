@@ -31,7 +31,6 @@ build: runner ## Build the executable
 .PHONY: runner
 runner: ## Build the Python runner, which the executable carries
 	@scripts/need.sh cargo cc python3 venv
-	@[ -e $(RUNNER) ] || echo "Building the Python runner: about two minutes the first time ..."
 	@components/python/build.sh
 
 # --- check -------------------------------------------------------------------------------------

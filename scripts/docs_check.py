@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the documents to the product: what they tell to type exists, and their examples answer as shown.
 
-Checked in every Markdown page: each `make TARGET` is a target, each `mcpbox COMMAND` a command. A block
+Checked: ARCHITECTURE.md lists the rooms that there are; in every Markdown page each `make TARGET` is a target, each `mcpbox COMMAND` a command. A block
 that begins with ```python NAME.py is a file; in a block ```console, the lines behind `$ ` are run
 beside the files of the page, and must print exactly the lines that follow. MCPBOX_BIN is the
 executable. (Links are checked by the Rust tests.)
@@ -103,6 +103,11 @@ def main():
         else:
             passed += 1
 
+    rooms = {path.name.removesuffix(".rs") for path in (ROOT / "host/src").iterdir()} - {"lib", "main"}
+    shown = set(re.findall(r"^\| `([a-z]+)` \|", (ROOT / "ARCHITECTURE.md").read_text(), re.M))
+    for room in sorted(rooms | shown):
+        fault = "is no room" if room not in rooms else "is not in the table" if room not in shown else None
+        check(f"ARCHITECTURE.md: room `{room}`", fault)
     found = pages()
     lines = len((ROOT / "README.md").read_text().splitlines())
     check("README.md", f"has {lines} lines, more than {README_LINES}" if lines > README_LINES else None)

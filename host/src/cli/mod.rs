@@ -8,7 +8,7 @@ mod tool;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Tools that a model writes, a person approves, and every MCP client calls safely.
 #[derive(Parser)]
@@ -26,6 +26,11 @@ enum Command {
     /// Compile a component; the host starts this for itself.
     #[command(hide = true)]
     Compile(compile::Compile),
+}
+
+/// The command line as it is, for those who document it.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line and does what it says.

@@ -8,4 +8,5 @@ mod architecture;
 mod fixtures;
 mod fresh;
 mod sandbox;
+mod settings;
 mod source;

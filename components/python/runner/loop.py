@@ -57,6 +57,10 @@ class HostLoop(base_events.BaseEventLoop):
     def _write_to_self(self):
         """Nothing to wake: there is only this thread."""
 
+    def idle(self):
+        """Whether no task, timer, request or async generator is left."""
+        return not (self._ready or self._scheduled or self._selector.waiting or self._asyncgens or asyncio.all_tasks(self))
+
     def close(self):
         super().close()
         self._selector.close()
@@ -102,21 +106,31 @@ def install():
     asyncio.EventLoop = asyncio.SelectorEventLoop = HostLoop
 
 
-def run(awaitable, loop=None):
-    """Runs to the end; then cancels the tasks that are left and closes async generators."""
-    loop = HostLoop() if loop is None else loop
-    if asyncio.iscoroutine(awaitable):
-        main = loop.create_task(awaitable)
-    else:
-        main = loop.create_task(_wait_for(awaitable))
+def run(awaitable, loop):
+    """Runs to the end; then cancels the tasks that are left and closes async generators.
+
+    The first step runs at once, within the loop but without a turn of it: a `main` that never has to
+    wait is done then, and costs half.
+    """
+    main = None
     try:
-        return loop.run_until_complete(main)
+        loop._run_forever_setup()
+        try:
+            main = asyncio.Task(_coroutine(awaitable), loop=loop, eager_start=True)
+        finally:
+            loop._run_forever_cleanup()
+        return main.result() if main.done() else loop.run_until_complete(main)
     except Deadlock as error:
         if not error.waiting_at and not main.done():
             error.waiting_at = waiting_frames(main)
         raise
     finally:
-        _finish(loop)
+        if not loop.idle() or (main is not None and not main.done()):
+            _finish(loop)
+
+
+def _coroutine(awaitable):
+    return awaitable if asyncio.iscoroutine(awaitable) else _wait_for(awaitable)
 
 
 async def _wait_for(awaitable):
@@ -137,6 +151,7 @@ def waiting_frames(task):
 
 def _finish(loop):
     try:
+        loop.run_until_complete(asyncio.sleep(0))  # What was started in main's last step takes its first.
         left = [task for task in asyncio.all_tasks(loop) if not task.done()]
         if left:
             for task in left:

@@ -3,6 +3,9 @@
 //!
 //! The rooms, lowest first. `tests/it/architecture.rs` holds who may name whom.
 
+pub mod api;
+pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -12,7 +15,9 @@ pub mod domain;
 pub mod egress;
 pub mod executor;
 pub mod limits;
+pub mod mcp;
 pub mod sandbox;
+pub mod service;
 pub mod telemetry;
 
 // Here for their features only: Cargo.toml says why.

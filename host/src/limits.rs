@@ -203,6 +203,8 @@ limits! {
     // MCP and API.
     request_body_bytes, "MCPBOX_REQUEST_BODY_BYTES", Bytes, MIB, KIB, 64 * MIB,
         "Body of one request to the API or to MCP, counted as it arrives.";
+    batch_messages, "MCPBOX_BATCH_MESSAGES", Count, 50, 1, 1_000,
+        "Messages in one MCP request body, in the one protocol version that has batches.";
     sse_connections, "MCPBOX_SSE_CONNECTIONS", Count, 50, 1, 10_000,
         "Open event streams in one process; the next is refused with the reason.";
     sse_keep_alive_s, "MCPBOX_SSE_KEEP_ALIVE_S", Seconds, 15, 1, 300,
@@ -219,6 +221,10 @@ limits! {
         "MCP requests of one caller in a minute.";
     logins_per_minute, "MCPBOX_LOGINS_PER_MINUTE", Count, 5, 1, 1_000,
         "Failed logins in a minute, counted for the address and for the name; then both wait.";
+    passwords_at_once, "MCPBOX_PASSWORDS_AT_ONCE", Count, 2, 1, 64,
+        "Passwords that are compared or hashed at the same time, each with 64 MiB; the next ones wait.";
+    password_wait_ms, "MCPBOX_PASSWORD_WAIT_MS", Milliseconds, 5_000, 0, 300_000,
+        "How long a password waits for that before its owner is asked to try again.";
     access_token_s, "MCPBOX_ACCESS_TOKEN_S", Seconds, 900, 60, 86_400,
         "Life of an administrator's access token.";
     stop_grace_s, "MCPBOX_STOP_GRACE_S", Seconds, 10, 0, 600,

@@ -5,30 +5,32 @@ pub mod lifecycle;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use self::lifecycle::Lifecycle;
+use crate::api::{self, ApiSettings, ApiState};
+use crate::auth::McpAuth;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Place, Settings};
 use crate::crypto::key::{KeyError, MasterKey};
 use crate::crypto::setup_code::{SetupCode, SetupCodeError};
 use crate::crypto::vault::Vault;
-use crate::db::location::{Location, LocationError};
 use crate::db::migrate::{self, MigrateError};
-use crate::db::{Database, DbError};
+use crate::db::{Database, DbError, Location, LocationError};
 use crate::egress::{Egress, EgressSettings, Network, RealNetwork};
 use crate::executor::Executor;
 use crate::limits::Limits;
+use crate::mcp::{self, McpSettings, McpState};
 use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
 use crate::service::{Parts, Service};
 use crate::telemetry::Telemetry;
-use crate::{api, auth, mcp};
 
 /// What is outside the process, handed in so that tests can hand in their own.
 #[derive(Clone)]
@@ -54,6 +56,8 @@ pub enum StartError {
     Database(#[from] DbError),
     #[error(transparent)]
     Schema(#[from] MigrateError),
+    #[error(transparent)]
+    Service(#[from] crate::service::Error),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error("{address} cannot be listened on: {source}{}", port_hint(.source))]
@@ -121,7 +125,7 @@ pub fn location(place: &Place) -> Result<Location, StartError> {
 /// When it cannot be opened, or its schema is behind or ahead; the text names the command.
 pub async fn open_database(place: &Place, limits: &Limits) -> Result<Database, StartError> {
     let db = Database::connect(&location(place)?, limits).await?;
-    if migrate::status(&db).await?.is_empty() {
+    if migrate::status(&db).await?.is_untouched() {
         migrate::up(&db).await?;
     }
     migrate::ensure_current(&db).await?;
@@ -150,28 +154,10 @@ impl App {
         let telemetry = Telemetry::install();
         open_data_dir(&place.data_dir)?;
         let address = SocketAddr::new(serving.host, serving.port);
-        let listener =
-            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
-        let key = master_key(place)?;
-        let db = open_database(place, limits).await?;
-        let egress = Egress::new(EgressSettings::from(limits), world.network);
-        let sandbox = Sandbox::start(
-            SandboxSettings { limits: limits.clone(), cache_dir: place.cache()?, program: program.clone() },
-            egress,
-        )?;
         let lifecycle = Lifecycle::default();
-        let service = Service::new(Parts {
-            db: db.clone(),
-            vault: Vault::new(&key, &[]),
-            executor: Executor::new(sandbox.clone(), limits),
-            clock: world.clock,
-            limits: limits.clone(),
-            calls: lifecycle.calls.clone(),
-            stopping: lifecycle.stopping.clone(),
-            ending: lifecycle.ending.clone(),
-            setup_code_file: place.setup_code_file(),
-        });
+        let Made { service, db, sandbox } = make(place, limits, program.clone(), world, &lifecycle).await?;
         let setup_code = service.setup_code_open().await?;
         let router = routes(settings, &service, telemetry, &lifecycle);
         let server = serve(listener, router, &lifecycle);
@@ -215,7 +201,7 @@ impl App {
     }
 
     /// Makes the next part of stopping hard: running calls are ended now.
-    pub fn end_calls(&self) -> tokio_util::sync::CancellationToken {
+    pub fn end_calls(&self) -> CancellationToken {
         self.lifecycle.ending.clone()
     }
 
@@ -234,26 +220,93 @@ impl App {
     }
 }
 
-/// All routes of the local listener.
-fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycle: &Lifecycle) -> Router {
-    let Settings { serving, .. } = settings;
-    let _ = (serving, service, telemetry, lifecycle);
-    let _ = (&api::ROUTES, std::any::type_name::<auth::McpAuth>(), std::any::type_name::<mcp::McpState>());
-    Router::new()
+/// The parts of a host that listen to nobody yet.
+struct Made {
+    service: Service,
+    db: Database,
+    sandbox: Sandbox,
 }
 
-fn serve(
-    listener: TcpListener,
-    router: Router,
+async fn make(
+    place: &Place,
+    limits: &Limits,
+    program: PathBuf,
+    world: World,
     lifecycle: &Lifecycle,
-) -> tokio::task::JoinHandle<io::Result<()>> {
+) -> Result<Made, StartError> {
+    let key = master_key(place)?;
+    let db = open_database(place, limits).await?;
+    let egress = Egress::new(EgressSettings::from(limits), world.network);
+    let settings = SandboxSettings { limits: limits.clone(), cache_dir: place.cache()?, program };
+    let sandbox = Sandbox::start(settings, egress)?;
+    let service = Service::new(Parts {
+        db: db.clone(),
+        vault: Vault::new(&key, &[]),
+        executor: Executor::new(sandbox.clone(), limits),
+        clock: world.clock,
+        limits: limits.clone(),
+        calls: lifecycle.calls.clone(),
+        stopping: lifecycle.stopping.clone(),
+        ending: lifecycle.ending.clone(),
+        setup_code_file: place.setup_code_file(),
+    });
+    Ok(Made { service, db, sandbox })
+}
+
+/// Does work on an installation without serving it; a host may serve it at the same time.
+///
+/// # Errors
+/// When the installation cannot be opened, and what the work itself fails on.
+pub async fn offline<T, E: From<StartError>>(
+    place: &Place,
+    limits: &Limits,
+    program: PathBuf,
+    work: impl AsyncFnOnce(&Service) -> Result<T, E>,
+) -> Result<T, E> {
+    open_data_dir(&place.data_dir)?;
+    let made = make(place, limits, program, World::real(), &Lifecycle::default()).await?;
+    let result = work(&made.service).await;
+    made.service.finish().await;
+    made.db.close().await.map_err(StartError::from)?;
+    result
+}
+
+/// All routes of the local listener, and the background work of their doors.
+fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycle: &Lifecycle) -> Router {
+    let Settings { serving, .. } = settings;
+    let local = serving.host.is_loopback();
+    let names: Vec<String> = serving.allowed_hosts.iter().filter(|name| !name.is_empty()).cloned().collect();
+    let origins: Vec<String> = serving.mcp_origins.iter().filter(|origin| !origin.is_empty()).cloned().collect();
+    let mcp = McpState::new(
+        service.clone(),
+        McpAuth::new(service.clone()),
+        McpSettings { local, allowed_origins: origins, allowed_hosts: names.clone() },
+        lifecycle.calls.clone(),
+        lifecycle.stopping.clone(),
+    );
+    lifecycle.tasks.spawn(mcp.clone().sweep_sessions());
+    lifecycle.tasks.spawn(keep_up(telemetry.clone(), lifecycle.stopping.clone()));
+    let settings = ApiSettings { local, allowed_hosts: names, metrics: serving.metrics };
+    let api = ApiState::new(service.clone(), telemetry, settings);
+    api::router(&api, mcp::router(mcp))
+}
+
+/// Folds the samples of histograms together, which otherwise pile up until somebody reads them.
+async fn keep_up(telemetry: Telemetry, stopping: CancellationToken) {
+    const PAUSE: Duration = Duration::from_secs(5);
+    while tokio::time::timeout(PAUSE, stopping.cancelled()).await.is_err() {
+        telemetry.upkeep();
+    }
+}
+
+fn serve(listener: TcpListener, router: Router, lifecycle: &Lifecycle) -> tokio::task::JoinHandle<io::Result<()>> {
     // Small answers must not wait for more (Nagle); failing to say so costs only latency.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
     let stopping = lifecycle.stopping.clone();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    lifecycle.servers.spawn(async move {
-        axum::serve(listener, service).with_graceful_shutdown(stopping.cancelled_owned()).await
-    })
+    lifecycle
+        .servers
+        .spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopping.cancelled_owned()).await })
 }

@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
+use anyhow::{Context as _, bail};
 use clap::Subcommand;
 
 use super::prompt;
-use crate::app::{self, Offline};
-use crate::config::Place;
+use crate::app;
+use crate::config::{self, Place};
+use crate::domain::caller::Caller;
+use crate::service::{PageRequest, Service};
 
 #[derive(Subcommand)]
 pub(super) enum AdminCommand {
@@ -41,4 +44,79 @@ pub(super) enum KeyCommand {
         #[command(flatten)]
         place: Place,
     },
+}
+
+impl AdminCommand {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Create { username, place } => create(&place, &username).await,
+            Self::Key(command) => command.run().await,
+        }
+    }
+}
+
+async fn create(place: &Place, username: &str) -> anyhow::Result<ExitCode> {
+    let password = prompt::password("Password (12 to 128 characters): ")?;
+    if prompt::is_terminal() && *prompt::password("The same once more: ")? != *password {
+        bail!("the two passwords differ; nothing was made");
+    }
+    with_service(place, async |service| {
+        let admin = service.admin_create(&Caller::operator(), username, &password).await?;
+        println!("Made the administrator {}.", admin.username);
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
+}
+
+impl KeyCommand {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Create { name, place } => {
+                with_service(&place, async |service| {
+                    let made = service.api_key_create(&Caller::operator(), &name).await?;
+                    eprintln!("The key is shown only now; clients send it as `Authorization: Bearer KEY`:");
+                    println!("{}", made.key);
+                    Ok(ExitCode::SUCCESS)
+                })
+                .await
+            }
+            Self::List { place } => with_service(&place, list).await,
+            Self::Revoke { name, place } => {
+                with_service(&place, async |service| {
+                    service.api_key_revoke(&Caller::operator(), &name).await?;
+                    println!("The key {name} opens nothing any more.");
+                    Ok(ExitCode::SUCCESS)
+                })
+                .await
+            }
+        }
+    }
+}
+
+async fn list(service: &Service) -> anyhow::Result<ExitCode> {
+    let mut page = 1;
+    loop {
+        let request = PageRequest { page: Some(page), page_size: None };
+        let keys = service.api_key_list(&Caller::operator(), request).await?;
+        for key in &keys.items {
+            let state = match (key.revoked_at, key.last_used_at) {
+                (Some(at), _) => format!("revoked {}", at.format("%Y-%m-%d")),
+                (None, Some(at)) => format!("last used {}", at.format("%Y-%m-%d %H:%M")),
+                (None, None) => "never used".to_owned(),
+            };
+            println!("{}…  {}  {state}", key.prefix, key.name);
+        }
+        if page >= keys.pages {
+            return Ok(ExitCode::SUCCESS);
+        }
+        page += 1;
+    }
+}
+
+async fn with_service(
+    place: &Place,
+    work: impl AsyncFnOnce(&Service) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let program = std::env::current_exe().context("finding this executable")?;
+    app::offline(place, &config::limits()?, program, work).await
 }

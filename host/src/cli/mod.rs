@@ -1,14 +1,21 @@
 //! The command line. Errors are one line that says what to do; the exit code is 0 when it worked, 1
 //! when it did not, 2 when the command was not understood.
 
+mod admin;
+mod call;
 mod client;
 mod compile;
+mod migrate;
 mod prompt;
+mod serve;
 mod tool;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::config::{Place, Serving, Telling};
+use crate::telemetry;
 
 /// Tools that a model writes, a person approves, and every MCP client calls safely.
 #[derive(Parser)]
@@ -20,9 +27,26 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run MCPbox: API and MCP in one process.
+    Serve {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        serving: Serving,
+        #[command(flatten)]
+        telling: Telling,
+    },
+    /// Call a tool of a running host.
+    Call(call::Call),
     /// Run and approve tools.
     #[command(subcommand)]
     Tool(tool::ToolCommand),
+    /// Make administrators and API keys.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    /// Look at and change the database schema.
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
     /// Compile a component; the host starts this for itself.
     #[command(hide = true)]
     Compile(compile::Compile),
@@ -47,13 +71,12 @@ pub fn main() -> ExitCode {
     if let Command::Compile(compile) = &cli.command {
         return compile.run();
     }
-    match run(cli.command) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("mcpbox: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let code = run(cli.command).unwrap_or_else(|error| {
+        eprintln!("mcpbox: {error:#}");
+        ExitCode::FAILURE
+    });
+    telemetry::flush_logs();
+    code
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -62,7 +85,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         match command {
+            Command::Serve { place, serving, telling } => serve::run(place, serving, &telling).await,
+            Command::Call(call) => call.run().await,
             Command::Tool(command) => command.run().await,
+            Command::Admin(command) => command.run().await,
+            Command::Migrate(command) => command.run().await,
             Command::Compile(compile) => Ok(compile.run()),
         }
     });

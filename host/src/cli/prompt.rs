@@ -42,6 +42,11 @@ pub(super) fn password(question: &str) -> anyhow::Result<Zeroizing<String>> {
     typed.map(Zeroizing::new)
 }
 
+/// Whether a person sits at the terminal.
+pub(super) fn is_terminal() -> bool {
+    std::io::stdin().is_terminal()
+}
+
 /// Whether the person says yes. Without a terminal nobody can.
 ///
 /// # Errors

@@ -20,24 +20,7 @@ pub(super) async fn run(place: Place, serving: Serving, telling: &Telling) -> an
     telemetry::init_logs(telling.debug, &telling.log_level).context("LOG_LEVEL")?;
     let app = App::start(&settings, World::real()).await?;
     say(&welcome(&app, &settings));
-    let preparing = prepare(&app);
-    let stopping = async {
-        order_to_stop().await.context("listening to signals")
-    };
-    tokio::pin!(preparing, stopping);
-    let mut prepared = false;
-    loop {
-        tokio::select! {
-            result = &mut preparing, if !prepared => {
-                prepared = true;
-                result?;
-            }
-            ordered = &mut stopping => {
-                ordered?;
-                break;
-            }
-        }
-    }
+    work(&app).await?;
     tracing::info!("stopping; running calls may finish, a second signal ends them");
     let ending = app.end_calls();
     let stopped = app.stop();
@@ -51,6 +34,17 @@ pub(super) async fn run(place: Place, serving: Serving, telling: &Telling) -> an
     };
     result.context("closing the database")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until the order to stop; the Python interpreter is opened meanwhile.
+async fn work(app: &App) -> anyhow::Result<()> {
+    let stopping = order_to_stop();
+    tokio::pin!(stopping);
+    tokio::select! {
+        prepared = prepare(app) => prepared?,
+        ordered = &mut stopping => return ordered.context("listening to signals"),
+    }
+    stopping.await.context("listening to signals")
 }
 
 /// Opens the Python interpreter and says so, when it takes long enough to wonder.

@@ -50,3 +50,29 @@ pub async fn put(tx: &Tx, bytes: Vec<u8>, at: DateTime<Utc>) -> Result<Digest, D
 pub async fn get(db: &impl Conn, digest: Digest) -> Result<Option<Vec<u8>>, DbError> {
     Ok(Entity::find_by_id(digest).one(&db.on()).await.doing("read a blob")?.map(|row| row.bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{at, fresh};
+    use super::*;
+
+    #[tokio::test]
+    async fn equal_bytes_are_kept_once_and_come_back_as_they_were() -> Result<(), DbError> {
+        let db = fresh().await;
+        let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        let tx = db.begin().await?;
+        let digest = put(&tx, bytes.clone(), at(0)).await?;
+        assert_eq!(put(&tx, bytes.clone(), at(1)).await?, digest);
+        assert_ne!(put(&tx, Vec::new(), at(1)).await?, digest);
+        tx.commit().await?;
+        assert_eq!(digest, Digest::of(&bytes));
+        assert_eq!(get(&*db, digest).await?, Some(bytes));
+        assert_eq!(get(&*db, Digest::of(b"")).await?, Some(Vec::new()));
+        assert_eq!(get(&*db, Digest::of(b"absent")).await?, None);
+        let row = Entity::find_by_id(digest).one(&db.on()).await.doing("read")?.expect("the row");
+        assert_eq!((row.size_bytes, row.created_at), (Whole(100_000), at(0)));
+        Ok(())
+    }
+
+    use super::super::connection::on::On as _;
+}

@@ -68,6 +68,11 @@ impl Status {
         self.changes.iter().filter(|change| change.applied_at.is_none())
     }
 
+    /// Whether no change was ever applied: an empty database.
+    pub fn is_untouched(&self) -> bool {
+        self.unknown.is_empty() && self.changes.iter().all(|change| change.applied_at.is_none())
+    }
+
     pub fn is_current(&self) -> bool {
         self.unknown.is_empty() && self.pending().next().is_none()
     }
@@ -173,4 +178,138 @@ async fn applied(db: &impl Conn) -> Result<Vec<seaql_migrations::Model>, DbError
     }
     let query = seaql_migrations::Entity::find().order_by_asc(seaql_migrations::Column::Version);
     query.all(&on).await.doing(doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::connection::on::On as _;
+    use super::super::testing::{bare, fresh};
+    use super::*;
+    use crate::limits::Limits;
+
+    /// Every column and index of the schema, as the database tells it.
+    async fn schema(db: &Database) -> Vec<String> {
+        let query = match db.backend() {
+            sea_orm::DbBackend::Postgres => {
+                "SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, collation_name) AS line \
+                 FROM information_schema.columns WHERE table_schema = current_schema() \
+                 UNION ALL SELECT replace(indexdef, current_schema(), '') FROM pg_indexes \
+                 WHERE schemaname = current_schema() \
+                 UNION ALL SELECT conrelid::regclass::text || ' ' || replace(pg_get_constraintdef(oid), current_schema(), '') \
+                 FROM pg_constraint WHERE connamespace = current_schema()::regnamespace ORDER BY 1"
+            }
+            _ => "SELECT type || ' ' || name || ' ' || coalesce(sql, '') AS line FROM sqlite_master ORDER BY 1",
+        };
+        let rows = db.on().query_all_raw(Statement::from_string(db.backend(), query)).await.expect("the schema");
+        rows.iter().map(|row| row.try_get("", "line").expect("a line")).collect()
+    }
+
+    #[tokio::test]
+    async fn every_change_has_a_way_back_and_forward_again() -> Result<(), MigrateError> {
+        let db = bare(&Limits::default()).await;
+        assert_eq!(schema(&db).await, [""; 0]);
+        let names: Vec<_> = mcpbox_migrations::names().map(str::to_owned).collect();
+        assert_eq!(up(&db).await?, names);
+        assert_eq!(up(&db).await?, [""; 0]);
+        let whole = schema(&db).await;
+        assert_eq!(down(&db, &Back::All).await?, names.iter().rev().cloned().collect::<Vec<_>>());
+        let left = schema(&db).await;
+        assert!(left.iter().all(|line| line.contains("seaql_migrations")), "{left:?}");
+        assert_eq!(up(&db).await?, names);
+        assert_eq!(schema(&db).await, whole);
+        for steps in 1..=names.len() {
+            let gone = down(&db, &Back::Steps(steps as u32)).await?;
+            assert_eq!(gone, names.iter().rev().take(steps).cloned().collect::<Vec<_>>());
+            let left = schema(&db).await;
+            for name in &gone {
+                // m0001_servers: the table `servers`.
+                let table = &name["m0001_".len()..];
+                let is_of_table = |line: &&String| line.split([' ', '"', '.', '(']).any(|word| word == table);
+                assert_eq!(left.iter().find(is_of_table), None, "{name} left something behind");
+            }
+            assert_eq!(up(&db).await?.len(), steps);
+            assert_eq!(schema(&db).await, whole);
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_schema_that_is_behind_is_refused_with_the_command_that_helps() -> Result<(), MigrateError> {
+        let db = bare(&Limits::default()).await;
+        let error = ensure_current(&*db).await.expect_err("nothing is applied");
+        assert_eq!(error.to_string(), "the database lacks 13 changes of its schema; run `mcpbox migrate up`");
+        assert_eq!(schema(&db).await, [""; 0], "asking changes nothing");
+        up(&db).await?;
+        ensure_current(&*db).await?;
+        let gone = down(&db, &Back::To("m0011_admin_sessions".to_owned())).await?;
+        assert_eq!(gone, ["m0013_settings", "m0012_api_keys"]);
+        assert!(matches!(ensure_current(&*db).await, Err(MigrateError::Behind { pending: 2 })));
+        let status = status(&*db).await?;
+        assert_eq!(
+            status.pending().map(|change| change.name.as_str()).collect::<Vec<_>>(),
+            ["m0012_api_keys", "m0013_settings"]
+        );
+        assert!(!status.is_current());
+        let absent = down(&db, &Back::To("m0013_settings".to_owned())).await.expect_err("it is not applied");
+        assert!(matches!(absent, MigrateError::NoSuchChange { .. }));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_schema_of_a_later_release_is_left_alone() -> Result<(), MigrateError> {
+        let db = fresh().await;
+        let later = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 1)";
+        db.on().execute_unprepared(later).await.expect("inserted");
+        let before = schema(&db).await;
+        let error = ensure_current(&*db).await.expect_err("a later release was here");
+        assert!(error.to_string().contains("m9999_later"), "{error}");
+        assert!(matches!(up(&db).await, Err(MigrateError::Ahead { .. })));
+        assert!(matches!(down(&db, &Back::All).await, Err(MigrateError::Ahead { .. })));
+        assert_eq!(schema(&db).await, before);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_prints_what_a_run_executes() -> Result<(), MigrateError> {
+        let (dry, wet) = (bare(&Limits::default()).await, fresh().await);
+        let changes = dry_run(&dry).await?;
+        assert_eq!(
+            changes.iter().map(|change| change.name).collect::<Vec<_>>(),
+            mcpbox_migrations::names().collect::<Vec<_>>()
+        );
+        assert_eq!(schema(&dry).await, [""; 0], "a dry run changes nothing");
+        for statement in changes.iter().flat_map(|change| &change.statements) {
+            dry.on().execute_unprepared(statement).await.expect(statement);
+        }
+        let is_ours = |line: &String| !line.contains("seaql_migrations");
+        let (dry_schema, wet_schema) = (schema(&dry).await, schema(&wet).await);
+        let ours: Vec<_> = wet_schema.into_iter().filter(is_ours).collect();
+        assert_eq!(dry_schema, ours);
+        assert_eq!(dry_run(&wet).await?, []);
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn processes_that_migrate_at_once_do_it_once() -> Result<(), MigrateError> {
+        let db = bare(&Limits::default()).await;
+        let others = [Database::connect(db.location(), &Limits::default()).await?, (*db).clone()];
+        let done = futures_util::future::join_all(others.iter().map(up)).await;
+        let mut counts = Vec::new();
+        for applied in done {
+            counts.push(applied?.len());
+        }
+        counts.sort_unstable();
+        assert_eq!(counts, [0, mcpbox_migrations::names().count()]);
+        ensure_current(&*db).await
+    }
+
+    #[tokio::test]
+    async fn a_change_is_dated() -> Result<(), MigrateError> {
+        let db = fresh().await;
+        for change in status(&*db).await?.changes {
+            let applied_at = change.applied_at.expect("it is applied");
+            assert!(applied_at > DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000), "{applied_at}");
+        }
+        Ok(())
+    }
 }

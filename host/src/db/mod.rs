@@ -9,19 +9,32 @@
 //! Nothing here loads without a bound: lists come as pages, and what has no page is bounded by what
 //! one call of one tool needs.
 
+pub mod admin_sessions;
+pub mod admins;
+pub mod api_keys;
+pub mod audit;
 pub mod blobs;
 mod column;
 mod connection;
+mod decision;
 mod error;
+pub mod execution_logs;
 mod location;
 pub mod migrate;
+pub mod module_requests;
+pub mod network_requests;
 mod page;
+pub mod secrets;
 pub mod servers;
+pub mod settings;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tools;
 pub mod versions;
 
 pub use column::{Port, Texts, Whole};
 pub use connection::{Conn, Database, Lock, Tx};
+pub use decision::Decision;
 pub use error::DbError;
 pub use location::{Location, LocationError};
 pub use page::{Page, PageRequest};

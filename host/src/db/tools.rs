@@ -1,7 +1,9 @@
 //! Tools, and which of their versions is called.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Value};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 pub use entity::Model as Tool;
 use entity::{Column, Entity};
@@ -10,7 +12,7 @@ use super::error::Doing as _;
 use super::page::load;
 use super::servers::{self, Server};
 use super::versions::{self, Located, Version};
-use super::{Conn, DbError, Page, PageRequest, Tx};
+use super::{Conn, DbError, Page, PageRequest, Tx, Whole};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId, VersionId};
 use crate::domain::tool::ServerStatus;
@@ -110,6 +112,23 @@ pub async fn by_id(db: &impl Conn, id: ToolId) -> Result<Option<Tool>, DbError> 
     Entity::find_by_id(id).one(&db.on()).await.doing("read a tool")
 }
 
+/// The tools of one page of something else, in no order.
+pub async fn by_ids(db: &impl Conn, ids: &[ToolId]) -> Result<Vec<Tool>, DbError> {
+    Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(&db.on()).await.doing("read some tools")
+}
+
+/// How many tools each of these servers has; those that have none are left out.
+pub async fn count_by_server(db: &impl Conn, servers: &[ServerId]) -> Result<HashMap<ServerId, u64>, DbError> {
+    let query = Entity::find()
+        .select_only()
+        .column(Column::ServerId)
+        .column_as(Column::Id.count(), "tools")
+        .filter(Column::ServerId.is_in(servers.iter().copied()))
+        .group_by(Column::ServerId);
+    let counts: Vec<(ServerId, Whole)> = query.into_tuple().all(&db.on()).await.doing("count the tools of servers")?;
+    Ok(counts.into_iter().map(|(server, count)| (server, count.0)).collect())
+}
+
 /// The tool, which no other transaction changes until this one ends.
 pub async fn lock(tx: &Tx, id: ToolId) -> Result<Option<Tool>, DbError> {
     Entity::find_by_id(id).lock_exclusive().one(tx.inner()).await.doing("lock a tool")
@@ -180,10 +199,10 @@ pub async fn set_live(tx: &Tx, id: ToolId, live: Option<Live>, at: DateTime<Utc>
         None => (None, None, None, None),
     };
     let done = Entity::update_many()
-        .col_expr(Column::LiveVersionId, Value::from(version_id).into())
-        .col_expr(Column::LiveDigest, Value::from(digest).into())
-        .col_expr(Column::ApprovedAt, Value::from(approved_at).into())
-        .col_expr(Column::ApprovedBy, Value::from(approved_by).into())
+        .col_expr(Column::LiveVersionId, version_id.into())
+        .col_expr(Column::LiveDigest, digest.into())
+        .col_expr(Column::ApprovedAt, approved_at.into())
+        .col_expr(Column::ApprovedBy, approved_by.into())
         .col_expr(Column::UpdatedAt, at.into())
         .filter(Column::Id.eq(id))
         .exec(tx.inner())
@@ -194,4 +213,166 @@ pub async fn set_live(tx: &Tx, id: ToolId, live: Option<Live>, at: DateTime<Utc>
 /// Deletes a tool with its versions and requests; the execution log stays. Whether there was one.
 pub async fn delete(tx: &Tx, id: ToolId) -> Result<bool, DbError> {
     Ok(Entity::delete_by_id(id).exec(tx.inner()).await.doing("delete a tool")?.rows_affected == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{all, at, fresh, furnish, server, tool, version};
+    use super::super::{blobs, module_requests, network_requests};
+    use super::*;
+
+    fn approval(version: &Version) -> Live {
+        Live { version_id: version.id, digest: version.digest, approved_at: at(5), approved_by: "admin:ada".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_tool_is_found_by_its_server_and_name() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (server, tool, _) = furnish(&tx, "weather", "forecast").await;
+        let (other, namesake, _) = furnish(&tx, "traffic", "forecast").await;
+        tx.commit().await?;
+        assert_eq!(by_id(&*db, tool.id).await?.as_ref(), Some(&tool));
+        assert_eq!(by_name(&*db, server.id, "forecast").await?.as_ref(), Some(&tool));
+        assert_eq!(by_name(&*db, other.id, "forecast").await?.as_ref(), Some(&namesake));
+        assert_eq!(by_name(&*db, server.id, "other").await?, None);
+        assert_eq!(of_server(&*db, server.id, &all()).await?.items, [tool]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_server_has_each_tool_name_once_and_must_exist() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (server, ..) = furnish(&tx, "weather", "forecast").await;
+        tx.commit().await?;
+        let tx = db.begin().await?;
+        let error = insert(&tx, tool(server.id, "forecast")).await.expect_err("the name is taken");
+        assert_eq!(error.to_string(), "a tool with this name exists already");
+        drop(tx);
+        let tx = db.begin().await?;
+        let error = insert(&tx, tool(ServerId::new(), "forecast")).await.expect_err("there is no such server");
+        assert!(matches!(error, DbError::OwnerGone { owner: "server" }), "{error}");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_change_is_made_to_one_tool() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (_, row, _) = furnish(&tx, "weather", "forecast").await;
+        let (_, other, _) = furnish(&tx, "weather", "history").await;
+        assert_eq!(lock(&tx, row.id).await?.as_ref(), Some(&row));
+        let change = ToolChange { name: "outlook".to_owned(), enabled: false, latest_version: 2, updated_at: at(1) };
+        assert!(update(&tx, row.id, change.clone()).await?);
+        assert!(!update(&tx, ToolId::new(), change.clone()).await?);
+        tx.commit().await?;
+        let expected =
+            Tool { name: "outlook".to_owned(), enabled: false, latest_version: 2, updated_at: at(1), ..row.clone() };
+        assert_eq!(by_id(&*db, row.id).await?, Some(expected));
+        assert_eq!(by_id(&*db, other.id).await?.as_ref(), Some(&other));
+        let tx = db.begin().await?;
+        assert!(matches!(update(&tx, other.id, change).await, Err(DbError::Conflict { .. })));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn only_approved_enabled_tools_of_running_servers_are_live() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let mut expected = Vec::new();
+        for (server_name, tool_name) in [("b", "z"), ("a", "y"), ("a", "x")] {
+            let (server, tool, version) = furnish(&tx, server_name, tool_name).await;
+            assert!(set_live(&tx, tool.id, Some(approval(&version)), at(6)).await?);
+            let tool = by_id(&tx, tool.id).await?.expect("the tool");
+            assert_eq!((tool.live_version_id, tool.live_digest), (Some(version.id), Some(version.digest)));
+            assert_eq!((tool.approved_at, tool.approved_by.as_deref()), (Some(at(5)), Some("admin:ada")));
+            expected.push(Located { server, tool, version });
+        }
+        expected.reverse();
+        furnish(&tx, "a", "never_approved").await;
+        let (_, disabled, version) = furnish(&tx, "a", "disabled").await;
+        set_live(&tx, disabled.id, Some(approval(&version)), at(6)).await?;
+        let change = ToolChange { name: disabled.name, enabled: false, latest_version: 1, updated_at: at(7) };
+        update(&tx, disabled.id, change).await?;
+        let (stopped, of_stopped, version) = furnish(&tx, "c", "x").await;
+        set_live(&tx, of_stopped.id, Some(approval(&version)), at(6)).await?;
+        servers::set_status(&tx, stopped.id, ServerStatus::Stopped, at(7)).await?;
+        tx.commit().await?;
+
+        assert_eq!(live(&*db, &all()).await?.items, expected);
+        let second = live(&*db, &PageRequest::new(2, 2, 100)).await?;
+        assert_eq!((second.total, second.items), (3, vec![expected[2].clone()]));
+
+        let tx = db.begin().await?;
+        assert!(set_live(&tx, expected[0].tool.id, None, at(8)).await?);
+        assert!(!set_live(&tx, ToolId::new(), None, at(8)).await?);
+        tx.commit().await?;
+        let taken_down = by_id(&*db, expected[0].tool.id).await?.expect("the tool");
+        let fields =
+            (taken_down.live_version_id, taken_down.live_digest, taken_down.approved_at, taken_down.approved_by);
+        assert_eq!(fields, (None, None, None, None));
+        assert_eq!(live(&*db, &all()).await?.items, expected[1..]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_call_finds_the_live_version_not_the_newest() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (server, tool, first) = furnish(&tx, "weather", "forecast").await;
+        set_live(&tx, tool.id, Some(approval(&first)), at(6)).await?;
+        let source = blobs::put(&tx, b"def main(): return 2".to_vec(), at(7)).await?;
+        versions::insert(&tx, version(tool.id, 2, source)).await?;
+        let (_, draft, _) = furnish(&tx, "weather", "draft").await;
+        tx.commit().await?;
+        let tool = by_id(&*db, tool.id).await?.expect("the tool");
+        let found = callable(&*db, "weather", "forecast").await?;
+        assert_eq!(found, Some(Callable { server: server.clone(), tool, live: Some(first) }));
+        let found = callable(&*db, "weather", "draft").await?;
+        assert_eq!(found, Some(Callable { server, tool: draft, live: None }));
+        assert_eq!(callable(&*db, "weather", "absent").await?, None);
+        assert_eq!(callable(&*db, "absent", "forecast").await?, None);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_tool_takes_along_its_versions_and_requests() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (server, tool, version) = furnish(&tx, "weather", "forecast").await;
+        let host = network_requests::testing::pending(server.id, Some(tool.id), "example.com", None);
+        let wide = network_requests::testing::pending(server.id, None, "example.com", None);
+        network_requests::insert(&tx, host.clone()).await?;
+        network_requests::insert(&tx, wide.clone()).await?;
+        let module = module_requests::testing::pending(server.id, tool.id, "numpy");
+        module_requests::insert(&tx, module.clone()).await?;
+        assert!(delete(&tx, tool.id).await?);
+        assert!(!delete(&tx, tool.id).await?);
+        tx.commit().await?;
+        assert_eq!(versions::by_id(&*db, version.id).await?, None);
+        assert_eq!(network_requests::by_id(&*db, host.id).await?, None);
+        assert_eq!(module_requests::by_id(&*db, module.id).await?, None);
+        assert_eq!(network_requests::by_id(&*db, wide.id).await?, Some(wide));
+        assert_eq!(servers::by_id(&*db, server.id).await?, Some(server));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn pages_of_one_server_hold_no_tools_of_another() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (one, two) = (server("one"), server("two"));
+        servers::insert(&tx, one.clone()).await?;
+        servers::insert(&tx, two.clone()).await?;
+        for number in 0..5 {
+            insert(&tx, tool(one.id, &format!("tool{number}"))).await?;
+            insert(&tx, tool(two.id, &format!("tool{number}"))).await?;
+        }
+        tx.commit().await?;
+        let page = of_server(&*db, one.id, &PageRequest::new(2, 2, 100)).await?;
+        let names: Vec<_> = page.items.iter().map(|tool| (tool.server_id, tool.name.as_str())).collect();
+        assert_eq!((page.total, names), (5, vec![(one.id, "tool2"), (one.id, "tool3")]));
+        Ok(())
+    }
 }

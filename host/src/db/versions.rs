@@ -1,7 +1,10 @@
 //! Tool versions: each state of a tool, never changed but for its approval.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, Value};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 pub use entity::Model as Version;
 use entity::{Column, Entity};
@@ -113,6 +116,28 @@ pub async fn latest(db: &impl Conn, tool_id: ToolId) -> Result<Option<Version>, 
     query.one(&db.on()).await.doing("read a version")
 }
 
+/// The newest version of each of these tools, in no order.
+pub async fn latest_of(db: &impl Conn, tools: &[ToolId]) -> Result<Vec<Version>, DbError> {
+    let is_newest =
+        Expr::col((Entity, Column::Number)).equals((tools::entity::Entity, tools::entity::Column::LatestVersion));
+    let query = Entity::find()
+        .inner_join(tools::entity::Entity)
+        .filter(Column::ToolId.is_in(tools.iter().copied()))
+        .filter(is_newest);
+    query.all(&db.on()).await.doing("read the newest versions of some tools")
+}
+
+/// The numbers of these versions.
+pub async fn numbers(db: &impl Conn, ids: &[VersionId]) -> Result<HashMap<VersionId, i32>, DbError> {
+    let query = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Number])
+        .filter(Column::Id.is_in(ids.iter().copied()));
+    let numbers: Vec<(VersionId, i32)> =
+        query.into_tuple().all(&db.on()).await.doing("read the numbers of versions")?;
+    Ok(numbers.into_iter().collect())
+}
+
 /// The versions of a tool, newest first.
 pub async fn of_tool(db: &impl Conn, tool_id: ToolId, page: &PageRequest) -> Result<Page<Version>, DbError> {
     let query = Entity::find().filter(Column::ToolId.eq(tool_id)).order_by_desc(Column::Number);
@@ -145,7 +170,7 @@ pub async fn submit(
 ) -> Result<bool, DbError> {
     let done = Entity::update_many()
         .col_expr(Column::ApprovalStatus, ApprovalStatus::PendingReview.into())
-        .col_expr(Column::PublishNotes, Value::from(notes).into())
+        .col_expr(Column::PublishNotes, notes.into())
         .col_expr(Column::SubmittedAt, at.into())
         .filter(Column::Id.eq(id))
         .filter(Column::ApprovalStatus.eq(from))
@@ -161,7 +186,7 @@ pub async fn review(tx: &Tx, id: VersionId, from: ApprovalStatus, review: Review
         .col_expr(Column::ApprovalStatus, review.status.into())
         .col_expr(Column::ReviewedAt, review.reviewed_at.into())
         .col_expr(Column::ReviewedBy, review.reviewed_by.into())
-        .col_expr(Column::RejectionReason, Value::from(review.rejection_reason).into())
+        .col_expr(Column::RejectionReason, review.rejection_reason.into())
         .filter(Column::Id.eq(id))
         .filter(Column::ApprovalStatus.eq(from))
         .exec(tx.inner())
@@ -178,4 +203,141 @@ pub async fn withdraw_pending(tx: &Tx, tool_id: ToolId) -> Result<u64, DbError> 
         .exec(tx.inner())
         .await;
     Ok(done.doing("withdraw versions from review")?.rows_affected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::blobs;
+    use super::super::testing::{all, at, fresh, furnish, version};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_version_is_found_as_it_was_inserted() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (_, tool, first) = furnish(&tx, "weather", "forecast").await;
+        let second = Version {
+            timeout_ms: Some(Whole(u64::MAX)),
+            output_schema: Some("true".to_owned()),
+            hosts: Texts(vec!["a \"quoted\" ü".to_owned(), String::new()]),
+            publish_notes: Some("please".to_owned()),
+            ..version(tool.id, 2, first.source_digest)
+        };
+        insert(&tx, second.clone()).await?;
+        tx.commit().await?;
+        assert_eq!(by_id(&*db, first.id).await?.as_ref(), Some(&first));
+        // What is larger than the column holds is kept as the largest.
+        let second = Version { timeout_ms: Some(Whole(i64::MAX as u64)), ..second };
+        assert_eq!(latest(&*db, tool.id).await?.as_ref(), Some(&second));
+        assert_eq!(by_number(&*db, tool.id, 1).await?.as_ref(), Some(&first));
+        assert_eq!(by_number(&*db, tool.id, 3).await?, None);
+        assert_eq!(of_tool(&*db, tool.id, &all()).await?.items, [second, first]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_number_is_given_once_and_the_source_must_be_kept() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (_, tool, first) = furnish(&tx, "weather", "forecast").await;
+        tx.commit().await?;
+        let tx = db.begin().await?;
+        let again = insert(&tx, version(tool.id, 1, first.source_digest)).await;
+        assert!(matches!(again, Err(DbError::Conflict { .. })));
+        drop(tx);
+        let tx = db.begin().await?;
+        let unkept = insert(&tx, version(tool.id, 2, Digest::of(b"unkept"))).await;
+        assert!(matches!(unkept, Err(DbError::OwnerGone { .. })));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn of_two_decisions_the_first_stands() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (server, tool, row) = furnish(&tx, "weather", "forecast").await;
+        furnish(&tx, "weather", "other").await;
+        let notes = Some("ready".to_owned());
+        assert!(submit(&tx, row.id, ApprovalStatus::Draft, notes.clone(), at(1)).await?);
+        assert!(!submit(&tx, row.id, ApprovalStatus::Draft, None, at(2)).await?);
+        tx.commit().await?;
+
+        let pending = by_status(&*db, ApprovalStatus::PendingReview, &all()).await?;
+        let waiting = Version {
+            approval_status: ApprovalStatus::PendingReview,
+            publish_notes: notes,
+            submitted_at: Some(at(1)),
+            ..row.clone()
+        };
+        assert_eq!(pending.items, [Located { server, tool, version: waiting.clone() }]);
+        assert_eq!(pending.total, 1);
+
+        let rejection = Review {
+            status: ApprovalStatus::Rejected,
+            reviewed_at: at(3),
+            reviewed_by: "admin:ada".to_owned(),
+            rejection_reason: Some("too curious".to_owned()),
+        };
+        let approval = Review { status: ApprovalStatus::Approved, rejection_reason: None, ..rejection.clone() };
+        let tx = db.begin().await?;
+        assert!(review(&tx, row.id, ApprovalStatus::PendingReview, rejection).await?);
+        assert!(!review(&tx, row.id, ApprovalStatus::PendingReview, approval).await?);
+        tx.commit().await?;
+        let rejected = Version {
+            approval_status: ApprovalStatus::Rejected,
+            reviewed_at: Some(at(3)),
+            reviewed_by: Some("admin:ada".to_owned()),
+            rejection_reason: Some("too curious".to_owned()),
+            ..waiting
+        };
+        assert_eq!(by_id(&*db, row.id).await?, Some(rejected));
+        assert_eq!(by_status(&*db, ApprovalStatus::PendingReview, &all()).await?.total, 0);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_newer_version_takes_the_place_of_one_that_waits() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (_, tool, row) = furnish(&tx, "weather", "forecast").await;
+        let (_, other, neighbour) = furnish(&tx, "weather", "other").await;
+        submit(&tx, row.id, ApprovalStatus::Draft, None, at(1)).await?;
+        submit(&tx, neighbour.id, ApprovalStatus::Draft, None, at(1)).await?;
+        assert_eq!(withdraw_pending(&tx, tool.id).await?, 1);
+        assert_eq!(withdraw_pending(&tx, tool.id).await?, 0);
+        tx.commit().await?;
+        let status = |row: Option<Version>| row.map(|row| row.approval_status);
+        assert_eq!(status(latest(&*db, tool.id).await?), Some(ApprovalStatus::Draft));
+        assert_eq!(status(latest(&*db, other.id).await?), Some(ApprovalStatus::PendingReview));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_word_of_a_later_release_is_not_guessed() -> Result<(), DbError> {
+        use sea_orm::ConnectionTrait as _;
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (_, _, row) = furnish(&tx, "weather", "forecast").await;
+        let statement = "UPDATE tool_versions SET approval_status = 'blessed'";
+        tx.inner().execute_unprepared(statement).await.doing("bless")?;
+        let error = by_id(&tx, row.id).await.expect_err("nobody knows what that means");
+        assert!(matches!(error, DbError::Query { doing: "read a version", .. }), "{error}");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn the_versions_of_a_tool_come_newest_first_page_by_page() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (_, tool, _) = furnish(&tx, "weather", "forecast").await;
+        let source = blobs::put(&tx, b"x".to_vec(), at(0)).await?;
+        for number in 2..=12 {
+            insert(&tx, version(tool.id, number, source)).await?;
+        }
+        tx.commit().await?;
+        let page = of_tool(&*db, tool.id, &PageRequest::new(2, 5, 100)).await?;
+        let numbers: Vec<_> = page.items.iter().map(|version| version.number).collect();
+        assert_eq!((page.total, numbers), (12, vec![7, 6, 5, 4, 3]));
+        Ok(())
+    }
 }

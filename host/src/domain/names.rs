@@ -88,6 +88,10 @@ names! {
     Username, "username",
         "3 to 50 characters: a letter, then letters, digits and underscores",
         |text| text.len() >= 3 && is_word(text, 50, |c| c.is_ascii_alphabetic(), |c| c.is_ascii_alphanumeric());
+    /// What a person calls an API key; it stands in logs.
+    ApiKeyName, "API key name",
+        "1 to 64 characters: a letter or digit, then letters, digits, `.`, `-` and underscores",
+        |text| is_word(text, 64, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
     /// An importable Python module, dotted.
     ModuleName, "module name",
         "1 to 128 characters: identifiers joined by dots",

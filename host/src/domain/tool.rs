@@ -104,7 +104,7 @@ impl ApprovalAction {
         }
     }
 
-    fn participle(self) -> &'static str {
+    pub(super) fn participle(self) -> &'static str {
         match self {
             Self::Submit => "submitted for review",
             Self::Approve => "approved",

@@ -4,6 +4,8 @@
 //! calls at the same time hold for all of them together.
 
 mod places;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +75,14 @@ impl Executor {
     /// What is being compiled now.
     pub fn compilations(&self) -> Vec<Compilation> {
         self.sandbox.compilations().borrow().clone()
+    }
+
+    /// Asks for a sign of life of what runs calls.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn ping(&self) -> Result<(), ExecutorError> {
+        Ok(self.sandbox.ping().await?)
     }
 
     /// Drops what was prepared for a source that is no longer wanted.

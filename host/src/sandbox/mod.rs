@@ -212,6 +212,14 @@ impl Sandbox {
         self.python().await.map(|_| ())
     }
 
+    /// Asks the threads on which guests run for a sign of life.
+    ///
+    /// # Errors
+    /// When they have ended.
+    pub async fn ping(&self) -> Result<(), SandboxError> {
+        self.0.guests.run(async {}).await
+    }
+
     /// What is being compiled now, as it changes.
     pub fn compilations(&self) -> watch::Receiver<Vec<Compilation>> {
         self.0.compiler.under_way()

@@ -3,8 +3,8 @@
 
 use serde_json::value::RawValue;
 
-use crate::domain::content::{Content, EmbeddedResource, ResourceBody, ToolResult};
 use crate::domain::budget::Budget;
+use crate::domain::content::{Content, EmbeddedResource, ResourceBody, ToolResult};
 use crate::domain::outcome::{Bound, Captured, Exception, Outcome, Report};
 use crate::domain::redact::Redactor;
 
@@ -118,26 +118,23 @@ fn redact(result: &ToolResult, redactor: &Redactor) -> ToolResult {
         let text = redactor.apply_json_text(json.get());
         RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
     });
-    ToolResult { content: result.content.iter().map(|piece| redact_piece(piece, redactor)).collect(), structured_content }
+    ToolResult {
+        content: result.content.iter().map(|piece| redact_piece(piece, redactor)).collect(),
+        structured_content,
+    }
 }
 
 fn redact_piece(piece: &Content, redactor: &Redactor) -> Content {
     let apply = |text: &str| redactor.apply(text).into_owned();
     match piece {
-        Content::Text { text, annotations } => {
-            Content::Text { text: apply(text), annotations: annotations.clone() }
-        }
+        Content::Text { text, annotations } => Content::Text { text: apply(text), annotations: annotations.clone() },
         // Encoded bytes: the redactor knows the encoding.
-        Content::Image { data, mime_type, annotations } => Content::Image {
-            data: apply(data),
-            mime_type: mime_type.clone(),
-            annotations: annotations.clone(),
-        },
-        Content::Audio { data, mime_type, annotations } => Content::Audio {
-            data: apply(data),
-            mime_type: mime_type.clone(),
-            annotations: annotations.clone(),
-        },
+        Content::Image { data, mime_type, annotations } => {
+            Content::Image { data: apply(data), mime_type: mime_type.clone(), annotations: annotations.clone() }
+        }
+        Content::Audio { data, mime_type, annotations } => {
+            Content::Audio { data: apply(data), mime_type: mime_type.clone(), annotations: annotations.clone() }
+        }
         Content::ResourceLink { uri, name, title, description, mime_type, size, annotations } => {
             Content::ResourceLink {
                 uri: apply(uri),

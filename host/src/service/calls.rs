@@ -15,9 +15,9 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::Service;
 use super::answer::{self, Answer};
 use super::error::{Error, Problem};
-use super::Service;
 use crate::db::execution_logs::ExecutionLog as Row;
 use crate::db::servers::Server;
 use crate::db::tools::{self, Callable, Tool};
@@ -109,17 +109,11 @@ impl Service {
     }
 
     /// Runs the approved version of a tool for its author: the same call, marked as a test in the log.
+    /// The request's name is not looked at.
     ///
     /// # Errors
     /// As [`call_run`](Self::call_run); also when no version is approved.
-    pub async fn tool_test(
-        &self,
-        caller: &Caller,
-        tool: ToolId,
-        arguments: Option<Box<RawValue>>,
-        request_id: RequestId,
-        cancel: CancellationToken,
-    ) -> Result<CallAnswer, Error> {
+    pub async fn tool_test(&self, caller: &Caller, tool: ToolId, request: CallRequest) -> Result<CallAnswer, Error> {
         let Some((server, tool)) = self.located(tool).await? else {
             return Err(Error::not_found("tool", tool.to_string(), "list the tools of its server"));
         };
@@ -135,7 +129,7 @@ impl Service {
         let server_name = server.name.parse().map_err(|error| Error::internal("reading a server's name", error))?;
         let tool_name = tool.name.parse().map_err(|error| Error::internal("reading a tool's name", error))?;
         let name = names::gateway_name(&server_name, &tool_name);
-        let request = CallRequest { name, arguments, request_id, cancel, events: None };
+        let request = CallRequest { name, ..request };
         self.begin(caller, Callable { server, tool, live }, request, Purpose::Test).await
     }
 
@@ -162,8 +156,7 @@ impl Service {
             },
         };
         let found = direct.ok_or_else(unknown)?;
-        let offered =
-            found.server.status == ServerStatus::Running && found.tool.enabled && found.live.is_some();
+        let offered = found.server.status == ServerStatus::Running && found.tool.enabled && found.live.is_some();
         if offered { Ok(found) } else { Err(unknown()) }
     }
 
@@ -264,9 +257,13 @@ impl Service {
                 }
             }
         }?;
-        let answer =
-            answer::compose(&report, &budget, &redactor, crate::limits::Limits::size(self.limits().stdout_returned_bytes));
-        telemetry::metrics::tool_call(
+        let answer = answer::compose(
+            &report,
+            &budget,
+            &redactor,
+            crate::limits::Limits::size(self.limits().stdout_returned_bytes),
+        );
+        metrics::tool_call(
             report.outcome.label(),
             report.usage.duration,
             report.usage.fuel,

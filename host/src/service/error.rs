@@ -6,6 +6,7 @@ use crate::crypto::vault::VaultError;
 use crate::db::DbError;
 use crate::domain::grant::GrantError;
 use crate::domain::names::NameError;
+use crate::domain::request::RequestTransitionError;
 use crate::domain::tool::TransitionError;
 use crate::executor::ExecutorError;
 
@@ -76,10 +77,7 @@ impl Error {
         Self::Forbidden { message: message.into() }
     }
 
-    pub fn internal(
-        doing: &'static str,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub fn internal(doing: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal { doing, source: source.into() }
     }
 
@@ -108,6 +106,12 @@ impl From<VaultError> for Error {
 
 impl From<TransitionError> for Error {
     fn from(error: TransitionError) -> Self {
+        Self::conflict(error.to_string())
+    }
+}
+
+impl From<RequestTransitionError> for Error {
+    fn from(error: RequestTransitionError) -> Self {
         Self::conflict(error.to_string())
     }
 }

@@ -4,13 +4,33 @@
 //! writes the audit row in one transaction, and tells those who listen. It answers with views, never
 //! with rows, and with nothing secret.
 
+pub mod admins;
 mod answer;
+pub mod api_keys;
+pub mod approvals;
+pub mod audit;
 pub mod calls;
 pub mod catalogue;
+pub mod code;
+pub mod compilations;
 pub mod error;
 mod execution_log;
+mod given;
+pub mod health;
+mod hosts;
+mod lockout;
+pub mod logs;
+pub mod network_requests;
 pub mod page;
+mod permission;
 mod rate;
+pub mod secrets;
+pub mod servers;
+pub mod sessions;
+#[cfg(test)]
+mod tests;
+pub mod tools;
+pub mod versions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +39,8 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::admins::Passwords;
+use self::api_keys::Noted;
 use self::calls::Validators;
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
@@ -66,6 +88,8 @@ struct Inner {
     catalogue: CatalogueCache,
     validators: Validators,
     changes: broadcast::Sender<Change>,
+    passwords: Passwords,
+    noted: Noted,
 }
 
 /// Changes that a slow listener may be behind.
@@ -80,6 +104,8 @@ impl Service {
             catalogue: CatalogueCache::default(),
             validators: Validators::default(),
             changes: broadcast::Sender::new(CHANGES_BEHIND),
+            passwords: Passwords::new(&parts.limits),
+            noted: Noted::default(),
             parts,
         }))
     }

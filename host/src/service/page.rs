@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use crate::db;
+use crate::limits::Limits;
 
 /// Which page; pages count from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -39,6 +41,15 @@ impl PageRequest {
         }
         Ok((page, page_size.min(page_size_max)))
     }
+
+    /// The page of rows that this asks for.
+    ///
+    /// # Errors
+    /// As [`checked`](Self::checked).
+    pub(super) fn of_rows(self, limits: &Limits) -> Result<db::PageRequest, Error> {
+        let (page, page_size) = self.checked(limits.page_size_max)?;
+        Ok(db::PageRequest::new(page, page_size, limits.page_size_max))
+    }
 }
 
 impl<T> Page<T> {
@@ -54,5 +65,20 @@ impl<T> Page<T> {
             page_size: self.page_size,
             pages: self.pages,
         }
+    }
+
+    /// The same page with other items.
+    ///
+    /// # Errors
+    /// The first one of `each`.
+    pub(super) fn try_map<U>(self, each: impl FnMut(T) -> Result<U, Error>) -> Result<Page<U>, Error> {
+        let items: Result<Vec<U>, Error> = self.items.into_iter().map(each).collect();
+        Ok(Page { items: items?, total: self.total, page: self.page, page_size: self.page_size, pages: self.pages })
+    }
+}
+
+impl<T> From<db::Page<T>> for Page<T> {
+    fn from(page: db::Page<T>) -> Self {
+        Self::new(page.items, page.total, page.page, page.page_size)
     }
 }

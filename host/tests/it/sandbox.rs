@@ -43,11 +43,7 @@ fn sandbox() -> Sandbox {
 
 /// A small budget: a tenth of a second of fuel, two seconds.
 fn budget() -> Budget {
-    Budget {
-        time: Duration::from_secs(20),
-        fuel: 300_000_000,
-        ..Budget::new(&Limits::default(), None)
-    }
+    Budget { time: Duration::from_secs(20), fuel: 300_000_000, ..Budget::new(&Limits::default(), None) }
 }
 
 pub fn python(source: &str) -> Program {
@@ -238,7 +234,10 @@ async fn compiling_is_bounded_in_memory_and_time() {
     let limits = Limits { compile_time_s: 0, ..Limits::default() };
     let hurried = Sandbox::start(settings(limits), egress()).expect("a sandbox");
     let refused = hurried.list_tools(&bytes, Digest::of(&bytes)).await;
-    assert!(matches!(&refused, Err(SandboxError::Compile(CompileError::Refused(why))) if why.contains("longer than 0 s")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(SandboxError::Compile(CompileError::Refused(why))) if why.contains("longer than 0 s")),
+        "{refused:?}"
+    );
     let fine = Sandbox::start(settings(Limits::default()), egress()).expect("a sandbox");
     assert!(fine.list_tools(&bytes, Digest::of(&bytes)).await.is_ok());
     let left: Vec<_> = std::fs::read_dir(cache.path().join("compiled")).expect("a folder").flatten().collect();
@@ -307,10 +306,13 @@ async fn bad_habits_in_python_are_stopped_too() {
 #[tokio::test]
 async fn python_meets_its_bounds_as_ordinary_exceptions_where_it_can() {
     let sandbox = sandbox();
-    let run = async |source: &str| run_with(&sandbox, python(source), "{}", Budget::new(&Limits::default(), None)).await;
+    let run =
+        async |source: &str| run_with(&sandbox, python(source), "{}", Budget::new(&Limits::default(), None)).await;
     let report = run("def main():\n    x = []\n    while True: x.append(bytearray(10_000_000))").await;
     assert!(raised(&report).starts_with("MemoryError"), "{:?}", report.outcome);
-    let report = run("def main():\n    try:\n        x = bytearray(10 ** 9)\n    except MemoryError:\n        return 'caught'").await;
+    let report =
+        run("def main():\n    try:\n        x = bytearray(10 ** 9)\n    except MemoryError:\n        return 'caught'")
+            .await;
     assert_eq!(text(&report), "caught");
     let report = run("def f(n): return f(n + 1)\ndef main(): f(0)").await;
     assert!(raised(&report).starts_with("RecursionError"), "{:?}", report.outcome);
@@ -414,7 +416,8 @@ async fn no_call_sees_what_another_left_behind() {
 #[tokio::test]
 async fn a_call_costs_the_same_fuel_with_a_prepared_instance_and_without() {
     let source = "def main():\n    return sum(range(1000))";
-    let (with, without) = (sandbox(), sandbox_with(&Limits { spares_per_tool: 0, ..Limits::default() }, MappedNetwork::default()));
+    let (with, without) =
+        (sandbox(), sandbox_with(&Limits { spares_per_tool: 0, ..Limits::default() }, MappedNetwork::default()));
     let mut fuel = Vec::new();
     for sandbox in [&with, &without] {
         for _ in 0..4 {

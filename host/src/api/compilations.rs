@@ -1,0 +1,18 @@
+//! What is being compiled now.
+
+use axum::extract::State;
+use serde::Serialize;
+
+use super::ApiState;
+use super::extract::{Admin, Json};
+use super::problem::Problem;
+use crate::service::compilations::CompilationView;
+
+#[derive(Serialize)]
+pub(super) struct CompilationList {
+    items: Vec<CompilationView>,
+}
+
+pub(super) async fn list(State(state): State<ApiState>, admin: Admin) -> Result<Json<CompilationList>, Problem> {
+    Ok(Json(CompilationList { items: state.service.compilation_list(admin.caller())? }))
+}

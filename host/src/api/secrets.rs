@@ -1,0 +1,67 @@
+//! Secrets of a server: set here, never shown again.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::ApiState;
+use super::extract::{Admin, Json, PageQuery, Path, Query};
+use super::problem::Problem;
+use crate::domain::ids::ServerId;
+use crate::domain::secret::SecretValue;
+use crate::service::Page;
+use crate::service::secrets::{NewSecret, SecretView};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Create {
+    key_name: String,
+    #[serde(default)]
+    description: String,
+    /// Absent: a placeholder.
+    value: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Set {
+    value: String,
+}
+
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(server): Path<ServerId>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<SecretView>>, Problem> {
+    Ok(Json(state.service.secret_list(admin.caller(), server, page.into()).await?))
+}
+
+pub(super) async fn create(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(server): Path<ServerId>,
+    Json(Create { key_name, description, value }): Json<Create>,
+) -> Result<(StatusCode, Json<SecretView>), Problem> {
+    let new = NewSecret { key_name, description, value: value.map(SecretValue::new) };
+    Ok((StatusCode::CREATED, Json(state.service.secret_create(admin.caller(), server, new).await?)))
+}
+
+pub(super) async fn set(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path((server, key_name)): Path<(ServerId, String)>,
+    Json(Set { value }): Json<Set>,
+) -> Result<Json<SecretView>, Problem> {
+    let value = SecretValue::new(value);
+    Ok(Json(state.service.secret_set(admin.caller(), server, &key_name, &value).await?))
+}
+
+pub(super) async fn delete(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path((server, key_name)): Path<(ServerId, String)>,
+) -> Result<StatusCode, Problem> {
+    state.service.secret_delete(admin.caller(), server, &key_name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

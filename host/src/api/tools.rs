@@ -1,0 +1,149 @@
+//! Tools: written, tried out, looked at.
+
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+
+use super::ApiState;
+use super::extract::{Admin, Json, PageQuery, Path, Query};
+use super::problem::Problem;
+use crate::domain::content::ToolResult;
+use crate::domain::ids::{ServerId, ToolId};
+use crate::service::Page;
+use crate::service::calls::{CallRequest, Execution};
+use crate::service::code::CodeCheck;
+use crate::service::logs::ExecutionView;
+use crate::service::tools::{NewTool, ToolChange, ToolView};
+use crate::service::versions::VersionView;
+use crate::telemetry::RequestId;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Create {
+    name: String,
+    /// Absent: the first paragraph of the docstring.
+    description: Option<String>,
+    python_code: String,
+    timeout_ms: Option<u64>,
+}
+
+/// What is absent stays as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Update {
+    name: Option<String>,
+    description: Option<String>,
+    python_code: Option<String>,
+    enabled: Option<bool>,
+    timeout_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Code {
+    code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Test {
+    tool_id: ToolId,
+    arguments: Option<Box<RawValue>>,
+}
+
+/// What came of a test.
+#[derive(Serialize)]
+pub(super) struct TestView {
+    success: bool,
+    result: ToolResult,
+    execution: Execution,
+}
+
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(server): Path<ServerId>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<ToolView>>, Problem> {
+    Ok(Json(state.service.tool_list(admin.caller(), server, page.into()).await?))
+}
+
+pub(super) async fn create(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(server_id): Path<ServerId>,
+    Json(Create { name, description, python_code, timeout_ms }): Json<Create>,
+) -> Result<(StatusCode, Json<ToolView>), Problem> {
+    let new = NewTool { server_id, name, description, python_code, timeout_ms };
+    Ok((StatusCode::CREATED, Json(state.service.tool_create(admin.caller(), new).await?)))
+}
+
+pub(super) async fn get(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(id): Path<ToolId>,
+) -> Result<Json<ToolView>, Problem> {
+    Ok(Json(state.service.tool_get(admin.caller(), id).await?))
+}
+
+pub(super) async fn update(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(id): Path<ToolId>,
+    Json(Update { name, description, python_code, enabled, timeout_ms }): Json<Update>,
+) -> Result<Json<ToolView>, Problem> {
+    let change = ToolChange { name, description, python_code, enabled, timeout_ms };
+    Ok(Json(state.service.tool_update(admin.caller(), id, change).await?))
+}
+
+pub(super) async fn delete(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(id): Path<ToolId>,
+) -> Result<StatusCode, Problem> {
+    state.service.tool_delete(admin.caller(), id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn versions(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(id): Path<ToolId>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<VersionView>>, Problem> {
+    Ok(Json(state.service.tool_versions(admin.caller(), id, page.into()).await?))
+}
+
+/// The calls of a tool, newest first.
+pub(super) async fn logs(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(id): Path<ToolId>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<ExecutionView>>, Problem> {
+    Ok(Json(state.service.tool_executions(admin.caller(), id, page.into()).await?))
+}
+
+pub(super) async fn validate_code(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Json(Code { code }): Json<Code>,
+) -> Result<Json<CodeCheck>, Problem> {
+    Ok(Json(state.service.code_validate(admin.caller(), &code).await?))
+}
+
+/// The guest is stopped when the client goes away.
+pub(super) async fn test_code(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Extension(request_id): Extension<RequestId>,
+    Json(Test { tool_id, arguments }): Json<Test>,
+) -> Result<Json<TestView>, Problem> {
+    let cancel = CancellationToken::new();
+    let _gone = cancel.clone().drop_guard();
+    let request = CallRequest { name: String::new(), arguments, request_id, cancel, events: None };
+    let answer = state.service.tool_test(admin.caller(), tool_id, request).await?;
+    Ok(Json(TestView { success: !answer.is_error, result: answer.result, execution: answer.execution }))
+}

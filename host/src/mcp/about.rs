@@ -1,0 +1,87 @@
+//! What this server says of itself, in the words of each era.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::meta::SERVER_INFO;
+use super::versions::Version;
+use crate::service::calls::Execution;
+
+/// `Implementation` of the schema.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Implementation {
+    name: &'static str,
+    title: &'static str,
+    version: &'static str,
+}
+
+pub const IMPLEMENTATION: Implementation =
+    Implementation { name: "mcpbox", title: "MCPbox", version: env!("CARGO_PKG_VERSION") };
+
+/// What a model is told before it sees any tool.
+pub const INSTRUCTIONS: &str = "MCPbox runs tools that you write yourself, each call in a fresh sandbox. \
+Tools named `server__tool` are ready to be called. \
+To make a new one: mcpbox_create_server (or mcpbox_list_servers), mcpbox_validate_code, mcpbox_create_tool, \
+mcpbox_request_publish; then a person approves it, mcpbox_start_server offers it, and it appears in the list \
+of tools as `server__tool`. A tool is Python with a function `main` whose parameters become its arguments. \
+When a tool is unknown, list the tools again: the list changes whenever a person approves one.";
+
+/// `ServerCapabilities`. A modern server that says `listChanged` must serve `subscriptions/listen`,
+/// so only the legacy era has it.
+pub fn capabilities(version: Version) -> Value {
+    if version.is_modern() {
+        json!({"logging": {}, "tools": {}})
+    } else {
+        json!({"logging": {}, "tools": {"listChanged": true}})
+    }
+}
+
+/// `_meta` of a result.
+#[derive(Debug, Default, Serialize)]
+pub struct ResultMeta<'a> {
+    #[serde(rename = "io.modelcontextprotocol/serverInfo", skip_serializing_if = "Option::is_none")]
+    server_info: Option<Implementation>,
+    #[serde(rename = "mcpbox/execution", skip_serializing_if = "Option::is_none")]
+    execution: Option<&'a Execution>,
+}
+
+impl<'a> ResultMeta<'a> {
+    /// A modern result says who made it; in an older one `initialize` has said so.
+    pub fn new(modern: bool, execution: Option<&'a Execution>) -> Self {
+        Self { server_info: modern.then_some(IMPLEMENTATION), execution }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.server_info.is_none() && self.execution.is_none()
+    }
+}
+
+/// The members that end every modern result, as text: `"resultType":…,"_meta":…`.
+pub(super) fn modern_members() -> String {
+    let meta = json!({SERVER_INFO: IMPLEMENTATION});
+    format!(r#""resultType":"{COMPLETE}","_meta":{meta}"#)
+}
+
+/// `resultType` of a result that is all there is.
+pub const COMPLETE: &str = "complete";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instructions_name_only_tools_that_exist() {
+        for word in INSTRUCTIONS.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+            if word.starts_with("mcpbox_") {
+                assert!(super::super::manage::find(word).is_some(), "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_members_of_a_modern_result_are_json() {
+        let value: Value = serde_json::from_str(&format!("{{{}}}", modern_members())).expect("JSON");
+        assert_eq!(value["resultType"], "complete");
+        assert_eq!(value["_meta"][SERVER_INFO]["name"], "mcpbox");
+    }
+}

@@ -1,0 +1,290 @@
+//! The list of tools as clients read it: written once per change, then only cut into pages.
+//!
+//! The management tools come first, on the first page; then the catalogue by name. Each tool is
+//! written into one buffer per era, so that a page is a slice of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::cursor;
+use super::error::{Failure, Kind};
+use super::jsonrpc::Payload;
+use super::mirror::{Mirror, mirrors};
+use super::{about, manage};
+use crate::domain::caller::Caller;
+use crate::service::Service;
+use crate::service::catalogue::{Catalogue, ListedTool};
+use crate::service::error::Error;
+
+/// For how long a client may keep a list without asking again.
+const FRESH_MS: u64 = 5_000;
+
+/// A catalogue, ready to be served.
+pub struct Listing {
+    catalogue: Arc<Catalogue>,
+    /// Sorted; the same order as the lines.
+    names: Vec<String>,
+    legacy: Lines,
+    modern: Lines,
+    /// Of those tools that have any.
+    mirrors: HashMap<String, Vec<Mirror>>,
+}
+
+/// Tools as JSON, with commas between them, in one buffer.
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    /// Where each tool ends.
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    fn push(&mut self, line: &impl Serialize) -> Result<(), serde_json::Error> {
+        if !self.ends.is_empty() {
+            self.text.push(b',');
+        }
+        serde_json::to_writer(&mut self.text, line)?;
+        self.ends.push(self.text.len());
+        Ok(())
+    }
+
+    /// The tools from `start` on, at most `count`.
+    fn slice(&self, start: usize, count: usize) -> &[u8] {
+        let end = start.saturating_add(count).min(self.ends.len());
+        if start >= end {
+            return &[];
+        }
+        let from = start.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| end + 1);
+        let to = self.ends.get(end - 1).copied().unwrap_or(from);
+        self.text.get(from..to).unwrap_or_default()
+    }
+}
+
+/// `Tool` of the schema.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    description: &'a str,
+    input_schema: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_schema: Option<&'a RawValue>,
+}
+
+impl<'a> Line<'a> {
+    fn of(tool: &'a ListedTool, modern: bool) -> Self {
+        let title = tool.title.as_deref();
+        // A description is what makes a model find a tool, and some clients drop tools without one.
+        let description = Some(tool.description.as_str()).filter(|text| !text.is_empty()).or(title);
+        // Until 2025-11-25 structured output was an object or nothing.
+        let output = tool.output_schema.as_deref().filter(|schema| modern || is_of_objects(schema));
+        Self {
+            name: &tool.name,
+            title,
+            description: description.unwrap_or(&tool.name),
+            input_schema: &tool.input_schema,
+            output_schema: output,
+        }
+    }
+}
+
+fn is_of_objects(schema: &RawValue) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Root<'a> {
+        #[serde(rename = "type", borrow, default)]
+        kind: Option<&'a RawValue>,
+    }
+    serde_json::from_str::<Root<'_>>(schema.get()).is_ok_and(|root| root.kind.map(RawValue::get) == Some("\"object\""))
+}
+
+impl Listing {
+    /// # Errors
+    /// When a tool cannot be written as JSON, which is a fault of ours.
+    fn new(catalogue: Arc<Catalogue>) -> Result<Self, serde_json::Error> {
+        let mut tools: Vec<&ListedTool> = catalogue.tools.iter().collect();
+        tools.sort_by(|a, b| a.name.cmp(&b.name));
+        let (mut legacy, mut modern) = (Lines::default(), Lines::default());
+        let mut mirrored = HashMap::new();
+        for tool in &tools {
+            legacy.push(&Line::of(tool, false))?;
+            modern.push(&Line::of(tool, true))?;
+            let mirrors = mirrors(&tool.input_schema);
+            if !mirrors.is_empty() {
+                mirrored.insert(tool.name.clone(), mirrors);
+            }
+        }
+        let names = tools.iter().map(|tool| tool.name.clone()).collect();
+        Ok(Self { names, legacy, modern, mirrors: mirrored, catalogue })
+    }
+
+    /// Changes whenever the catalogue does.
+    pub fn generation(&self) -> u64 {
+        self.catalogue.generation
+    }
+
+    /// Every name that can be called.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        manage::all().iter().map(|tool| tool.name).chain(self.names.iter().map(String::as_str))
+    }
+
+    /// The arguments of a tool that modern clients repeat in headers.
+    pub fn mirrors(&self, name: &str) -> &[Mirror] {
+        self.mirrors.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// One page: a `ListToolsResult`. The first holds the management tools too.
+    ///
+    /// # Errors
+    /// -32602 when the cursor is not one of ours.
+    pub fn page(&self, modern: bool, cursor: Option<&str>, size: usize) -> Result<Payload, Failure> {
+        let start = match cursor {
+            None => 0,
+            Some(cursor) => {
+                let name = cursor::read(cursor).ok_or_else(|| {
+                    Failure::new(Kind::InvalidParams, "this cursor is not one of ours; list again without it")
+                })?;
+                self.names.partition_point(|known| *known <= name)
+            }
+        };
+        let lines = if modern { &self.modern } else { &self.legacy };
+        let page = lines.slice(start, size);
+        let mut out = Vec::with_capacity(page.len() + manage::lines().len() + 256);
+        out.extend_from_slice(br#"{"tools":["#);
+        if cursor.is_none() {
+            out.extend_from_slice(manage::lines());
+        }
+        if cursor.is_none() && !page.is_empty() {
+            out.push(b',');
+        }
+        out.extend_from_slice(page);
+        out.push(b']');
+        if let Some(last) = self.names.get(start.saturating_add(size).wrapping_sub(1))
+            && start.saturating_add(size) < self.names.len()
+        {
+            out.extend_from_slice(format!(r#","nextCursor":"{}""#, cursor::after(last)).as_bytes());
+        }
+        if modern {
+            let hints = format!(r#","ttlMs":{FRESH_MS},"cacheScope":"private",{}"#, about::modern_members());
+            out.extend_from_slice(hints.as_bytes());
+        }
+        out.push(b'}');
+        Ok(Payload(out))
+    }
+}
+
+/// The listing of the catalogue that is in force; made anew when the service hands out another.
+#[derive(Clone, Default)]
+pub struct Listings {
+    last: Arc<Mutex<Option<Arc<Listing>>>>,
+}
+
+impl Listings {
+    /// # Errors
+    /// Those of the catalogue.
+    pub async fn current(&self, service: &Service, caller: &Caller) -> Result<Arc<Listing>, Error> {
+        let catalogue = service.catalogue(caller).await?;
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // The same allocation, not only the same number: two callers may see different catalogues.
+        if let Some(last) = last.filter(|last| Arc::ptr_eq(&last.catalogue, &catalogue)) {
+            return Ok(last);
+        }
+        let listing = Listing::new(catalogue)
+            .map_err(|error| Error::Internal { doing: "writing the list of tools", source: Box::new(error) })?;
+        let listing = Arc::new(listing);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&listing));
+        Ok(listing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn raw(value: &Value) -> Box<RawValue> {
+        serde_json::value::to_raw_value(value).expect("JSON")
+    }
+
+    fn tool(name: &str, output: Option<Value>) -> ListedTool {
+        ListedTool {
+            name: name.to_owned(),
+            title: None,
+            description: String::new(),
+            input_schema: raw(&json!({"type": "object"})),
+            output_schema: output.map(|schema| raw(&schema)),
+        }
+    }
+
+    fn listing(tools: Vec<ListedTool>) -> Listing {
+        Listing::new(Arc::new(Catalogue { generation: 7, tools })).expect("JSON")
+    }
+
+    fn read(page: &Payload) -> (Vec<String>, Option<String>, Value) {
+        let value: Value = serde_json::from_slice(&page.0).expect("JSON");
+        let names = value["tools"].as_array().expect("tools").iter().map(|tool| tool["name"].as_str().expect("a name"));
+        (names.map(str::to_owned).collect(), value["nextCursor"].as_str().map(str::to_owned), value)
+    }
+
+    #[test]
+    fn pages_hold_every_tool_once_and_the_management_tools_first() {
+        let own = manage::all().len();
+        for count in [0, 1, 2, 3, 4, 7] {
+            let listing = listing((0..count).rev().map(|n| tool(&format!("s__t{n}"), None)).collect());
+            let (mut names, mut cursor) = (Vec::new(), None);
+            loop {
+                let page = listing.page(false, cursor.as_deref(), 3).expect("a page");
+                let (found, next, _) = read(&page);
+                names.extend(found);
+                cursor = next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            let expected: Vec<String> = (0..count).map(|n| format!("s__t{n}")).collect();
+            assert_eq!(names.get(own..), Some(&expected[..]), "{count}");
+            assert!(names[..own].iter().all(|name| name.starts_with("mcpbox_")));
+        }
+    }
+
+    #[test]
+    fn a_cursor_survives_a_change_of_the_list() {
+        let before = listing(["a__a", "a__b", "a__c", "a__d"].map(|name| tool(name, None)).into());
+        let (_, cursor, _) = read(&before.page(true, None, 2).expect("a page"));
+        let after = listing(["a__a", "a__bb", "a__c"].map(|name| tool(name, None)).into());
+        let (names, next, _) = read(&after.page(true, cursor.as_deref(), 2).expect("a page"));
+        assert_eq!((names, next), (vec!["a__bb".to_owned(), "a__c".to_owned()], None));
+        assert!(after.page(true, Some("nonsense"), 2).is_err_and(|failure| failure.kind == Kind::InvalidParams));
+    }
+
+    #[test]
+    fn only_the_modern_era_has_cache_hints_and_outputs_that_are_no_objects() {
+        let tools =
+            vec![tool("a__list", Some(json!({"type": "array"}))), tool("a__map", Some(json!({"type": "object"})))];
+        let listing = listing(tools);
+        let output = |page: &Value, name: &str| {
+            let tools = page["tools"].as_array().expect("tools");
+            tools.iter().find(|tool| tool["name"] == name).expect("the tool").get("outputSchema").is_some()
+        };
+        let (_, _, modern) = read(&listing.page(true, None, 10).expect("a page"));
+        assert_eq!(modern["resultType"], "complete");
+        assert_eq!((modern["cacheScope"].as_str(), modern["ttlMs"].as_u64()), (Some("private"), Some(FRESH_MS)));
+        assert!(output(&modern, "a__list") && output(&modern, "a__map"));
+        let (_, _, legacy) = read(&listing.page(false, None, 10).expect("a page"));
+        assert_eq!(legacy.as_object().map(|map| map.len()), Some(1), "nothing but tools");
+        assert!(!output(&legacy, "a__list") && output(&legacy, "a__map"));
+    }
+
+    #[test]
+    fn every_tool_has_a_description() {
+        let (_, _, page) = read(&listing(vec![tool("a__b", None)]).page(true, None, 10).expect("a page"));
+        for tool in page["tools"].as_array().expect("tools") {
+            assert!(tool["description"].as_str().is_some_and(|text| !text.is_empty()), "{tool}");
+        }
+    }
+}

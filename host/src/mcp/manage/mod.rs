@@ -1,0 +1,258 @@
+//! The tools with which a model manages its own: `mcpbox_*`, one file each.
+//!
+//! Each declares what a model reads of it, the shape of its arguments and of its answer, and calls
+//! one function of the service. To add one: its file, and its line in [`ALL`].
+
+mod create_server;
+mod create_tool;
+mod get_server;
+mod get_tool;
+mod get_tool_logs;
+mod list_servers;
+mod list_tools;
+mod request_publish;
+mod schema;
+mod start_server;
+mod stop_server;
+mod test_code;
+mod update_tool;
+mod validate_code;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::caller::Caller;
+use crate::domain::content::{Content, ToolResult};
+use crate::domain::outcome::GuestEvent;
+use crate::service::Service;
+use crate::service::calls::{CallAnswer, Execution};
+use crate::service::error::{Error, Problem};
+use crate::telemetry::RequestId;
+
+/// In the order in which a model meets them. The first takes no arguments.
+static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+    vec![
+        Tool::of::<list_servers::ListServers>(),
+        Tool::of::<get_server::GetServer>(),
+        Tool::of::<create_server::CreateServer>(),
+        Tool::of::<start_server::StartServer>(),
+        Tool::of::<stop_server::StopServer>(),
+        Tool::of::<list_tools::ListTools>(),
+        Tool::of::<get_tool::GetTool>(),
+        Tool::of::<validate_code::ValidateCode>(),
+        Tool::of::<create_tool::CreateTool>(),
+        Tool::of::<update_tool::UpdateTool>(),
+        Tool::of::<request_publish::RequestPublish>(),
+        Tool::of::<test_code::TestCode>(),
+        Tool::of::<get_tool_logs::GetToolLogs>(),
+    ]
+});
+
+/// Every management tool.
+pub fn all() -> &'static [Tool] {
+    &ALL
+}
+
+/// The management tool of this name.
+pub fn find(name: &str) -> Option<&'static Tool> {
+    ALL.iter().find(|tool| tool.name == name)
+}
+
+/// All of them as a client lists them: JSON objects with commas between them.
+pub fn lines() -> &'static [u8] {
+    static LINES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let lines: Vec<String> = ALL.iter().map(|tool| tool.line.to_string()).collect();
+        lines.join(",").into_bytes()
+    });
+    &LINES
+}
+
+/// What a tool does to the world, as MCP's `ToolAnnotations` say it. None of ours reaches further
+/// than this host.
+#[derive(Clone, Copy, Debug)]
+enum Effect {
+    /// Changes nothing.
+    Reads,
+    /// Adds something each time.
+    Adds,
+    /// Changes what is there; the same again changes nothing more.
+    Sets,
+    /// Runs a guest, which can do whatever it was granted.
+    Runs,
+}
+
+impl Effect {
+    fn annotations(self) -> Value {
+        match self {
+            Self::Reads => json!({"readOnlyHint": true, "openWorldHint": false}),
+            Self::Adds => json!({
+                "readOnlyHint": false, "destructiveHint": false, "idempotentHint": false, "openWorldHint": false}),
+            Self::Sets => json!({
+                "readOnlyHint": false, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}),
+            Self::Runs => json!({
+                "readOnlyHint": false, "destructiveHint": true, "idempotentHint": false, "openWorldHint": true}),
+        }
+    }
+}
+
+/// What a management tool is.
+trait Management: 'static {
+    const NAME: &'static str;
+    const TITLE: &'static str;
+    /// For a model: what it does, when to use it, what to do next.
+    const DESCRIPTION: &'static str;
+    const EFFECT: Effect;
+    /// Refuses unknown members.
+    type Arguments: DeserializeOwned + Send;
+
+    /// JSON Schema of the arguments.
+    fn input() -> Value;
+    /// JSON Schema of the structured answer.
+    fn output() -> Value;
+    /// Arguments with every member, for the tests.
+    #[cfg(test)]
+    fn example() -> Value;
+
+    fn run(call: Call<'_>, arguments: Self::Arguments) -> impl Future<Output = Result<Answered, Error>> + Send;
+}
+
+/// Who calls, and what goes with it.
+pub struct Call<'a> {
+    pub service: &'a Service,
+    pub caller: &'a Caller,
+    pub request_id: &'a RequestId,
+    pub cancel: &'a CancellationToken,
+    /// What a guest that is run says meanwhile.
+    pub events: Option<mpsc::Sender<GuestEvent>>,
+}
+
+/// What a model gets to read.
+pub struct Answered {
+    pub result: ToolResult,
+    pub is_error: bool,
+    /// Of a guest, when one ran.
+    pub execution: Option<Execution>,
+}
+
+impl From<CallAnswer> for Answered {
+    fn from(CallAnswer { result, is_error, execution }: CallAnswer) -> Self {
+        Self { result, is_error, execution: Some(execution) }
+    }
+}
+
+impl Answered {
+    /// The value as structured content, and the same JSON as text for clients that read only that.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which is a fault of ours.
+    fn of(value: &impl Serialize) -> Result<Self, Error> {
+        let json = serde_json::value::to_raw_value(value)
+            .map_err(|error| Error::Internal { doing: "writing a tool's answer", source: Box::new(error) })?;
+        let content = vec![Content::text(json.get())];
+        Ok(Self { result: ToolResult { content, structured_content: Some(json) }, is_error: false, execution: None })
+    }
+
+    /// An answer about something that was made or changed: the thing itself, and what to do next.
+    ///
+    /// # Errors
+    /// As [`Answered::of`].
+    fn done(thing: &impl Serialize, message: String) -> Result<Self, Error> {
+        #[derive(Serialize)]
+        struct Done<'a, T> {
+            success: bool,
+            message: String,
+            #[serde(flatten)]
+            thing: &'a T,
+        }
+        Self::of(&Done { success: true, message, thing })
+    }
+}
+
+/// A management tool, ready to be listed and called.
+pub struct Tool {
+    pub name: &'static str,
+    /// `Tool` of the schema.
+    line: Value,
+    arguments: jsonschema::Validator,
+    run: for<'a> fn(Call<'a>, Value) -> BoxFuture<'a, Result<Answered, Error>>,
+    #[cfg(test)]
+    example: fn() -> Value,
+    /// Whether the typed arguments accept a value.
+    #[cfg(test)]
+    takes: fn(Value) -> bool,
+}
+
+impl Tool {
+    fn of<T: Management>() -> Self {
+        let input = T::input();
+        #[expect(clippy::expect_used, reason = "the schemas are constants, and a test compiles each")]
+        let arguments = jsonschema::draft202012::new(&input).expect("the schema of a management tool is one");
+        let line = json!({
+            "name": T::NAME,
+            "title": T::TITLE,
+            "description": T::DESCRIPTION,
+            "inputSchema": input,
+            "outputSchema": T::output(),
+            "annotations": T::EFFECT.annotations(),
+        });
+        Self {
+            name: T::NAME,
+            line,
+            arguments,
+            run: |call, arguments| Box::pin(run::<T>(call, arguments)),
+            #[cfg(test)]
+            example: T::example,
+            #[cfg(test)]
+            takes: |value| serde_json::from_value::<T::Arguments>(value).is_ok(),
+        }
+    }
+
+    /// Checks the arguments and runs the tool.
+    ///
+    /// # Errors
+    /// Arguments that do not fit, with the path of each; otherwise the service's.
+    pub async fn call(&self, call: Call<'_>, arguments: Option<&RawValue>) -> Result<Answered, Error> {
+        let arguments = match arguments {
+            None => json!({}),
+            Some(raw) => serde_json::from_str(raw.get()).map_err(|error| Error::invalid("", error.to_string()))?,
+        };
+        let problems: Vec<Problem> = self
+            .arguments
+            .iter_errors(&arguments)
+            .map(|error| Problem {
+                pointer: error.instance_path().to_string(),
+                message: error.masked_with("the value").to_string(),
+            })
+            .collect();
+        if !problems.is_empty() {
+            return Err(Error::Invalid { problems });
+        }
+        (self.run)(call, arguments).await
+    }
+}
+
+async fn run<T: Management>(call: Call<'_>, arguments: Value) -> Result<Answered, Error> {
+    let arguments = serde_json::from_value(arguments).map_err(|error| Error::invalid("", error.to_string()))?;
+    T::run(call, arguments).await
+}
+
+/// An id among the arguments; models like to give a name instead.
+///
+/// # Errors
+/// That names the argument, and where ids come from.
+fn id<T: std::str::FromStr>(argument: &str, text: &str, source: &str) -> Result<T, Error> {
+    text.parse().map_err(|_| {
+        let text = super::error::shorten(text);
+        Error::invalid(format!("/{argument}"), format!("`{text}` is not an id; take it from {source}"))
+    })
+}

@@ -1,0 +1,90 @@
+//! The few shapes of JSON Schema that the management tools need.
+
+use serde_json::{Map, Value, json};
+
+/// An object that has these members and no others.
+pub(super) fn arguments(properties: Value, required: &[&str]) -> Value {
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+/// An object of an answer. More members may come with later versions.
+pub(super) fn answer(properties: Value, required: &[&str]) -> Value {
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+/// The answer of a tool that makes or changes a thing: the thing's members, and what to do next.
+pub(super) fn done(thing: &Value) -> Value {
+    let mut properties = thing.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    properties.insert("success".to_owned(), json!({"type": "boolean"}));
+    properties.insert("message".to_owned(), json!({"type": "string", "description": "What to do next"}));
+    let mut required = names(thing);
+    required.extend(["success".into(), "message".into()]);
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+/// One page of things, under `name`.
+pub(super) fn page(name: &str, thing: &Value) -> Value {
+    let mut properties = Map::new();
+    properties.insert(name.to_owned(), json!({"type": "array", "items": thing}));
+    for count in ["total", "page", "page_size", "pages"] {
+        properties.insert(count.to_owned(), json!({"type": "integer"}));
+    }
+    answer(Value::Object(properties), &[name, "total", "page", "page_size", "pages"])
+}
+
+/// The arguments that choose a page; `most` is the largest page.
+pub(super) fn paging() -> [(&'static str, Value); 2] {
+    [
+        ("page", json!({"type": "integer", "minimum": 1, "default": 1, "description": "Which page, from 1"})),
+        (
+            "page_size",
+            json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50, "description": "How many on a page"}),
+        ),
+    ]
+}
+
+/// `ServerView`.
+pub(super) fn server() -> Value {
+    answer(
+        json!({
+            "id": {"type": "string"},
+            "name": {"type": "string"},
+            "description": {"type": "string"},
+            "status": {"type": "string", "enum": ["running", "stopped"]},
+            "tool_count": {"type": "integer"},
+            "default_timeout_ms": {"type": ["integer", "null"]},
+            "allowed_hosts": {"type": "array", "items": {"type": "string"}},
+            "created_at": {"type": "string"},
+            "updated_at": {"type": "string"},
+        }),
+        &["id", "name", "status"],
+    )
+}
+
+/// `ToolView`.
+pub(super) fn tool() -> Value {
+    answer(
+        json!({
+            "id": {"type": "string"},
+            "server_id": {"type": "string"},
+            "server_name": {"type": "string"},
+            "name": {"type": "string"},
+            "gateway_name": {"type": "string", "description": "The name under which it is called once it is approved"},
+            "description": {"type": ["string", "null"]},
+            "enabled": {"type": "boolean"},
+            "approval_status": {"type": "string", "enum": ["draft", "pending_review", "approved", "rejected"]},
+            "current_version": {"type": "integer"},
+            "live_version": {"type": ["integer", "null"], "description": "The approved version that calls run"},
+            "timeout_ms": {"type": ["integer", "null"]},
+            "rejection_reason": {"type": ["string", "null"]},
+            "input_schema": {"type": "object"},
+            "output_schema": {"type": ["object", "boolean", "null"]},
+            "python_code": {"type": ["string", "null"]},
+        }),
+        &["id", "server_id", "name", "approval_status", "current_version"],
+    )
+}
+
+fn names(thing: &Value) -> Vec<Value> {
+    thing.get("required").and_then(Value::as_array).cloned().unwrap_or_default()
+}

@@ -1,0 +1,92 @@
+//! What every management tool keeps to, and that none can be forgotten.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+fn object<'a>(value: &'a Value, name: &str) -> &'a Map<String, Value> {
+    value[name].as_object().unwrap_or_else(|| panic!("{name} is an object"))
+}
+
+fn call_would_take(tool: &Tool, arguments: &Value) -> bool {
+    tool.arguments.is_valid(arguments)
+}
+
+#[test]
+fn each_file_of_this_folder_is_a_tool_in_the_list() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/mcp/manage");
+    let files: BTreeSet<String> = std::fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| !matches!(name.as_str(), "mod.rs" | "schema.rs" | "tests.rs"))
+        .map(|name| format!("mcpbox_{}", name.trim_end_matches(".rs")))
+        .collect();
+    let tools: BTreeSet<String> = all().iter().map(|tool| tool.name.to_owned()).collect();
+    assert_eq!(files, tools);
+    assert_eq!(tools.len(), all().len(), "no name twice");
+}
+
+#[test]
+fn each_tool_says_what_clients_want_to_read() {
+    for tool in all() {
+        let line = &tool.line;
+        assert!(tool.name.len() <= 64 && tool.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+        assert!(line["title"].as_str().is_some_and(|text| !text.is_empty() && text.len() <= 40), "{}", tool.name);
+        let description = line["description"].as_str().expect("a description");
+        assert!((60..600).contains(&description.len()), "{}: {}", tool.name, description.len());
+        assert!(!description.contains("  "), "{}: {description}", tool.name);
+        assert!(line["annotations"]["readOnlyHint"].is_boolean() && line["annotations"]["openWorldHint"].is_boolean());
+        for schema in ["inputSchema", "outputSchema"] {
+            let schema = &line[schema];
+            assert_eq!(schema["type"], "object", "{}", tool.name);
+            assert!(["oneOf", "anyOf", "allOf", "$ref"].iter().all(|word| schema.get(word).is_none()));
+            assert!(jsonschema::draft202012::meta::is_valid(schema), "{}", tool.name);
+        }
+        for (name, property) in object(&line["inputSchema"], "properties") {
+            assert!(property["description"].is_string(), "{} {name}", tool.name);
+        }
+    }
+}
+
+#[test]
+fn texts_name_only_tools_that_exist() {
+    for tool in all() {
+        for word in tool.line.to_string().split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+            if word.starts_with("mcpbox_") {
+                assert!(find(word).is_some(), "{}: {word}", tool.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn schema_and_arguments_accept_the_same() {
+    for tool in all() {
+        let input = &tool.line["inputSchema"];
+        let example = (tool.example)();
+        let properties: BTreeSet<&String> = object(input, "properties").keys().collect();
+        let given: BTreeSet<&String> = example.as_object().expect("an object").keys().collect();
+        assert_eq!(properties, given, "{}: the example has every argument", tool.name);
+
+        let required: BTreeSet<&str> =
+            input["required"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        let mut cases = vec![(example.clone(), true)];
+        for name in properties {
+            let mut without = example.clone();
+            without.as_object_mut().expect("an object").remove(name);
+            cases.push((without, !required.contains(name.as_str())));
+            let mut wrong = example.clone();
+            wrong[name] = json!([["of no argument's type"]]);
+            cases.push((wrong, false));
+        }
+        let mut more = example.clone();
+        more["nonsense"] = json!(1);
+        cases.push((more, false));
+        for (arguments, good) in cases {
+            assert_eq!(call_would_take(tool, &arguments), good, "{}: schema of {arguments}", tool.name);
+            assert_eq!((tool.takes)(arguments.clone()), good, "{}: struct of {arguments}", tool.name);
+        }
+    }
+}

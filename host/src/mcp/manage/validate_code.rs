@@ -1,0 +1,65 @@
+//! `mcpbox_validate_code`: what would become of a tool's code, before it is one.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answered, Call, Effect, Management, schema};
+use crate::service::error::Error;
+
+pub(super) struct ValidateCode;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    code: String,
+}
+
+impl Management for ValidateCode {
+    const NAME: &'static str = "mcpbox_validate_code";
+    const TITLE: &'static str = "Check code";
+    const DESCRIPTION: &'static str = "Checks Python code without saving it: whether it loads, whether it has `main`, \
+        and which arguments and output schema follow from the signature, annotations and docstring of `main`. Use it \
+        before mcpbox_create_tool and mcpbox_update_tool; when `valid` is false, `error` says which line and why.";
+    const EFFECT: Effect = Effect::Reads;
+    type Arguments = Arguments;
+
+    fn input() -> Value {
+        schema::arguments(json!({"code": code()}), &["code"])
+    }
+
+    fn output() -> Value {
+        schema::answer(
+            json!({
+                "valid": {"type": "boolean"},
+                "has_main": {"type": "boolean"},
+                "error": {"type": ["object", "null"]},
+                "parameters": {"type": "array"},
+                "description": {"type": ["string", "null"]},
+                "input_schema": {"type": ["object", "null"]},
+                "output_schema": {"type": ["object", "boolean", "null"]},
+            }),
+            &["valid", "has_main"],
+        )
+    }
+
+    #[cfg(test)]
+    fn example() -> Value {
+        json!({"code": "async def main(city: str) -> str:\n    return city\n"})
+    }
+
+    async fn run(call: Call<'_>, Arguments { code }: Arguments) -> Result<Answered, Error> {
+        Answered::of(&call.service.code_validate(call.caller, &code).await?)
+    }
+}
+
+/// How code is given among arguments.
+pub(super) fn code() -> Value {
+    json!({
+        "type": "string",
+        "minLength": 1,
+        "description": "Python source with `async def main(...)` or `def main(...)`. Its parameters, with their \
+                        annotations and defaults, become the tool's arguments; its docstring the description; what it \
+                        returns, as JSON, the result. In reach: `http` (async get, post, ...), `secrets` (read-only \
+                        mapping), `arguments`, `json`, `datetime`, the standard library; `print` is kept as a log."
+    })
+}

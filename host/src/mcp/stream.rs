@@ -1,0 +1,198 @@
+//! Event streams (HTML standard, "Server-sent events"): one message per event, one write per event.
+//!
+//! The first byte goes out at once and a comment follows every so often, so that no proxy between
+//! here and the client takes a quiet stream for a dead one. The number of open streams is bounded.
+//! An event has an id only on a stream that can be taken up again from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::{Failure, Kind};
+use crate::limits::Limits;
+
+/// The places for open streams of this process; clones share them.
+#[derive(Clone)]
+pub struct Streams {
+    places: Arc<Semaphore>,
+    most: u64,
+}
+
+/// One open stream's place; free again when dropped.
+pub struct Place(#[expect(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
+
+impl Streams {
+    pub fn new(limits: &Limits) -> Self {
+        let most = limits.sse_connections;
+        Self { places: Arc::new(Semaphore::new(Limits::size(most).min(Semaphore::MAX_PERMITS))), most }
+    }
+
+    /// # Errors
+    /// 503 that names the limit when all places are taken.
+    pub fn place(&self) -> Result<Place, Failure> {
+        Arc::clone(&self.places).try_acquire_owned().map(Place).map_err(|_| {
+            let message = format!(
+                "{} event streams are open and no more may be (MCPBOX_SSE_CONNECTIONS); close one or try later",
+                self.most
+            );
+            Failure { retry_after: Some(Duration::from_secs(10)), ..Failure::new(Kind::Busy, message) }
+        })
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> u64 {
+        self.most.saturating_sub(self.places.available_permits() as u64)
+    }
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    id: Option<EventId>,
+    /// JSON, or nothing in an event that only carries an id.
+    data: Vec<u8>,
+}
+
+impl Event {
+    pub fn message(data: Vec<u8>) -> Self {
+        Self { id: None, data }
+    }
+
+    /// Tells the client from where on to ask, before there is anything to say (2025-11-25, "Sending
+    /// Messages").
+    pub fn primer(id: EventId) -> Self {
+        Self { id: Some(id), data: Vec::new() }
+    }
+
+    pub fn with_id(mut self, id: EventId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    fn write(&self) -> Bytes {
+        let mut out = Vec::with_capacity(self.data.len() + 48);
+        if let Some(id) = &self.id {
+            out.extend_from_slice(format!("id: {id}\n").as_bytes());
+        }
+        out.extend_from_slice(b"data: ");
+        // A line break would end the event. In JSON it is only ever white space between two tokens.
+        out.extend(self.data.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+        out.extend_from_slice(b"\n\n");
+        out.into()
+    }
+}
+
+/// Names a place on a stream: which stream, and how far on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventId {
+    /// A session's own stream. What it tells is that the list of tools has changed, so how far is
+    /// the list's generation.
+    Session { generation: u64 },
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Session { generation } => write!(f, "session-{generation}"),
+        }
+    }
+}
+
+impl EventId {
+    pub fn parse(text: &str) -> Option<Self> {
+        let generation = text.strip_prefix("session-")?.parse().ok()?;
+        Some(Self::Session { generation })
+    }
+}
+
+const COMMENT: &[u8] = b":\n\n";
+
+/// The answer that carries `events` until they end. Dropping it drops them.
+pub fn answer(events: impl Stream<Item = Event> + Send + 'static, keep_alive: Duration, place: Place) -> Response {
+    let first = stream::once(std::future::ready(Bytes::from_static(COMMENT)));
+    let rest = stream::unfold((Box::pin(events), place), move |(mut events, place)| async move {
+        let written = match tokio::time::timeout(keep_alive, events.next()).await {
+            Ok(Some(event)) => event.write(),
+            Ok(None) => return None,
+            Err(_) => Bytes::from_static(COMMENT),
+        };
+        Some((written, (events, place)))
+    });
+    let mut response = Response::new(Body::from_stream(first.chain(rest).map(Ok::<_, std::convert::Infallible>)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn streams(most: u64) -> Streams {
+        Streams::new(&Limits { sse_connections: most, ..Limits::default() })
+    }
+
+    async fn text(response: Response) -> String {
+        let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+        String::from_utf8(bytes.to_vec()).expect("text")
+    }
+
+    #[tokio::test]
+    async fn a_stream_begins_with_a_comment_and_has_one_event_per_message() {
+        let events = stream::iter([
+            Event::primer(EventId::Session { generation: 3 }),
+            Event::message(b"{\"a\":\r\n 1}".to_vec()),
+            Event::message(b"{}".to_vec()).with_id(EventId::Session { generation: 4 }),
+        ]);
+        let response = answer(events, Duration::from_secs(60), streams(1).place().expect("a place"));
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
+        assert_eq!(response.headers()["x-accel-buffering"], "no");
+        let expected = ":\n\nid: session-3\ndata: \n\ndata: {\"a\":   1}\n\nid: session-4\ndata: {}\n\n";
+        assert_eq!(text(response).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_quiet_stream_is_kept_alive() {
+        let place = streams(1).place().expect("a place");
+        let mut body = answer(stream::pending(), Duration::from_millis(1), place).into_body();
+        for _ in 0..3 {
+            let frame = body.frame().await.expect("a frame").expect("no error");
+            assert_eq!(frame.data_ref().map(AsRef::as_ref), Some(COMMENT));
+        }
+    }
+
+    #[tokio::test]
+    async fn places_are_bounded_and_come_back_when_a_stream_is_dropped() {
+        let streams = streams(2);
+        let one = answer(stream::pending(), Duration::from_secs(1), streams.place().expect("a place"));
+        let two = answer(stream::pending(), Duration::from_secs(1), streams.place().expect("a place"));
+        assert_eq!(streams.open(), 2);
+        let failure = streams.place().err().expect("no place");
+        assert_eq!(failure.kind.status(false).as_u16(), 503);
+        assert!(failure.message.contains("2 event streams") && failure.retry_after.is_some());
+        drop(one);
+        assert!(streams.place().is_ok());
+        drop(two);
+        assert_eq!(streams.open(), 0);
+    }
+
+    #[test]
+    fn an_event_id_reads_back_and_anything_else_is_none() {
+        let id = EventId::Session { generation: u64::MAX };
+        assert_eq!(EventId::parse(&id.to_string()), Some(id));
+        for bad in ["", "session-", "session--1", "call-1", "session-1x", "session-99999999999999999999999"] {
+            assert_eq!(EventId::parse(bad), None, "{bad}");
+        }
+    }
+}

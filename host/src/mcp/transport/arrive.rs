@@ -1,0 +1,92 @@
+//! What every request passes before it is read: where it comes from, and who sends it.
+
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tracing::Instrument as _;
+
+use super::{Refused, json};
+use crate::auth::CHALLENGE;
+use crate::domain::caller::Caller;
+use crate::mcp::McpState;
+use crate::mcp::error::{Failure, Kind, Told, tell};
+use crate::mcp::jsonrpc;
+use crate::service::Error;
+use crate::telemetry::RequestId;
+
+/// A request that was let in. Handlers ask for this; without the layer below there is none, and
+/// they cannot be reached.
+#[derive(Clone, Debug)]
+pub(super) struct Arrived {
+    pub(super) request_id: RequestId,
+    pub(super) caller: Caller,
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Lets a request in or answers it here. Whatever the answer, it carries the request's id, is never
+/// stored by anybody between, and is readable by the page it was sent from when that is allowed.
+pub(super) async fn guard(
+    State(mcp): State<McpState>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let request_id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::new);
+    let span = tracing::info_span!("mcp", %request_id, http.method = %request.method());
+    let mut response = match mcp.settings.judge(request.uri(), request.headers()) {
+        Err(failure) => Refused::from(failure).into_response(),
+        Ok(origin) => {
+            let mut response = match &origin {
+                Some(origin) if request.method() == Method::OPTIONS => {
+                    let mut response = StatusCode::NO_CONTENT.into_response();
+                    origin.preflight(request.headers(), response.headers_mut());
+                    return response;
+                }
+                _ => enter(&mcp, peer, request_id.clone(), request, next).instrument(span).await,
+            };
+            if let Some(origin) = origin {
+                origin.decorate(response.headers_mut());
+            }
+            response
+        }
+    };
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(request_id.to_string()) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn enter(mcp: &McpState, peer: SocketAddr, request_id: RequestId, mut request: Request, next: Next) -> Response {
+    if request.method() == Method::OPTIONS {
+        let message = "OPTIONS is for browsers, which say where they come from";
+        return Refused::from(Failure::new(Kind::MethodNotAllowed, message)).into_response();
+    }
+    match mcp.auth.caller(peer, request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(Arrived { request_id, caller });
+            next.run(request).await
+        }
+        Err(error) => deny(error, &request_id),
+    }
+}
+
+/// What somebody reads who did not say who they are, or may not.
+fn deny(error: Error, request_id: &RequestId) -> Response {
+    let failure = match tell(error, request_id) {
+        Told::Client(failure) => failure,
+        Told::Model(text) => Failure::new(Kind::Forbidden, text),
+    };
+    let status = failure.kind.status(false);
+    let mut response = json(status, jsonrpc::error(None, &failure), Some(&failure));
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+    }
+    response
+}

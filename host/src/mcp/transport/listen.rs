@@ -1,0 +1,122 @@
+//! `GET`: the stream of a session, on which the server speaks without being asked.
+//!
+//! What it tells is that the list of tools has changed. Its event ids carry the generation of that
+//! list, so that a client that comes back after a break is told at once what it missed.
+
+use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::arrive::Arrived;
+use super::{Refused, legacy};
+use crate::mcp::McpState;
+use crate::mcp::body::Accepts;
+use crate::mcp::error::{Failure, Kind};
+use crate::mcp::jsonrpc;
+use crate::mcp::session::Session;
+use crate::mcp::stream::{Event, EventId, answer};
+use crate::mcp::versions::Version;
+use crate::service::Change;
+
+pub(super) async fn receive(
+    State(mcp): State<McpState>,
+    Extension(arrived): Extension<Arrived>,
+    headers: HeaderMap,
+) -> Response {
+    open(&mcp, arrived, &headers).await.unwrap_or_else(|failure| Refused::from(failure).into_response())
+}
+
+async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<Response, Failure> {
+    let Some(id) = legacy::named(headers)? else {
+        return Err(Failure::new(Kind::MethodNotAllowed, "GET opens the stream of a session and names none"));
+    };
+    let session = legacy::find(mcp, id, &arrived.caller)?;
+    legacy::check_version(headers)?;
+    if !Accepts::of(headers).events {
+        return Err(Failure::new(Kind::NotAcceptable, "send `Accept: text/event-stream`"));
+    }
+    let last = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default());
+    let last = match last.map(EventId::parse) {
+        None => None,
+        Some(Some(EventId::Session { generation })) => Some(generation),
+        Some(None) => {
+            let message = "no stream of this session can be taken up from that event";
+            return Err(Failure::new(Kind::MethodNotAllowed, message));
+        }
+    };
+    let place = mcp.streams.place()?;
+    let over = session.open_stream();
+    let mut listening = Listening {
+        // Before the generation is read: a change in between is told, not missed.
+        changes: mcp.dispatcher.service.changes(),
+        _closed: over.clone().drop_guard(),
+        over,
+        mcp: mcp.clone(),
+        arrived,
+    };
+    let first = listening.first(&session, last).await;
+    let later = stream::unfold(listening, |mut listening| async move {
+        let event = listening.next().await?;
+        Some((event, listening))
+    });
+    Ok(answer(stream::iter(first).chain(later), mcp.keep_alive(), place))
+}
+
+/// An open stream. When it is dropped, the session knows that nobody listens any more.
+struct Listening {
+    changes: Receiver<Change>,
+    /// The session has ended, or a newer stream took this one's place.
+    over: CancellationToken,
+    _closed: DropGuard,
+    mcp: McpState,
+    arrived: Arrived,
+}
+
+impl Listening {
+    /// What is said at once: from where on to ask after a break, or that something was missed in
+    /// one.
+    async fn first(&mut self, session: &Session, last: Option<u64>) -> Option<Event> {
+        let generation = self.generation().await?;
+        match last {
+            Some(last) if last != generation => Some(changed(Some(generation))),
+            Some(_) => None,
+            None => {
+                (session.agreed.version >= Version::V2025_11_25).then(|| Event::primer(EventId::Session { generation }))
+            }
+        }
+    }
+
+    /// Waits for a change. Several that come together are told as one. None: the stream is over.
+    async fn next(&mut self) -> Option<Event> {
+        tokio::select! {
+            biased;
+            () = self.over.cancelled() => return None,
+            () = self.mcp.shutdown.cancelled() => return None,
+            change = self.changes.recv() => match change {
+                Ok(Change::Catalogue) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            },
+        }
+        while !matches!(self.changes.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
+        Some(changed(self.generation().await))
+    }
+
+    /// None when the catalogue cannot be read now; the client is told of a change all the same.
+    async fn generation(&self) -> Option<u64> {
+        let service = &self.mcp.dispatcher.service;
+        let listing = self.mcp.dispatcher.listings.current(service, &self.arrived.caller).await;
+        listing.map(|listing| listing.generation()).ok()
+    }
+}
+
+fn changed(generation: Option<u64>) -> Event {
+    let event = Event::message(jsonrpc::notification("notifications/tools/list_changed", &serde_json::json!({})));
+    match generation {
+        Some(generation) => event.with_id(EventId::Session { generation }),
+        None => event,
+    }
+}

@@ -1,0 +1,89 @@
+//! MCP over HTTP: one address that takes `POST`, and for sessions `GET` and `DELETE`.
+//!
+//! What arrives passes in this order: origin and host, caller, size and type, JSON-RPC, the era's
+//! own rules. Whoever is refused at one step is not looked at further.
+
+mod arrive;
+mod batch;
+mod legacy;
+mod listen;
+mod modern;
+mod post;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post as on_post};
+
+use super::McpState;
+use super::error::{Failure, Kind};
+use super::jsonrpc::{self, Id};
+
+/// The routes. Whoever serves them hands in the peer's address (`ConnectInfo<SocketAddr>`).
+pub(super) fn router(state: McpState) -> Router {
+    let endpoint = on_post(post::receive).get(listen::receive).delete(legacy::end);
+    Router::new()
+        .route("/mcp", endpoint)
+        .layer(middleware::from_fn_with_state(state.clone(), arrive::guard))
+        .route("/mcp/health", get(health))
+        .with_state(state)
+}
+
+/// Says that this door is open; whether a call would find a place is for `/health`.
+async fn health() -> Response {
+    axum::Json(serde_json::json!({"status": "ok"})).into_response()
+}
+
+/// A request that is not served, and under which id and rules to say so.
+struct Refused {
+    id: Option<Id>,
+    modern: bool,
+    failure: Failure,
+}
+
+impl Refused {
+    fn of(id: &Id, modern: bool, failure: Failure) -> Self {
+        Self { id: Some(id.clone()), modern, failure }
+    }
+
+    fn into_response(self) -> Response {
+        let body = jsonrpc::error(self.id.as_ref(), &self.failure);
+        json(self.failure.kind.status(self.modern), body, Some(&self.failure))
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self { id: None, modern: false, failure }
+    }
+}
+
+/// A JSON answer; a failure adds what HTTP has a header for.
+fn json(status: StatusCode, body: Vec<u8>, failure: Option<&Failure>) -> Response {
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(failure) = failure {
+        describe(failure, headers);
+    }
+    response
+}
+
+fn describe(failure: &Failure, headers: &mut HeaderMap) {
+    if let Some(wait) = failure.retry_after {
+        // Whole seconds, and never too early.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
+    if failure.kind == Kind::MethodNotAllowed {
+        headers.insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    }
+}
+
+/// Taken, and nothing to say about it.
+fn accepted() -> Response {
+    StatusCode::ACCEPTED.into_response()
+}

@@ -1,0 +1,224 @@
+//! `POST`: one message, or in one old revision several, and the answer to it.
+
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use futures_util::stream::{self, Stream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::DropGuard;
+use tracing::Instrument as _;
+
+use super::arrive::Arrived;
+use super::{Refused, accepted, batch, json, legacy, modern};
+use crate::limits::Limits;
+use crate::mcp::McpState;
+use crate::mcp::body::{self, Accepts};
+use crate::mcp::dispatch::{Context, Outbox, Reply};
+use crate::mcp::error::{Failure, Kind};
+use crate::mcp::headers;
+use crate::mcp::jsonrpc::{self, Id, Incoming, Message, Params};
+use crate::mcp::meta::Meta;
+use crate::mcp::methods::Method;
+use crate::mcp::session::Running;
+use crate::mcp::stream::{self as events, Event, Place};
+use crate::mcp::versions::Version;
+
+/// A body and who sent it.
+pub(super) struct Sent {
+    pub(super) arrived: Arrived,
+    pub(super) headers: HeaderMap,
+    pub(super) accepts: Accepts,
+}
+
+pub(super) async fn receive(
+    State(mcp): State<McpState>,
+    Extension(arrived): Extension<Arrived>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    serve(&mcp, arrived, headers, body).await.unwrap_or_else(Refused::into_response)
+}
+
+async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body) -> Result<Response, Refused> {
+    let limits = mcp.limits();
+    let accepts = Accepts::of(&headers).check()?;
+    let bytes = body::read(&headers, body, limits.request_body_bytes).await?;
+    let incoming = jsonrpc::parse(&bytes, Limits::size(limits.batch_messages)).map_err(|malformed| Refused {
+        id: malformed.id,
+        modern: false,
+        failure: malformed.failure,
+    })?;
+    let sent = Sent { arrived, headers, accepts };
+    match incoming {
+        Incoming::Batch(messages) => batch::serve(mcp, sent, messages).await,
+        Incoming::One(Message::Request(request)) => {
+            let meta = Meta::read(&request.params).map_err(|failure| Refused::of(&request.id, false, failure))?;
+            // The handshake has no version header yet, or one that is only a wish.
+            let handshake = request.method == "initialize" && !meta.is_modern();
+            if !handshake && (is_modern(&sent.headers, &meta) || request.method == "server/discover") {
+                modern::serve(mcp, sent, request, &meta).await
+            } else if handshake {
+                legacy::open(mcp, &sent, &request)
+            } else {
+                legacy::serve(mcp, sent, request, &meta).await
+            }
+        }
+        Incoming::One(Message::Notification(notification)) => {
+            if is_modern(&sent.headers, &Meta::read(&notification.params)?) {
+                // The revision defines none for HTTP: closing the answer is how to cancel.
+                return Ok(accepted());
+            }
+            let session = legacy::session(mcp, &sent)?;
+            mcp.dispatcher.notification(&session, &notification);
+            Ok(accepted())
+        }
+        Incoming::One(Message::Response(id)) => {
+            if is_modern(&sent.headers, &Meta::default()) {
+                let message = "a client sends no responses in this protocol version";
+                return Err(Refused::of(&id, true, Failure::new(Kind::InvalidRequest, message)));
+            }
+            legacy::session(mcp, &sent)?;
+            Ok(accepted())
+        }
+    }
+}
+
+/// Whether a message is of the modern era: it says so itself, or its header does.
+fn is_modern(headers: &HeaderMap, meta: &Meta) -> bool {
+    let named = headers.get(headers::VERSION).and_then(|value| Version::parse(value.to_str().ok()?.trim()));
+    meta.is_modern() || named.is_some_and(Version::is_modern)
+}
+
+/// A request, ready to be answered.
+pub(super) struct Work {
+    pub(super) id: Id,
+    pub(super) method: Method,
+    pub(super) params: Params,
+    pub(super) context: Context,
+    /// Legacy: the session's note of it; the client may cancel by its id.
+    pub(super) running: Option<Running>,
+    /// Modern: a client that closes the answer cancels.
+    pub(super) guard: Option<DropGuard>,
+}
+
+/// What came of a request; none when its client cancelled it and waits for nothing.
+type Answer = Option<Reply>;
+
+/// Answers a request, as JSON or as a stream.
+///
+/// A stream when the client wants to hear of progress or log lines, when it reads nothing else, or
+/// when the call takes so long that a proxy might think it dead.
+pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> Result<Response, Refused> {
+    let modern = work.context.is_modern();
+    let (id, long) = (work.id.clone(), work.method.is_long());
+    let listens = work.context.progress_token.is_some() || work.context.log_level().is_some();
+    let place = if !accepts.json {
+        Some(mcp.streams.place().map_err(|failure| Refused::of(&id, modern, failure))?)
+    } else if long && listens && accepts.events {
+        // Without a place the call is answered all the same, in silence until it is done.
+        mcp.streams.place().ok()
+    } else {
+        None
+    };
+    let guard = work.guard.take();
+    if !long {
+        let answer = run(mcp, work).await;
+        return Ok(match place {
+            Some(place) => stream_of(mcp, &id, place, stream::iter(answer.map(|reply| event(&id, reply)))),
+            None => respond(&id, modern, answer),
+        });
+    }
+    let said = place.as_ref().map(|_| {
+        let (outbox, said) = Outbox::new(mcp.limits());
+        work.context.outbox = Some(outbox);
+        said
+    });
+    // Apart from the connection: a legacy client that goes away has not cancelled, and a cancelled
+    // call is still written down.
+    let mcp_of_task = mcp.clone();
+    let mut task = mcp.tracker.spawn(async move { run(&mcp_of_task, work).await }.in_current_span());
+    if let (Some(place), Some(said)) = (place, said) {
+        return Ok(stream_of(mcp, &id, place, rest(id.clone(), Some(said), task, guard)));
+    }
+    let early = match accepts.events_named {
+        true => tokio::time::timeout(mcp.keep_alive(), &mut task).await.ok(),
+        false => None,
+    };
+    let done = match early {
+        Some(done) => done,
+        None if accepts.events_named
+            && let Ok(place) = mcp.streams.place() =>
+        {
+            return Ok(stream_of(mcp, &id, place, rest(id.clone(), None, task, guard)));
+        }
+        None => task.await,
+    };
+    let answer = done.unwrap_or_else(|error| Some(Err(broken(&error))));
+    Ok(respond(&id, modern, answer))
+}
+
+pub(super) async fn run(mcp: &McpState, work: Work) -> Answer {
+    let Work { method, params, context, running, .. } = work;
+    let reply = mcp.dispatcher.request(&context, method, &params).await;
+    match &running {
+        Some(running) if running.cancel.is_cancelled() => None,
+        _ => {
+            if let crate::mcp::dispatch::Era::Legacy(session) = &context.era {
+                mcp.sessions.touch(session);
+            }
+            Some(reply)
+        }
+    }
+}
+
+fn stream_of(mcp: &McpState, id: &Id, place: Place, rest: impl Stream<Item = Event> + Send + 'static) -> Response {
+    tracing::debug!(mcp.id = %id, "answered by a stream");
+    events::answer(rest, mcp.keep_alive(), place)
+}
+
+/// What is said, then the answer.
+fn rest(
+    id: Id,
+    said: Option<mpsc::Receiver<Vec<u8>>>,
+    task: JoinHandle<Answer>,
+    guard: Option<DropGuard>,
+) -> impl Stream<Item = Event> + Send {
+    stream::unfold(Some((id, said, task, guard)), |state| async move {
+        let (id, mut said, mut task, guard) = state?;
+        if let Some(receiver) = &mut said
+            && let Some(message) = receiver.recv().await
+        {
+            return Some((Event::message(message), Some((id, said, task, guard))));
+        }
+        let answer = (&mut task).await.unwrap_or_else(|error| Some(Err(broken(&error))));
+        answer.map(|reply| (event(&id, reply), None))
+    })
+}
+
+fn event(id: &Id, reply: Reply) -> Event {
+    Event::message(text(id, &reply))
+}
+
+/// The response to a request, as JSON text.
+pub(super) fn text(id: &Id, reply: &Reply) -> Vec<u8> {
+    match reply {
+        Ok(payload) => jsonrpc::result(id, payload),
+        Err(failure) => jsonrpc::error(Some(id), failure),
+    }
+}
+
+fn respond(id: &Id, modern: bool, answer: Answer) -> Response {
+    match answer {
+        Some(Ok(payload)) => json(axum::http::StatusCode::OK, jsonrpc::result(id, &payload), None),
+        Some(Err(failure)) => Refused::of(id, modern, failure).into_response(),
+        None => accepted(),
+    }
+}
+
+/// A task that did not end by itself: a fault of ours that the panic hook has logged.
+pub(super) fn broken(error: &tokio::task::JoinError) -> Failure {
+    let message = if error.is_panic() { "internal error" } else { "MCPbox is going down" };
+    Failure::new(Kind::Internal, message)
+}

@@ -1,0 +1,323 @@
+//! Approvals: what waits for a person, and what a person decides.
+//!
+//! What is approved is the digest of one version. It is live from then on, until another version is
+//! approved or a person takes it down.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::calls::content;
+use super::hosts::host_text;
+use super::permission::people_only;
+use super::tools::{self, Found, ToolView};
+use super::versions::{self, VersionView};
+use super::{Error, Page, PageRequest, Service, audit, given};
+use crate::db::PageRequest as RowPage;
+use crate::db::network_requests::{self, NetworkRequest};
+use crate::db::tools::{self as tool_rows, Live};
+use crate::db::versions::{self as version_rows, Located, Review, Version};
+use crate::domain::caller::Caller;
+use crate::domain::digest::Digest;
+use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
+use crate::domain::request::RequestStatus;
+use crate::domain::tool::{ApprovalAction, ApprovalStatus};
+
+/// A version that waits for review, with everything that its approval covers.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApprovalView {
+    pub tool_id: ToolId,
+    pub server_id: ServerId,
+    pub server_name: String,
+    /// What a model calls once it is approved.
+    pub gateway_name: String,
+    /// With its source.
+    pub version: VersionView,
+    /// What is called now, with its source; what would be replaced.
+    pub live: Option<VersionView>,
+    /// The hosts that the version asks for.
+    pub hosts: Vec<AskedHost>,
+    /// Hosts that are open to all tools of the server, asked for or not.
+    pub server_hosts: Vec<String>,
+}
+
+/// A host that a version asks for, and what a person said to it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AskedHost {
+    pub host: String,
+    pub request_id: Option<GrantRequestId>,
+    /// None: there is no request, so it is not granted.
+    pub status: Option<RequestStatus>,
+    pub justification: Option<String>,
+}
+
+/// Requests of one tool that are shown beside what it asks for.
+const REQUESTS_SHOWN: u64 = 1_000;
+
+impl Service {
+    /// The versions that wait for review, oldest first.
+    pub async fn approval_list(&self, _caller: &Caller, page: PageRequest) -> Result<Page<ApprovalView>, Error> {
+        let page = page.of_rows(self.limits())?;
+        let rows = version_rows::by_status(self.db(), ApprovalStatus::PendingReview, &page).await?;
+        let mut views = Vec::with_capacity(rows.items.len());
+        for located in &rows.items {
+            views.push(self.approval_view(located).await?);
+        }
+        Ok(Page::new(views, rows.total, rows.page, rows.page_size))
+    }
+
+    async fn approval_view(&self, located: &Located) -> Result<ApprovalView, Error> {
+        let Located { server, tool, version } = located;
+        let live = match tools::live(self.db(), tool).await? {
+            Some(live) => {
+                let source = versions::source(self.db(), live.source_digest).await?;
+                Some(versions::view(&live, tool.live_version_id, Some(source))?)
+            }
+            None => None,
+        };
+        let source = versions::source(self.db(), version.source_digest).await?;
+        let all = RowPage::new(1, REQUESTS_SHOWN, REQUESTS_SHOWN);
+        let requests = network_requests::of_tool(self.db(), tool.id, &all).await?.items;
+        let open = network_requests::approved_for_servers(self.db(), &[server.id]).await?;
+        Ok(ApprovalView {
+            tool_id: tool.id,
+            server_id: server.id,
+            server_name: server.name.clone(),
+            gateway_name: tools::called(server, &version.name)?,
+            live,
+            hosts: asked(&version.hosts.0, &requests),
+            server_hosts: open.iter().map(host_text).collect(),
+            version: versions::view(version, tool.live_version_id, Some(source))?,
+        })
+    }
+
+    /// Decides. Approving and rejecting are about the newest version, revoking about the live one.
+    /// When `digest` is given, it must be that version's: what a person looked at is what they
+    /// decide. Holds for every call that begins afterwards. For people.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the tool has changed since, or its state does not allow the action;
+    /// [`Error::Invalid`] without a reason for a refusal.
+    pub async fn approval_act(
+        &self,
+        caller: &Caller,
+        id: ToolId,
+        action: ApprovalAction,
+        reason: Option<String>,
+        digest: Option<Digest>,
+    ) -> Result<ToolView, Error> {
+        people_only(caller, "decide about a tool")?;
+        let reason = given::reason(action, reason.as_deref())?;
+        let now = self.clock().now();
+        let tx = self.db().begin().await?;
+        let Found { server, mut tool, mut latest } = tools::locked(&tx, id).await?;
+        let live = tools::live(&tx, &tool).await?;
+        let target = decided_about(action, &latest, live.as_ref())?.clone();
+        let to = checked(&target, action, digest)?;
+        let review = Review {
+            status: to,
+            reviewed_at: now,
+            reviewed_by: caller.to_string(),
+            rejection_reason: (to == ApprovalStatus::Rejected).then(|| reason.clone()).flatten(),
+        };
+        if !version_rows::review(&tx, target.id, target.approval_status, review.clone()).await? {
+            return Err(Error::conflict("someone else decided about this tool at the same time; look at it again"));
+        }
+        match action {
+            ApprovalAction::Approve => {
+                let approval = Live {
+                    version_id: target.id,
+                    digest: target.digest,
+                    approved_at: now,
+                    approved_by: caller.to_string(),
+                };
+                tool_rows::set_live(&tx, id, Some(approval), now).await?;
+                tool.live_version_id = Some(target.id);
+                tool.updated_at = now;
+                if tool.name != target.name {
+                    tool.name.clone_from(&target.name);
+                    let renamed = tool_rows::update(&tx, id, tools::rest_of(&tool)).await;
+                    renamed.map_err(|error| tools::taken(error, &server, &target.name))?;
+                }
+            }
+            ApprovalAction::Revoke => {
+                tool_rows::set_live(&tx, id, None, now).await?;
+                tool.live_version_id = None;
+                tool.updated_at = now;
+            }
+            ApprovalAction::Reject | ApprovalAction::Submit => {}
+        }
+        let was_live = live.as_ref().map(|live| live.number);
+        let is_live = match action {
+            ApprovalAction::Approve => Some(target.number),
+            ApprovalAction::Revoke => None,
+            ApprovalAction::Reject | ApprovalAction::Submit => was_live,
+        };
+        let before = json!({ "status": target.approval_status, "live_version": was_live });
+        let after = json!({
+            "status": to,
+            "live_version": is_live,
+            "version": target.number,
+            "digest": target.digest,
+            "reason": reason,
+        });
+        let name = match action {
+            ApprovalAction::Submit | ApprovalAction::Approve => "tool.approve",
+            ApprovalAction::Reject => "tool.reject",
+            ApprovalAction::Revoke => "tool.revoke",
+        };
+        audit::write(&tx, caller, now, tools::act(name, id, Some(before), Some(after))).await?;
+        tx.commit().await?;
+        if is_live != was_live {
+            self.catalogue_changed();
+            if let Some(old) = live.filter(|old| is_live.is_none() || old.source_digest != target.source_digest) {
+                self.executor().forget(old.source_digest);
+            }
+        }
+        if latest.id == target.id {
+            latest.approval_status = review.status;
+            latest.rejection_reason = review.rejection_reason;
+        }
+        tools::view(&Found { server, tool, latest }, is_live, None)
+    }
+}
+
+/// The version that an action is about.
+fn decided_about<'a>(
+    action: ApprovalAction,
+    latest: &'a Version,
+    live: Option<&'a Version>,
+) -> Result<&'a Version, Error> {
+    match action {
+        ApprovalAction::Revoke => {
+            live.ok_or_else(|| Error::conflict("no version of this tool is approved, so there is nothing to revoke"))
+        }
+        ApprovalAction::Submit | ApprovalAction::Approve | ApprovalAction::Reject => Ok(latest),
+    }
+}
+
+/// The state that a version comes to, if it is what the person saw and what its own digest says.
+fn checked(target: &Version, action: ApprovalAction, seen: Option<Digest>) -> Result<ApprovalStatus, Error> {
+    if seen.is_some_and(|seen| seen != target.digest) {
+        return Err(Error::conflict("the tool has changed since you looked at it; look at it again"));
+    }
+    if content(target).digest() != target.digest {
+        let found = format!("version {} does not have the digest that was kept with it", target.id);
+        return Err(Error::internal("reading a version", found));
+    }
+    Ok(target.approval_status.after(action)?)
+}
+
+/// What a version asks for beside what became of the requests, the newest of each host.
+fn asked(hosts: &[String], requests: &[NetworkRequest]) -> Vec<AskedHost> {
+    let each = hosts.iter().map(|host| {
+        let request = requests.iter().rev().find(|request| host_text(request) == *host);
+        AskedHost {
+            host: host.clone(),
+            request_id: request.map(|request| request.id),
+            status: request.map(|request| request.status),
+            justification: request.map(|request| request.justification.clone()),
+        }
+    });
+    each.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::db::{Port, Texts};
+    use crate::domain::ids::VersionId;
+    use crate::domain::tool::{ChangeSource, ToolKind};
+
+    fn version(number: i32, status: ApprovalStatus) -> Version {
+        let mut version = Version {
+            id: VersionId::new(),
+            tool_id: ToolId::new(),
+            number,
+            name: "forecast".into(),
+            description: String::new(),
+            kind: ToolKind::PythonCode,
+            source_digest: Digest::of(b"source"),
+            timeout_ms: None,
+            input_schema: "{}".into(),
+            output_schema: None,
+            hosts: Texts::default(),
+            modules: Texts::default(),
+            secret_names: Texts::default(),
+            digest: Digest::of(b""),
+            approval_status: status,
+            publish_notes: None,
+            submitted_at: None,
+            reviewed_at: None,
+            reviewed_by: None,
+            rejection_reason: None,
+            change_source: ChangeSource::Llm,
+            change_summary: String::new(),
+            created_by: "local".into(),
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        version.digest = content(&version).digest();
+        version
+    }
+
+    #[test]
+    fn a_person_decides_about_the_newest_version_and_revokes_the_live_one() {
+        let (live, latest) = (version(1, ApprovalStatus::Approved), version(2, ApprovalStatus::PendingReview));
+        for (action, number) in [(ApprovalAction::Approve, 2), (ApprovalAction::Reject, 2), (ApprovalAction::Revoke, 1)]
+        {
+            let target = decided_about(action, &latest, Some(&live)).expect("there is one");
+            assert_eq!(target.number, number, "{action:?}");
+        }
+        assert!(matches!(decided_about(ApprovalAction::Revoke, &latest, None), Err(Error::Conflict { .. })));
+    }
+
+    #[test]
+    fn what_has_changed_since_a_person_looked_is_not_decided() {
+        let target = version(2, ApprovalStatus::PendingReview);
+        assert_eq!(checked(&target, ApprovalAction::Approve, Some(target.digest)).ok(), Some(ApprovalStatus::Approved));
+        assert_eq!(checked(&target, ApprovalAction::Approve, None).ok(), Some(ApprovalStatus::Approved));
+        let other = Some(Digest::of(b"what was shown before"));
+        assert!(matches!(checked(&target, ApprovalAction::Approve, other), Err(Error::Conflict { .. })));
+    }
+
+    #[test]
+    fn a_version_that_was_changed_in_the_database_cannot_be_approved() {
+        let mut target = version(2, ApprovalStatus::PendingReview);
+        target.description = "something else".into();
+        assert!(matches!(checked(&target, ApprovalAction::Approve, None), Err(Error::Internal { .. })));
+    }
+
+    #[test]
+    fn what_is_decided_already_is_a_conflict() {
+        let target = version(1, ApprovalStatus::Approved);
+        assert!(matches!(checked(&target, ApprovalAction::Approve, None), Err(Error::Conflict { .. })));
+        assert!(matches!(checked(&target, ApprovalAction::Reject, None), Err(Error::Conflict { .. })));
+    }
+
+    #[test]
+    fn a_reviewer_sees_what_became_of_each_host_that_is_asked_for() {
+        let request = |host: &str, port: Option<u16>, status| NetworkRequest {
+            id: GrantRequestId::new(),
+            server_id: ServerId::new(),
+            tool_id: Some(ToolId::new()),
+            host: host.into(),
+            port: port.map(Port),
+            justification: "the forecast is there".into(),
+            requested_by: "local".into(),
+            status,
+            reviewed_at: None,
+            reviewed_by: None,
+            rejection_reason: None,
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        let requests = [
+            request("a.example", None, RequestStatus::Rejected),
+            request("a.example", None, RequestStatus::Approved),
+            request("b.example", Some(443), RequestStatus::Pending),
+        ];
+        let hosts = ["a.example".to_owned(), "b.example:443".to_owned(), "c.example".to_owned()];
+        let found: Vec<_> = asked(&hosts, &requests).into_iter().map(|asked| asked.status).collect();
+        assert_eq!(found, [Some(RequestStatus::Approved), Some(RequestStatus::Pending), None]);
+    }
+}

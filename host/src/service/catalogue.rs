@@ -1,0 +1,326 @@
+//! What MCP clients are offered: the approved, enabled tools of running servers.
+//!
+//! The catalogue is kept until something changes, and for two seconds at most: other processes on the
+//! same database (a second gateway, the command line) change tools without a word to this one. It is
+//! a list and decides nothing: each call looks at the tool itself and at what was approved.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::value::RawValue;
+
+use super::calls::content;
+use super::{Change, Error, Service, tools};
+use crate::db::tools as tool_rows;
+use crate::db::versions::Located;
+use crate::db::{Database, PageRequest as RowPage};
+use crate::domain::caller::Caller;
+use crate::domain::digest::Digest;
+use crate::domain::ids::ToolId;
+
+/// How long a catalogue is believed: short enough that what another process did is seen before a
+/// person has changed windows, long enough that a busy client costs one query in two seconds.
+const BELIEVED: TimeDelta = TimeDelta::seconds(2);
+
+/// Tools that are read in one query.
+const TOOLS_PER_QUERY: u64 = 500;
+
+/// A tool as a client sees it.
+#[derive(Clone, Debug)]
+pub struct ListedTool {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: String,
+    pub input_schema: Box<RawValue>,
+    pub output_schema: Option<Box<RawValue>>,
+}
+
+/// All tools that can be called, in the order of their server's and their own names.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// Another number: other tools, or another face of one. Counts in this process.
+    pub generation: u64,
+    pub tools: Vec<ListedTool>,
+    by_name: HashMap<String, ToolId>,
+    /// Name, tool and approved digest of each: equal lists, equal catalogues.
+    identity: Vec<(String, ToolId, Digest)>,
+}
+
+impl Catalogue {
+    /// The tool behind a name.
+    pub fn tool_id(&self, name: &str) -> Option<ToolId> {
+        self.by_name.get(name).copied()
+    }
+}
+
+/// Keeps the catalogue. Loads that are wanted at the same time are one load; one that a change
+/// overtakes is not kept.
+#[derive(Default)]
+pub(super) struct CatalogueCache {
+    state: Mutex<State>,
+    /// Held while the catalogue is loaded.
+    loading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How often the catalogue was forgotten.
+    forgotten: u64,
+    kept: Option<Kept>,
+}
+
+struct Kept {
+    catalogue: Arc<Catalogue>,
+    /// The count when its load began.
+    forgotten: u64,
+    /// Before its load began.
+    at: DateTime<Utc>,
+}
+
+/// A load that may begin.
+struct Ticket {
+    forgotten: u64,
+    at: DateTime<Utc>,
+    /// Whether what was kept is merely old.
+    expired: bool,
+}
+
+impl CatalogueCache {
+    pub(super) fn forget(&self) {
+        self.locked().forgotten += 1;
+    }
+
+    /// What was kept, if it still counts.
+    fn fresh(&self, now: DateTime<Utc>) -> Option<Arc<Catalogue>> {
+        let state = self.locked();
+        let kept = state.kept.as_ref().filter(|kept| kept.forgotten == state.forgotten)?;
+        // A clock that was set back makes what was kept old, not young for ever.
+        let age = now.signed_duration_since(kept.at);
+        (TimeDelta::zero()..BELIEVED).contains(&age).then(|| Arc::clone(&kept.catalogue))
+    }
+
+    /// To be had before the load begins.
+    fn ticket(&self, at: DateTime<Utc>) -> Ticket {
+        let state = self.locked();
+        let expired = state.kept.as_ref().is_some_and(|kept| kept.forgotten == state.forgotten);
+        Ticket { forgotten: state.forgotten, at, expired }
+    }
+
+    /// Keeps what was loaded, and tells whether it differs from what was kept before. An equal
+    /// catalogue keeps its generation.
+    fn keep(&self, ticket: &Ticket, mut loaded: Catalogue) -> (Arc<Catalogue>, bool) {
+        let mut state = self.locked();
+        let previous = state.kept.as_ref().map(|kept| &kept.catalogue);
+        let same = previous.filter(|kept| kept.identity == loaded.identity).map(Arc::clone);
+        let differs = same.is_none();
+        let catalogue = same.unwrap_or_else(|| {
+            loaded.generation = previous.map_or(0, |kept| kept.generation) + 1;
+            Arc::new(loaded)
+        });
+        let (forgotten, at) = (ticket.forgotten, ticket.at);
+        state.kept = Some(Kept { catalogue: Arc::clone(&catalogue), forgotten, at });
+        (catalogue, differs)
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service {
+    /// The tools that may be called now: the same ones for every caller.
+    pub async fn catalogue(&self, _caller: &Caller) -> Result<Arc<Catalogue>, Error> {
+        let cache = &self.0.catalogue;
+        if let Some(catalogue) = cache.fresh(self.clock().now()) {
+            return Ok(catalogue);
+        }
+        let _loading = cache.loading.lock().await;
+        let now = self.clock().now();
+        // Somebody else may have loaded it while this one waited.
+        if let Some(catalogue) = cache.fresh(now) {
+            return Ok(catalogue);
+        }
+        let ticket = cache.ticket(now);
+        let loaded = load(self.db()).await?;
+        let (catalogue, differs) = cache.keep(&ticket, loaded);
+        if differs && ticket.expired {
+            // Another process changed something; whoever changes something here says so itself.
+            let _ = self.0.changes.send(Change::Catalogue);
+        }
+        Ok(catalogue)
+    }
+}
+
+async fn load(db: &Database) -> Result<Catalogue, Error> {
+    let mut located = Vec::new();
+    for number in 1.. {
+        let page = tool_rows::live(db, &RowPage::new(number, TOOLS_PER_QUERY, TOOLS_PER_QUERY)).await?;
+        let last = page.items.is_empty() || number >= page.pages();
+        located.extend(page.items);
+        if last {
+            break;
+        }
+    }
+    compose(&located)
+}
+
+fn compose(located: &[Located]) -> Result<Catalogue, Error> {
+    let mut catalogue = Catalogue::default();
+    for Located { server, tool, version } in located {
+        let name = tools::called(server, &tool.name)?;
+        let digest = content(version).digest();
+        if tool.live_digest != Some(digest) {
+            tracing::error!(tool = %tool.id, version = %version.id, "a version is not what was approved; not listing it");
+            continue;
+        }
+        // Shortened names can meet, if somebody tries: the first one, in the order of names, has it.
+        if catalogue.by_name.contains_key(&name) {
+            tracing::warn!(tool = %tool.id, %name, "another tool has the same name for clients; not listing this one");
+            continue;
+        }
+        let schema = |text: &str| {
+            RawValue::from_string(text.to_owned()).map_err(|error| Error::internal("reading a schema", error))
+        };
+        catalogue.by_name.insert(name.clone(), tool.id);
+        catalogue.identity.push((name.clone(), tool.id, digest));
+        catalogue.tools.push(ListedTool {
+            name,
+            title: None,
+            description: version.description.clone(),
+            input_schema: schema(&version.input_schema)?,
+            output_schema: version.output_schema.as_deref().map(schema).transpose()?,
+        });
+    }
+    Ok(catalogue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::servers::Server;
+    use crate::db::tools::Tool;
+    use crate::domain::caller::Who;
+    use crate::domain::ids::ServerId;
+    use crate::domain::tool::{ApprovalStatus, ServerStatus, ToolKind};
+    use crate::domain::version::VersionContent;
+    use crate::service::versions;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000_000 + seconds, 0).expect("a time")
+    }
+
+    fn catalogue(names: &[&str]) -> Catalogue {
+        let identity = names.iter().map(|name| ((*name).to_owned(), ToolId(uuid::Uuid::nil()), Digest::of(b"")));
+        Catalogue { identity: identity.collect(), ..Catalogue::default() }
+    }
+
+    fn located(server: &str, tool: &str) -> Located {
+        let caller = Caller { who: Who::Local, from: None };
+        let content = VersionContent {
+            kind: ToolKind::PythonCode,
+            name: tool.into(),
+            description: "Tells the weather.".into(),
+            source_digest: Digest::of(b"source"),
+            timeout_ms: None,
+            input_schema: r#"{"type":"object"}"#.into(),
+            output_schema: None,
+            hosts: vec![],
+            modules: vec![],
+            secret_names: vec![],
+        };
+        let server = Server {
+            id: ServerId::new(),
+            name: server.into(),
+            description: String::new(),
+            status: ServerStatus::Running,
+            default_timeout_ms: None,
+            created_by: "local".into(),
+            created_at: at(0),
+            updated_at: at(0),
+        };
+        let id = ToolId::new();
+        let version = versions::row(id, 1, content, ApprovalStatus::Approved, "created".into(), &caller, at(0));
+        let tool = Tool {
+            id,
+            server_id: server.id,
+            name: tool.into(),
+            enabled: true,
+            latest_version: 1,
+            live_version_id: Some(version.id),
+            live_digest: Some(version.digest),
+            approved_at: Some(at(0)),
+            approved_by: Some("admin:ada".into()),
+            created_by: "local".into(),
+            created_at: at(0),
+            updated_at: at(0),
+        };
+        Located { server, tool, version }
+    }
+
+    #[test]
+    fn a_catalogue_is_believed_for_two_seconds() {
+        let cache = CatalogueCache::default();
+        assert!(cache.fresh(at(0)).is_none());
+        cache.keep(&cache.ticket(at(0)), catalogue(&["a"]));
+        assert!(cache.fresh(at(1)).is_some());
+        assert!(cache.fresh(at(2)).is_none());
+        assert!(cache.fresh(at(-1)).is_none());
+        assert!(cache.ticket(at(2)).expired);
+    }
+
+    #[test]
+    fn what_is_forgotten_while_it_loads_is_not_kept_for_others() {
+        let cache = CatalogueCache::default();
+        let ticket = cache.ticket(at(0));
+        cache.forget();
+        let (loaded, _) = cache.keep(&ticket, catalogue(&["a"]));
+        assert_eq!(loaded.generation, 1);
+        assert!(cache.fresh(at(0)).is_none());
+        assert!(!cache.ticket(at(0)).expired);
+    }
+
+    #[test]
+    fn the_generation_counts_only_what_differs() {
+        let cache = CatalogueCache::default();
+        let keep = |names: &[&str]| {
+            let (kept, differs) = cache.keep(&cache.ticket(at(0)), catalogue(names));
+            (kept.generation, differs)
+        };
+        assert_eq!(keep(&["a"]), (1, true));
+        assert_eq!(keep(&["a"]), (1, false));
+        cache.forget();
+        assert_eq!(keep(&["a", "b"]), (2, true));
+        assert_eq!(keep(&["a"]), (3, true));
+    }
+
+    #[test]
+    fn a_tool_is_found_by_the_name_that_clients_see() {
+        let long = "x".repeat(64);
+        let rows = [located("weather", "forecast"), located("weather", &long)];
+        let catalogue = compose(&rows).expect("the rows are sound");
+        let names: Vec<&str> = catalogue.tools.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!(names[0], "weather__forecast");
+        assert_eq!(names[1].len(), 64);
+        assert_eq!(catalogue.tool_id(names[0]), Some(rows[0].tool.id));
+        assert_eq!(catalogue.tool_id(names[1]), Some(rows[1].tool.id));
+        assert_eq!(catalogue.tool_id(&format!("weather__{long}")), None);
+    }
+
+    #[test]
+    fn a_version_that_is_not_what_was_approved_is_not_listed() {
+        let mut changed = located("weather", "forecast");
+        changed.version.description = "Does something else.".into();
+        let catalogue = compose(&[changed, located("weather", "tides")]).expect("the rows are sound");
+        assert_eq!(catalogue.tools.len(), 1);
+        assert_eq!(catalogue.tool_id("weather__forecast"), None);
+    }
+
+    #[test]
+    fn of_two_tools_with_one_name_the_first_has_it() {
+        let (first, second) = (located("weather", "forecast"), located("weather", "forecast"));
+        let catalogue = compose(&[first.clone(), second]).expect("the rows are sound");
+        assert_eq!(catalogue.tools.len(), 1);
+        assert_eq!(catalogue.tool_id("weather__forecast"), Some(first.tool.id));
+    }
+}

@@ -1,0 +1,308 @@
+//! Requests of tools for hosts. A model asks and says why; a person decides.
+//!
+//! Asking for a host makes a new version of the tool, because what it asks for is part of what is
+//! approved. Deciding a request needs no new version.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::audit::{self, Act};
+use super::calls::content;
+use super::hosts::host_text;
+use super::permission::people_only;
+use super::tools::{self, Found};
+use super::{Error, Page, PageRequest, Service, given, versions};
+use crate::db::network_requests::{self as rows, NetworkRequest};
+use crate::db::servers::{self as server_rows, Server};
+use crate::db::tools::{self as tool_rows, Tool};
+use crate::db::{Decision, Port, Tx};
+use crate::domain::caller::Caller;
+use crate::domain::grant::HostGrant;
+use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
+use crate::domain::request::RequestStatus;
+use crate::domain::tool::ApprovalAction;
+
+/// Tools that one request names.
+const TOOLS_AT_ONCE: usize = 50;
+/// Hosts that one tool asks for.
+const TOOL_HOSTS: usize = 100;
+
+/// A request for a host with the names of who asks.
+#[derive(Clone, Debug, Serialize)]
+pub struct NetworkRequestView {
+    pub id: GrantRequestId,
+    pub server_id: ServerId,
+    pub server_name: String,
+    /// None: opened by a person to the whole server.
+    pub tool_id: Option<ToolId>,
+    pub tool_name: Option<String>,
+    pub host: String,
+    /// None: any port.
+    pub port: Option<u16>,
+    pub justification: String,
+    pub requested_by: String,
+    pub status: RequestStatus,
+    pub reviewed_at: Option<DateTime<Utc>>,
+    pub reviewed_by: Option<String>,
+    pub rejection_reason: Option<String>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// What one or several tools ask for.
+#[derive(Clone, Debug)]
+pub struct NewNetworkRequest {
+    pub tool_ids: Vec<ToolId>,
+    /// `host` or `host:port`.
+    pub host: String,
+    /// None: any port, unless the host names one.
+    pub port: Option<u16>,
+    pub justification: String,
+}
+
+impl Service {
+    /// Asks for a host, for one or several tools: for all of them or, when one of them cannot, for
+    /// none.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when a tool may reach the host already, waits for it already, or was
+    /// refused it.
+    pub async fn network_request_create(
+        &self,
+        caller: &Caller,
+        new: NewNetworkRequest,
+    ) -> Result<Vec<NetworkRequestView>, Error> {
+        let grant = HostGrant::new(&new.host, new.port)?;
+        let justification = given::text("/justification", &new.justification, given::JUSTIFICATION)?;
+        // In one order, so that two who ask at once do not wait for each other.
+        let ids: BTreeSet<ToolId> = new.tool_ids.into_iter().collect();
+        if ids.is_empty() || ids.len() > TOOLS_AT_ONCE {
+            return Err(Error::invalid("/tool_ids", format!("give 1 to {TOOLS_AT_ONCE} tools")));
+        }
+        let now = self.clock().now();
+        let mut views = Vec::new();
+        let tx = self.db().begin().await?;
+        for id in ids {
+            let found = tools::locked(&tx, id).await?;
+            let request = NetworkRequest {
+                id: GrantRequestId::new(),
+                server_id: found.server.id,
+                tool_id: Some(id),
+                host: grant.host(),
+                port: grant.port().map(Port),
+                justification: justification.clone(),
+                requested_by: caller.to_string(),
+                status: RequestStatus::Pending,
+                reviewed_at: None,
+                reviewed_by: None,
+                rejection_reason: None,
+                created_at: now,
+            };
+            views.push(ask(&tx, caller, found, request).await?);
+        }
+        tx.commit().await?;
+        Ok(views)
+    }
+
+    /// The requests for hosts, oldest first; none: in every state.
+    pub async fn network_request_list(
+        &self,
+        _caller: &Caller,
+        status: Option<RequestStatus>,
+        page: PageRequest,
+    ) -> Result<Page<NetworkRequestView>, Error> {
+        let page = page.of_rows(self.limits())?;
+        let requests = rows::by_status(self.db(), status, &page).await?;
+        let tools: Vec<ToolId> = requests.items.iter().filter_map(|request| request.tool_id).collect();
+        let servers: Vec<ServerId> = requests.items.iter().map(|request| request.server_id).collect();
+        let tools: HashMap<ToolId, Tool> =
+            tool_rows::by_ids(self.db(), &tools).await?.into_iter().map(|tool| (tool.id, tool)).collect();
+        let servers: HashMap<ServerId, Server> =
+            server_rows::by_ids(self.db(), &servers).await?.into_iter().map(|server| (server.id, server)).collect();
+        Ok(Page::from(requests).map(|request| {
+            let server = servers.get(&request.server_id).map(|server| server.name.clone()).unwrap_or_default();
+            let tool = request.tool_id.and_then(|id| tools.get(&id)).map(|tool| tool.name.clone());
+            view(request, server, tool)
+        }))
+    }
+
+    /// Approves a request, rejects it, or takes an approval back. Holds for every call that begins
+    /// afterwards. For people.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the request's state does not allow it; [`Error::Invalid`] without a
+    /// reason for a refusal.
+    pub async fn network_request_act(
+        &self,
+        caller: &Caller,
+        id: GrantRequestId,
+        action: ApprovalAction,
+        reason: Option<String>,
+    ) -> Result<NetworkRequestView, Error> {
+        people_only(caller, "decide what a tool may reach")?;
+        let reason = given::reason(action, reason.as_deref())?;
+        let now = self.clock().now();
+        let tx = self.db().begin().await?;
+        let missing = || Error::not_found("request", id.to_string(), "list the requests for hosts");
+        let mut request = rows::by_id(&tx, id).await?.ok_or_else(missing)?;
+        let from = request.status;
+        let to = from.after(action)?;
+        let decision = Decision {
+            status: to,
+            reviewed_at: now,
+            reviewed_by: caller.to_string(),
+            rejection_reason: (to == RequestStatus::Rejected).then(|| reason.clone()).flatten(),
+        };
+        if !rows::decide(&tx, id, from, decision.clone()).await? {
+            return Err(Error::conflict("someone else decided this request at the same time; look at it again"));
+        }
+        let before = json!({ "status": from });
+        let after = json!({ "status": to, "host": host_text(&request), "reason": reason });
+        let name = match action {
+            ApprovalAction::Submit | ApprovalAction::Approve => "network_request.approve",
+            ApprovalAction::Reject => "network_request.reject",
+            ApprovalAction::Revoke => "network_request.revoke",
+        };
+        audit::write(&tx, caller, now, act(name, id, Some(before), after)).await?;
+        let server = server_rows::by_id(&tx, request.server_id).await?.ok_or_else(missing)?;
+        let tool = match request.tool_id {
+            Some(tool) => tool_rows::by_id(&tx, tool).await?.map(|tool| tool.name),
+            None => None,
+        };
+        tx.commit().await?;
+        request.status = decision.status;
+        request.reviewed_at = Some(decision.reviewed_at);
+        request.reviewed_by = Some(decision.reviewed_by);
+        request.rejection_reason = decision.rejection_reason;
+        Ok(view(request, server.name, tool))
+    }
+}
+
+/// Writes the request of one tool, which is locked, and the version that asks for the host.
+async fn ask(tx: &Tx, caller: &Caller, found: Found, request: NetworkRequest) -> Result<NetworkRequestView, Error> {
+    let Found { server, mut tool, latest } = found;
+    let (now, host) = (request.created_at, host_text(&request));
+    let newest = rows::newest(tx, server.id, Some(tool.id), &request.host, request.port).await?;
+    let open = rows::approved_for_servers(tx, &[server.id]).await?;
+    if let Some(message) = hindrance(&tool.name, &request, newest.as_ref(), &open) {
+        return Err(Error::conflict(message));
+    }
+    rows::insert(tx, request.clone()).await?;
+    let mut changed = content(&latest);
+    if !changed.hosts.contains(&host) {
+        changed.hosts.push(host.clone());
+    }
+    if changed.hosts.len() > TOOL_HOSTS {
+        return Err(Error::conflict(format!("`{}` asks for {TOOL_HOSTS} hosts already", tool.name)));
+    }
+    let next = versions::following(&latest, changed, caller, now);
+    let number = next.as_ref().map_or(latest.number, |next| next.number);
+    if let Some(next) = next {
+        versions::insert_following(tx, next).await?;
+        tool.latest_version = number;
+        tool.updated_at = now;
+        tool_rows::update(tx, tool.id, tools::rest_of(&tool)).await?;
+    }
+    let after = json!({ "server": server.name, "tool": tool.name, "host": host, "version": number });
+    audit::write(tx, caller, now, act("network_request.create", request.id, None, after)).await?;
+    Ok(view(request, server.name, Some(tool.name)))
+}
+
+/// Why a tool need not or cannot ask for a host, if so. `newest` is its last request for the same,
+/// `open` is what its server may reach.
+fn hindrance(
+    tool: &str,
+    asked: &NetworkRequest,
+    newest: Option<&NetworkRequest>,
+    open: &[NetworkRequest],
+) -> Option<String> {
+    let host = host_text(asked);
+    if open.iter().any(|row| row.host == asked.host && (row.port.is_none() || row.port == asked.port)) {
+        return Some(format!("`{host}` is open to all tools of this server; `{tool}` need not ask for it"));
+    }
+    let newest = newest?;
+    Some(match newest.status {
+        RequestStatus::Pending => format!("`{tool}` has asked for `{host}` already; a person has yet to decide"),
+        RequestStatus::Approved => format!("`{tool}` was granted `{host}` already"),
+        RequestStatus::Rejected => {
+            let reason = newest.rejection_reason.as_deref().unwrap_or("no reason was given");
+            format!("`{tool}` was refused `{host}` ({reason}); only a person can change that")
+        }
+    })
+}
+
+fn act(name: &'static str, id: GrantRequestId, before: Option<Value>, after: Value) -> Act {
+    Act { name, object_kind: "network_request", object_id: id.to_string(), before, after: Some(after) }
+}
+
+fn view(request: NetworkRequest, server_name: String, tool_name: Option<String>) -> NetworkRequestView {
+    NetworkRequestView {
+        id: request.id,
+        server_id: request.server_id,
+        server_name,
+        tool_id: request.tool_id,
+        tool_name,
+        host: request.host,
+        port: request.port.map(|port| port.0),
+        justification: request.justification,
+        requested_by: request.requested_by,
+        status: request.status,
+        reviewed_at: request.reviewed_at,
+        reviewed_by: request.reviewed_by,
+        rejection_reason: request.rejection_reason,
+        created_at: request.created_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(host: &str, port: Option<u16>, status: RequestStatus) -> NetworkRequest {
+        NetworkRequest {
+            id: GrantRequestId::new(),
+            server_id: ServerId::new(),
+            tool_id: Some(ToolId::new()),
+            host: host.into(),
+            port: port.map(Port),
+            justification: "the forecast is there".into(),
+            requested_by: "local".into(),
+            status,
+            reviewed_at: None,
+            reviewed_by: None,
+            rejection_reason: (status == RequestStatus::Rejected).then(|| "not this one".into()),
+            created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_host_is_asked_for_once() {
+        let asked = request("a.example", Some(443), RequestStatus::Pending);
+        assert_eq!(hindrance("forecast", &asked, None, &[]), None);
+        for (status, words) in [
+            (RequestStatus::Pending, "a person has yet to decide"),
+            (RequestStatus::Approved, "was granted `a.example:443` already"),
+            (RequestStatus::Rejected, "not this one"),
+        ] {
+            let newest = request("a.example", Some(443), status);
+            let told = hindrance("forecast", &asked, Some(&newest), &[]).expect("it was asked for before");
+            assert!(told.contains(words), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_open_to_the_server_is_not_asked_for() {
+        let asked = request("a.example", Some(443), RequestStatus::Pending);
+        for (host, port, open) in [
+            ("a.example", None, true),
+            ("a.example", Some(443), true),
+            ("a.example", Some(80), false),
+            ("b.example", None, false),
+        ] {
+            let row = request(host, port, RequestStatus::Approved);
+            assert_eq!(hindrance("forecast", &asked, None, &[row]).is_some(), open, "{host} {port:?}");
+        }
+    }
+}

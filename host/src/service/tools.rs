@@ -1,0 +1,412 @@
+//! Tools: made, changed, offered for review and deleted by whoever builds; approved elsewhere.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::audit::{self, Act};
+use super::calls::content;
+use super::code::schema;
+use super::{Error, Page, PageRequest, Service, given, servers, versions};
+use crate::db::servers::{self as server_rows, Server};
+use crate::db::tools::{self as tool_rows, Tool};
+use crate::db::versions::{self as version_rows, Version};
+use crate::db::{Conn, DbError, Tx, blobs};
+use crate::domain::caller::Caller;
+use crate::domain::digest::Digest;
+use crate::domain::ids::{ServerId, ToolId, VersionId};
+use crate::domain::names::{ServerName, ToolName, gateway_name};
+use crate::domain::tool::{ApprovalAction, ApprovalStatus, ToolKind};
+use crate::domain::version::VersionContent;
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct NewTool {
+    pub server_id: ServerId,
+    pub name: String,
+    /// None or blank: the first paragraph of the docstring.
+    pub description: Option<String>,
+    pub python_code: String,
+    /// None: the server's, else the default.
+    pub timeout_ms: Option<u64>,
+}
+
+/// What is none stays as it is.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ToolChange {
+    pub name: Option<String>,
+    /// Blank: the first paragraph of the docstring.
+    pub description: Option<String>,
+    pub python_code: Option<String>,
+    pub enabled: Option<bool>,
+    pub timeout_ms: Option<u64>,
+}
+
+/// A tool as its newest version describes it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ToolView {
+    pub id: ToolId,
+    pub server_id: ServerId,
+    pub server_name: String,
+    pub name: String,
+    /// What a model calls. Follows a new name when the version that brings it is approved.
+    pub gateway_name: String,
+    pub description: String,
+    pub kind: ToolKind,
+    pub enabled: bool,
+    pub approval_status: ApprovalStatus,
+    pub current_version: i32,
+    /// The version that is called, if one is.
+    pub live_version: Option<i32>,
+    pub timeout_ms: Option<u64>,
+    /// What an approval of the newest version covers.
+    pub digest: Digest,
+    pub rejection_reason: Option<String>,
+    pub created_by: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub input_schema: Value,
+    pub output_schema: Option<Value>,
+    /// Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub python_code: Option<String>,
+}
+
+/// A tool with its server and its newest version.
+pub(super) struct Found {
+    pub(super) server: Server,
+    pub(super) tool: Tool,
+    pub(super) latest: Version,
+}
+
+impl Service {
+    /// Makes a tool, as a draft.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with what Python says about the source, [`Error::Conflict`] when the server
+    /// has a tool of this name.
+    pub async fn tool_create(&self, caller: &Caller, new: NewTool) -> Result<ToolView, Error> {
+        let name: ToolName = new.name.parse().map_err(|error| Error::name("/name", &error))?;
+        let timeout_ms = given::timeout("/timeout_ms", new.timeout_ms, self.limits())?;
+        let server = servers::found(self.db(), new.server_id).await?;
+        let described = self.source_accepted("/python_code", &new.python_code).await?;
+        let content = VersionContent {
+            kind: ToolKind::PythonCode,
+            name: name.to_string(),
+            description: description(new.description.as_deref().unwrap_or_default(), &described.summary)?,
+            source_digest: Digest::of(new.python_code.as_bytes()),
+            timeout_ms,
+            input_schema: described.input_schema.clone(),
+            output_schema: described.output_schema.clone(),
+            hosts: Vec::new(),
+            modules: Vec::new(),
+            secret_names: Vec::new(),
+        };
+        let now = self.clock().now();
+        let tool = Tool {
+            id: ToolId::new(),
+            server_id: server.id,
+            name: name.to_string(),
+            enabled: true,
+            latest_version: 1,
+            live_version_id: None,
+            live_digest: None,
+            approved_at: None,
+            approved_by: None,
+            created_by: caller.to_string(),
+            created_at: now,
+            updated_at: now,
+        };
+        let latest = versions::row(tool.id, 1, content, ApprovalStatus::Draft, "created".into(), caller, now);
+        let tx = self.db().begin().await?;
+        blobs::put(&tx, new.python_code.into_bytes(), now).await?;
+        tool_rows::insert(&tx, tool.clone()).await.map_err(|error| taken(error, &server, &tool.name))?;
+        version_rows::insert(&tx, latest.clone()).await?;
+        let after = json!({ "server": server.name, "name": tool.name, "version": 1, "digest": latest.digest });
+        audit::write(&tx, caller, now, act("tool.create", tool.id, None, Some(after))).await?;
+        tx.commit().await?;
+        view(&Found { server, tool, latest }, None, None)
+    }
+
+    /// Changes a tool. Another name, description, source or time limit makes a new version; what is
+    /// approved stays live until that one is approved. A change that changes nothing makes none.
+    ///
+    /// # Errors
+    /// As [`tool_create`](Self::tool_create); also [`Error::Conflict`] when the tool was changed by
+    /// someone else at the same time.
+    pub async fn tool_update(&self, caller: &Caller, id: ToolId, change: ToolChange) -> Result<ToolView, Error> {
+        let seen = found(self.db(), id).await?.latest;
+        // Python reads the source before the transaction begins, which others wait for.
+        let changed = self.changed(&seen, &change).await?;
+        let now = self.clock().now();
+        let tx = self.db().begin().await?;
+        let Found { server, mut tool, mut latest } = locked(&tx, id).await?;
+        if latest.id != seen.id {
+            return Err(Error::conflict("the tool was changed by someone else meanwhile; look at it and try again"));
+        }
+        let enabled = change.enabled.unwrap_or(tool.enabled);
+        let next = versions::following(&latest, changed, caller, now);
+        let switched = enabled != tool.enabled;
+        if next.is_none() && !switched {
+            drop(tx);
+            return self.tool_view(Found { server, tool, latest }, None).await;
+        }
+        let before = json!({ "enabled": tool.enabled, "version": latest.number, "digest": latest.digest });
+        let mut after = json!({ "enabled": enabled });
+        if let Some(next) = next {
+            if let Some(code) = change.python_code {
+                blobs::put(&tx, code.into_bytes(), now).await?;
+            }
+            versions::insert_following(&tx, next.clone()).await?;
+            if tool.live_version_id.is_none() {
+                tool.name.clone_from(&next.name);
+            } else if next.name != tool.name && tool_rows::by_name(&tx, server.id, &next.name).await?.is_some() {
+                return Err(name_taken(&server, &next.name));
+            }
+            after["version"] = next.number.into();
+            after["digest"] = next.digest.to_string().into();
+            after["change"] = next.change_summary.clone().into();
+            tool.latest_version = next.number;
+            latest = next;
+        }
+        tool.enabled = enabled;
+        tool.updated_at = now;
+        let row = rest_of(&tool);
+        tool_rows::update(&tx, id, row).await.map_err(|error| taken(error, &server, &tool.name))?;
+        audit::write(&tx, caller, now, act("tool.update", id, Some(before), Some(after))).await?;
+        tx.commit().await?;
+        if switched && tool.live_version_id.is_some() {
+            self.catalogue_changed();
+        }
+        self.tool_view(Found { server, tool, latest }, None).await
+    }
+
+    /// The tools of a server by name.
+    pub async fn tool_list(
+        &self,
+        _caller: &Caller,
+        server: ServerId,
+        page: PageRequest,
+    ) -> Result<Page<ToolView>, Error> {
+        let page = page.of_rows(self.limits())?;
+        let server = servers::found(self.db(), server).await?;
+        let rows = tool_rows::of_server(self.db(), server.id, &page).await?;
+        let ids: Vec<ToolId> = rows.items.iter().map(|tool| tool.id).collect();
+        let live: Vec<VersionId> = rows.items.iter().filter_map(|tool| tool.live_version_id).collect();
+        let mut latest: HashMap<ToolId, Version> = version_rows::latest_of(self.db(), &ids)
+            .await?
+            .into_iter()
+            .map(|version| (version.tool_id, version))
+            .collect();
+        let numbers = version_rows::numbers(self.db(), &live).await?;
+        Page::from(rows).try_map(|tool| {
+            let latest = latest.remove(&tool.id).ok_or_else(|| no_version(tool.id))?;
+            let live = tool.live_version_id.and_then(|id| numbers.get(&id).copied());
+            view(&Found { server: server.clone(), tool, latest }, live, None)
+        })
+    }
+
+    /// One tool with its source.
+    pub async fn tool_get(&self, _caller: &Caller, id: ToolId) -> Result<ToolView, Error> {
+        let found = found(self.db(), id).await?;
+        let source = versions::source(self.db(), found.latest.source_digest).await?;
+        self.tool_view(found, Some(source)).await
+    }
+
+    /// Asks for review of the newest version; `notes` are for the person who reviews it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it waits already or is approved.
+    pub async fn tool_submit(&self, caller: &Caller, id: ToolId, notes: Option<String>) -> Result<ToolView, Error> {
+        let notes = notes.map(|notes| given::text("/notes", &notes, given::NOTES)).transpose()?;
+        let notes = notes.filter(|notes| !notes.is_empty());
+        let now = self.clock().now();
+        let tx = self.db().begin().await?;
+        let mut found = locked(&tx, id).await?;
+        let from = found.latest.approval_status;
+        let to = from.after(ApprovalAction::Submit)?;
+        if !version_rows::submit(&tx, found.latest.id, from, notes.clone(), now).await? {
+            return Err(Error::conflict("the tool was changed by someone else meanwhile; look at it and try again"));
+        }
+        found.latest.approval_status = to;
+        found.latest.publish_notes = notes;
+        found.latest.submitted_at = Some(now);
+        let before = json!({ "status": from });
+        let after = json!({ "status": to, "version": found.latest.number, "digest": found.latest.digest });
+        audit::write(&tx, caller, now, act("tool.submit", id, Some(before), Some(after))).await?;
+        tx.commit().await?;
+        self.tool_view(found, None).await
+    }
+
+    /// Deletes a tool with its versions and requests; its execution log stays.
+    pub async fn tool_delete(&self, caller: &Caller, id: ToolId) -> Result<(), Error> {
+        let now = self.clock().now();
+        let tx = self.db().begin().await?;
+        let Found { server, tool, latest } = locked(&tx, id).await?;
+        let live = live(&tx, &tool).await?;
+        tool_rows::delete(&tx, id).await?;
+        let before = json!({
+            "server": server.name,
+            "name": tool.name,
+            "version": latest.number,
+            "digest": latest.digest,
+            "live_version": live.as_ref().map(|live| live.number),
+        });
+        audit::write(&tx, caller, now, act("tool.delete", id, Some(before), None)).await?;
+        tx.commit().await?;
+        if let Some(live) = live {
+            self.catalogue_changed();
+            self.executor().forget(live.source_digest);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn tool_view(&self, found: Found, python_code: Option<String>) -> Result<ToolView, Error> {
+        let live = match found.tool.live_version_id {
+            Some(id) if id == found.latest.id => Some(found.latest.number),
+            Some(_) => live(self.db(), &found.tool).await?.map(|live| live.number),
+            None => None,
+        };
+        view(&found, live, python_code)
+    }
+
+    /// What the newest version of a tool would become.
+    async fn changed(&self, latest: &Version, change: &ToolChange) -> Result<VersionContent, Error> {
+        let mut content = content(latest);
+        if let Some(name) = &change.name {
+            let name: ToolName = name.parse().map_err(|error| Error::name("/name", &error))?;
+            content.name = name.into();
+        }
+        if change.timeout_ms.is_some() {
+            content.timeout_ms = given::timeout("/timeout_ms", change.timeout_ms, self.limits())?;
+        }
+        let mut summary = None;
+        if let Some(code) = &change.python_code {
+            let described = self.source_accepted("/python_code", code).await?;
+            content.source_digest = Digest::of(code.as_bytes());
+            content.input_schema.clone_from(&described.input_schema);
+            content.output_schema.clone_from(&described.output_schema);
+            summary = Some(described.summary.clone());
+        }
+        if let Some(given) = &change.description {
+            if summary.is_none() && given.trim().is_empty() {
+                let source = versions::source(self.db(), latest.source_digest).await?;
+                summary = Some(self.source_accepted("/description", &source).await?.summary.clone());
+            }
+            content.description = description(given, &summary.unwrap_or_default())?;
+        }
+        Ok(content)
+    }
+}
+
+/// A tool and what belongs to it.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub(super) async fn found(db: &impl Conn, id: ToolId) -> Result<Found, Error> {
+    complete(db, id, tool_rows::by_id(db, id).await?).await
+}
+
+/// As [`found`]; nobody else changes the tool before `tx` ends.
+pub(super) async fn locked(tx: &Tx, id: ToolId) -> Result<Found, Error> {
+    complete(tx, id, tool_rows::lock(tx, id).await?).await
+}
+
+async fn complete(db: &impl Conn, id: ToolId, tool: Option<Tool>) -> Result<Found, Error> {
+    let missing = || Error::not_found("tool", id.to_string(), "list the tools of its server");
+    let tool = tool.ok_or_else(missing)?;
+    let server = server_rows::by_id(db, tool.server_id).await?.ok_or_else(missing)?;
+    let latest = version_rows::by_number(db, id, tool.latest_version).await?.ok_or_else(|| no_version(id))?;
+    Ok(Found { server, tool, latest })
+}
+
+/// The version of a tool that is called.
+pub(super) async fn live(db: &impl Conn, tool: &Tool) -> Result<Option<Version>, DbError> {
+    match tool.live_version_id {
+        Some(id) => version_rows::by_id(db, id).await,
+        None => Ok(None),
+    }
+}
+
+/// The fields of a tool that change without an approval.
+pub(super) fn rest_of(tool: &Tool) -> tool_rows::ToolChange {
+    tool_rows::ToolChange {
+        name: tool.name.clone(),
+        enabled: tool.enabled,
+        latest_version: tool.latest_version,
+        updated_at: tool.updated_at,
+    }
+}
+
+pub(super) fn act(name: &'static str, id: ToolId, before: Option<Value>, after: Option<Value>) -> Act {
+    Act { name, object_kind: "tool", object_id: id.to_string(), before, after }
+}
+
+/// What a model calls to reach a tool of this server.
+pub(super) fn called(server: &Server, tool_name: &str) -> Result<String, Error> {
+    let doing = "reading the name of a tool";
+    let server: ServerName = server.name.parse().map_err(|error| Error::internal(doing, error))?;
+    let tool: ToolName = tool_name.parse().map_err(|error| Error::internal(doing, error))?;
+    Ok(gateway_name(&server, &tool))
+}
+
+/// A write that failed because of a tool's name, in the words of its author.
+pub(super) fn taken(error: DbError, server: &Server, name: &str) -> Error {
+    match error {
+        DbError::Conflict { .. } => name_taken(server, name),
+        other => other.into(),
+    }
+}
+
+fn name_taken(server: &Server, name: &str) -> Error {
+    Error::conflict(format!("the server `{}` already has a tool `{name}`", server.name))
+}
+
+fn no_version(tool: ToolId) -> Error {
+    Error::internal("reading a tool", format!("{tool} has no newest version"))
+}
+
+/// The description that was given, or else what the docstring says.
+fn description(given: &str, summary: &str) -> Result<String, Error> {
+    let text = if given.trim().is_empty() { summary } else { given };
+    given::text("/description", text, given::TOOL_DESCRIPTION)
+}
+
+pub(super) fn view(found: &Found, live_version: Option<i32>, python_code: Option<String>) -> Result<ToolView, Error> {
+    let Found { server, tool, latest } = found;
+    Ok(ToolView {
+        id: tool.id,
+        server_id: server.id,
+        server_name: server.name.clone(),
+        name: latest.name.clone(),
+        gateway_name: called(server, &tool.name)?,
+        description: latest.description.clone(),
+        kind: latest.kind,
+        enabled: tool.enabled,
+        approval_status: latest.approval_status,
+        current_version: latest.number,
+        live_version,
+        timeout_ms: latest.timeout_ms.map(u64::from),
+        digest: latest.digest,
+        rejection_reason: latest.rejection_reason.clone(),
+        created_by: tool.created_by.clone(),
+        created_at: tool.created_at,
+        updated_at: tool.updated_at,
+        input_schema: schema(&latest.input_schema)?,
+        output_schema: latest.output_schema.as_deref().map(schema).transpose()?,
+        python_code,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blank_description_is_what_the_docstring_says() {
+        assert_eq!(description(" \n", "Tells the weather.").ok().as_deref(), Some("Tells the weather."));
+        assert_eq!(description("Mine.", "Tells the weather.").ok().as_deref(), Some("Mine."));
+        assert!(description("", &"x".repeat(10_001)).is_err());
+    }
+}

@@ -1,0 +1,317 @@
+//! The versions of a tool: what makes a new one, where it stands, and what became of the old ones.
+//!
+//! A version never changes. Changing a tool makes another version, which a person has to approve
+//! before it is called; until then the approved one stays live.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::calls::content;
+use super::code::schema;
+use super::permission::change_source;
+use super::{Error, Page, PageRequest, Service, tools};
+use crate::db::versions::{self, Version};
+use crate::db::{Conn, DbError, Texts, Tx, Whole, blobs};
+use crate::domain::caller::Caller;
+use crate::domain::digest::Digest;
+use crate::domain::ids::{ToolId, VersionId};
+use crate::domain::tool::{ApprovalStatus, ChangeSource, ToolKind};
+use crate::domain::version::VersionContent;
+
+/// One state of a tool.
+#[derive(Clone, Debug, Serialize)]
+pub struct VersionView {
+    pub id: VersionId,
+    pub number: i32,
+    pub name: String,
+    pub description: String,
+    pub kind: ToolKind,
+    pub timeout_ms: Option<u64>,
+    pub input_schema: Value,
+    pub output_schema: Option<Value>,
+    pub hosts: Vec<String>,
+    pub modules: Vec<String>,
+    pub secret_names: Vec<String>,
+    /// What an approval covers.
+    pub digest: Digest,
+    pub approval_status: ApprovalStatus,
+    /// Whether this is the version that is called.
+    pub is_live: bool,
+    pub publish_notes: Option<String>,
+    pub submitted_at: Option<DateTime<Utc>>,
+    pub reviewed_at: Option<DateTime<Utc>>,
+    pub reviewed_by: Option<String>,
+    pub rejection_reason: Option<String>,
+    pub change_source: ChangeSource,
+    pub change_summary: String,
+    pub created_by: String,
+    pub created_at: DateTime<Utc>,
+    /// Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub python_code: Option<String>,
+}
+
+impl Service {
+    /// The versions of a tool, newest first.
+    pub async fn tool_versions(
+        &self,
+        _caller: &Caller,
+        tool: ToolId,
+        page: PageRequest,
+    ) -> Result<Page<VersionView>, Error> {
+        let page = page.of_rows(self.limits())?;
+        let found = tools::found(self.db(), tool).await?;
+        let rows = versions::of_tool(self.db(), tool, &page).await?;
+        Page::from(rows).try_map(|version| view(&version, found.tool.live_version_id, None))
+    }
+
+    /// One version of a tool with its source.
+    pub async fn tool_version_get(&self, _caller: &Caller, tool: ToolId, number: i32) -> Result<VersionView, Error> {
+        let found = tools::found(self.db(), tool).await?;
+        let Some(version) = versions::by_number(self.db(), tool, number).await? else {
+            let hint = format!("the newest version is {}", found.tool.latest_version);
+            return Err(Error::not_found("version", number.to_string(), hint));
+        };
+        let source = source(self.db(), version.source_digest).await?;
+        view(&version, found.tool.live_version_id, Some(source))
+    }
+}
+
+pub(super) fn view(
+    version: &Version,
+    live: Option<VersionId>,
+    python_code: Option<String>,
+) -> Result<VersionView, Error> {
+    Ok(VersionView {
+        id: version.id,
+        number: version.number,
+        name: version.name.clone(),
+        description: version.description.clone(),
+        kind: version.kind,
+        timeout_ms: version.timeout_ms.map(u64::from),
+        input_schema: schema(&version.input_schema)?,
+        output_schema: version.output_schema.as_deref().map(schema).transpose()?,
+        hosts: version.hosts.0.clone(),
+        modules: version.modules.0.clone(),
+        secret_names: version.secret_names.0.clone(),
+        digest: version.digest,
+        approval_status: version.approval_status,
+        is_live: live == Some(version.id),
+        publish_notes: version.publish_notes.clone(),
+        submitted_at: version.submitted_at,
+        reviewed_at: version.reviewed_at,
+        reviewed_by: version.reviewed_by.clone(),
+        rejection_reason: version.rejection_reason.clone(),
+        change_source: version.change_source,
+        change_summary: version.change_summary.clone(),
+        created_by: version.created_by.clone(),
+        created_at: version.created_at,
+        python_code,
+    })
+}
+
+/// The source of a version, as its author gave it.
+pub(super) async fn source(db: &impl Conn, digest: Digest) -> Result<String, Error> {
+    let doing = "reading a source";
+    let bytes = blobs::get(db, digest).await?.ok_or_else(|| Error::internal(doing, format!("{digest} is missing")))?;
+    String::from_utf8(bytes).map_err(|error| Error::internal(doing, error))
+}
+
+/// The row of a version that nobody has reviewed.
+pub(super) fn row(
+    tool_id: ToolId,
+    number: i32,
+    content: VersionContent,
+    status: ApprovalStatus,
+    summary: String,
+    caller: &Caller,
+    at: DateTime<Utc>,
+) -> Version {
+    Version {
+        id: VersionId::new(),
+        tool_id,
+        number,
+        digest: content.digest(),
+        name: content.name,
+        description: content.description,
+        kind: content.kind,
+        source_digest: content.source_digest,
+        timeout_ms: content.timeout_ms.map(Whole),
+        input_schema: content.input_schema,
+        output_schema: content.output_schema,
+        hosts: Texts(content.hosts),
+        modules: Texts(content.modules),
+        secret_names: Texts(content.secret_names),
+        approval_status: status,
+        publish_notes: None,
+        submitted_at: (status == ApprovalStatus::PendingReview).then_some(at),
+        reviewed_at: None,
+        reviewed_by: None,
+        rejection_reason: None,
+        change_source: change_source(caller),
+        change_summary: summary,
+        created_by: caller.to_string(),
+        created_at: at,
+    }
+}
+
+/// The version that follows `latest`, or none when nothing has changed.
+pub(super) fn following(
+    latest: &Version,
+    changed: VersionContent,
+    caller: &Caller,
+    at: DateTime<Utc>,
+) -> Option<Version> {
+    let summary = summary(&content(latest), &changed)?;
+    let status = status_following(latest.approval_status);
+    let mut version = row(latest.tool_id, latest.number + 1, changed, status, summary, caller, at);
+    // It takes the place of the one that waits, and is to be read with the same notes.
+    if latest.approval_status == ApprovalStatus::PendingReview {
+        version.publish_notes.clone_from(&latest.publish_notes);
+    }
+    Some(version)
+}
+
+/// Inserts a version that follows another; nothing older waits for review any more. The tool must be
+/// locked, and its `latest_version` be set by the caller.
+pub(super) async fn insert_following(tx: &Tx, version: Version) -> Result<(), DbError> {
+    versions::withdraw_pending(tx, version.tool_id).await?;
+    versions::insert(tx, version).await
+}
+
+/// Where a new version stands: once the author has asked for review, each change waits for it.
+fn status_following(previous: ApprovalStatus) -> ApprovalStatus {
+    match previous {
+        ApprovalStatus::Approved | ApprovalStatus::PendingReview => ApprovalStatus::PendingReview,
+        ApprovalStatus::Draft | ApprovalStatus::Rejected => ApprovalStatus::Draft,
+    }
+}
+
+/// What a change did, in words; none when it did nothing.
+fn summary(before: &VersionContent, after: &VersionContent) -> Option<String> {
+    let mut parts = Vec::new();
+    if before.name != after.name {
+        parts.push(format!("renamed from {} to {}", before.name, after.name));
+    }
+    if before.description != after.description {
+        parts.push("changed the description".to_owned());
+    }
+    if before.source_digest != after.source_digest {
+        parts.push("changed the code".to_owned());
+    } else if (&before.input_schema, &before.output_schema) != (&after.input_schema, &after.output_schema) {
+        parts.push("derived the schemas anew".to_owned());
+    }
+    if before.timeout_ms != after.timeout_ms {
+        let words = |ms: Option<u64>| ms.map_or_else(|| "the default".to_owned(), |ms| format!("{ms} ms"));
+        parts.push(format!("changed the time limit from {} to {}", words(before.timeout_ms), words(after.timeout_ms)));
+    }
+    for (what, before, after) in [
+        ("host", &before.hosts, &after.hosts),
+        ("module", &before.modules, &after.modules),
+        ("secret", &before.secret_names, &after.secret_names),
+    ] {
+        parts.extend(missing(after, before).map(|name| format!("asks for the {what} {name}")));
+        parts.extend(missing(before, after).map(|name| format!("no longer asks for the {what} {name}")));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// What is in `list` and not in `other`.
+fn missing<'a>(list: &'a [String], other: &'a [String]) -> impl Iterator<Item = &'a String> {
+    list.iter().filter(|name| !other.contains(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::caller::Who;
+
+    fn content_of(name: &str) -> VersionContent {
+        VersionContent {
+            kind: ToolKind::PythonCode,
+            name: name.into(),
+            description: "Tells the weather.".into(),
+            source_digest: Digest::of(b"source"),
+            timeout_ms: None,
+            input_schema: "{}".into(),
+            output_schema: None,
+            hosts: vec!["a.example".into()],
+            modules: vec![],
+            secret_names: vec![],
+        }
+    }
+
+    fn local() -> Caller {
+        Caller { who: Who::Local, from: None }
+    }
+
+    fn version(status: ApprovalStatus) -> Version {
+        let at = DateTime::UNIX_EPOCH;
+        row(ToolId::new(), 3, content_of("forecast"), status, "created".into(), &local(), at)
+    }
+
+    #[test]
+    fn each_change_is_told_in_words() {
+        let cases: [(fn(&mut VersionContent), &str); 8] = [
+            (|c| c.name = "weather".into(), "renamed from forecast to weather"),
+            (|c| c.description.push('!'), "changed the description"),
+            (|c| c.source_digest = Digest::of(b"other"), "changed the code"),
+            (|c| c.input_schema.push(' '), "derived the schemas anew"),
+            (|c| c.timeout_ms = Some(1_000), "changed the time limit from the default to 1000 ms"),
+            (|c| c.hosts.push("b.example:443".into()), "asks for the host b.example:443"),
+            (|c| c.hosts.clear(), "no longer asks for the host a.example"),
+            (|c| c.secret_names.push("KEY".into()), "asks for the secret KEY"),
+        ];
+        for (change, words) in cases {
+            let mut changed = content_of("forecast");
+            change(&mut changed);
+            assert_eq!(summary(&content_of("forecast"), &changed).as_deref(), Some(words));
+        }
+    }
+
+    #[test]
+    fn several_changes_are_told_together() {
+        let mut changed = content_of("weather");
+        changed.source_digest = Digest::of(b"other");
+        changed.output_schema = Some("{}".into());
+        let told = summary(&content_of("forecast"), &changed);
+        assert_eq!(told.as_deref(), Some("renamed from forecast to weather; changed the code"));
+    }
+
+    #[test]
+    fn a_change_that_changes_nothing_makes_no_version() {
+        let latest = version(ApprovalStatus::Approved);
+        let mut same = content_of("forecast");
+        same.hosts = vec!["a.example".into()];
+        assert_eq!(following(&latest, same, &local(), DateTime::UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn a_new_version_waits_for_review_if_the_one_before_did_or_was_approved() {
+        use ApprovalStatus::{Approved, Draft, PendingReview, Rejected};
+        for (before, after) in
+            [(Draft, Draft), (Rejected, Draft), (PendingReview, PendingReview), (Approved, PendingReview)]
+        {
+            let next = following(&version(before), content_of("other"), &local(), DateTime::UNIX_EPOCH)
+                .expect("the name has changed");
+            assert_eq!((next.number, next.approval_status), (4, after), "{before:?}");
+            assert_eq!(next.submitted_at.is_some(), after == PendingReview);
+            assert_eq!(next.change_source, ChangeSource::Llm);
+        }
+    }
+
+    #[test]
+    fn a_version_that_takes_the_place_of_a_waiting_one_keeps_its_notes() {
+        let mut latest = version(ApprovalStatus::PendingReview);
+        latest.publish_notes = Some("please look at the units".into());
+        let next = following(&latest, content_of("other"), &local(), DateTime::UNIX_EPOCH);
+        assert_eq!(next.and_then(|next| next.publish_notes), latest.publish_notes);
+    }
+
+    #[test]
+    fn a_version_carries_the_digest_of_its_content() {
+        let version = version(ApprovalStatus::Draft);
+        assert_eq!(version.digest, content(&version).digest());
+    }
+}

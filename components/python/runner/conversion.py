@@ -166,7 +166,7 @@ def _dataclass(value, hint):
     made = _members(value, fields, hints, hint)
     for name, field in fields.items():
         if name not in made and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise Misfit("is missing", f".{name}")
+            raise Misfit("missing", f".{name}")
     return hint(**made)
 
 
@@ -178,7 +178,7 @@ def _typed_dict(value, hint):
     made = _members(value, hint.__annotations__, typing.get_type_hints(hint), hint)
     for name in sorted(hint.__required_keys__):
         if name not in made:
-            raise Misfit("is missing", f".{name}")
+            raise Misfit("missing", f".{name}")
     return made
 
 
@@ -187,7 +187,7 @@ def _members(value, known, hints, hint):
         raise Misfit(f"expected an object ({hint.__name__}), not {_kind(value)}")
     for name in value:
         if name not in known:
-            raise Misfit(f"is not a field of {hint.__name__}; its fields are {', '.join(known)}", f".{name}")
+            raise Misfit(f"no field of {hint.__name__}; its fields are {', '.join(known)}", f".{name}")
     return {name: _at(item, hints.get(name), f".{name}") for name, item in value.items()}
 
 

@@ -1,5 +1,6 @@
 """Exceptions as the author of a tool should read them: only their own lines, and where to look."""
 
+import inspect
 import itertools
 import traceback
 
@@ -93,6 +94,8 @@ def _message(error):
     if isinstance(error, NameError | AttributeError | ImportError):
         last = next(iter(traceback.TracebackException.from_exception(error).format_exception_only()), "")
         _, said, suggestion = last.rstrip("\n").partition(message)
+        if isinstance(error, AttributeError) and inspect.iscoroutine(error.obj):
+            suggestion = "; `await` it first (in a plain `def`, use `http.sync` for requests)"
         return message + suggestion if said else message
     if isinstance(error, RecursionError):
         return f"{message}: a function calls itself without end, or far too deep"

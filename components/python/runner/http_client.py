@@ -88,6 +88,9 @@ class Client(Methods, types.ModuleType):
             request = following
         raise http_errors.Error(f"more than {MAX_REDIRECTS} redirects from {url}")
 
+    # What Python's warning about a forgotten `await` says.
+    _request.__qualname__ = "http.request"
+
     def __repr__(self):
         return "<http>"
 

@@ -54,6 +54,7 @@ def settle():
             setattr(builtins, name, sys.exit)
     os.environ.clear()
     sys.path[:] = [PACKAGES]
+    sys.dont_write_bytecode = True
     sys.path_importer_cache.clear()
     linecache.clearcache()
     for _ in range(3):

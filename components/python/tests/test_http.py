@@ -142,6 +142,13 @@ async def main():
         self.assertNotIn("http_client", error.traceback)
 
 
+    def test_a_forgotten_await_is_explained(self):
+        with self.assertRaisesRegex(GuestError, "AttributeError: 'coroutine' object has no attribute 'json'; `await` it first"):
+            run("def main(): return http.get('https://a.example').json()")
+        guest = run("async def main():\n    http.get('https://a.example')")
+        self.assertIn("coroutine 'http.request' was never awaited", guest.stderr)
+
+
 class Together(unittest.TestCase):
     def test_requests_run_side_by_side(self):
         host = Host(internet=lambda request: reply(body=request.url[-1], after=0.15))

@@ -36,6 +36,8 @@ if [ ! -e "$built" ]; then
         fail "componentize-py could not build the Python runner"
     }
     mv "$work/python.wasm" "$built"
+    # The newest few stay, for other branches.
+    find "$cache/guests" -name 'python-*.wasm' -printf '%T@ %p\n' | sort -rn | tail -n +6 | cut -d' ' -f2- | xargs -rd '\n' rm -f
     echo "Built the Python runner: $(du -h "$built" | cut -f1)."
 fi
 

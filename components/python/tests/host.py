@@ -36,6 +36,8 @@ def _compiled():
     part = path.with_suffix(f".{os.getpid()}.part")
     part.write_bytes(component.serialize())
     part.replace(path)
+    for old in sorted(CACHE.glob("test-*.cwasm"), key=lambda one: one.stat().st_mtime)[:-3]:
+        old.unlink(missing_ok=True)
     return engine, component
 
 

@@ -222,7 +222,7 @@ mod tests {
     }
 
     fn listing(tools: Vec<ListedTool>) -> Listing {
-        Listing::new(Arc::new(Catalogue { generation: 7, tools })).expect("JSON")
+        Listing::new(Arc::new(Catalogue { generation: 7, tools, ..Catalogue::default() })).expect("JSON")
     }
 
     fn read(page: &Payload) -> (Vec<String>, Option<String>, Value) {

@@ -7,6 +7,8 @@
 mod architecture;
 mod fixtures;
 mod fresh;
+mod harness;
+mod journey;
 mod sandbox;
 mod settings;
 mod source;

@@ -1,0 +1,279 @@
+//! A real host on a free port, with its own database, a clock that tests turn and a network that
+//! tests make up; and the actors that speak to it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mcpbox::app::{App, World};
+use mcpbox::clock::Clock;
+use mcpbox::config::{Place, Serving, Settings};
+use mcpbox::egress::MappedNetwork;
+use mcpbox::limits::Limits;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::sandbox::cache_dir;
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// What a test wants other than usual.
+pub struct Wishes {
+    pub limits: Limits,
+    pub network: Arc<MappedNetwork>,
+    pub metrics: bool,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        // Tests ask faster than people, and all from one address.
+        let limits = Limits {
+            api_requests_per_minute: 100_000,
+            mcp_requests_per_minute: 100_000,
+            stop_grace_s: 1,
+            ..Limits::default()
+        };
+        Self { limits, network: Arc::default(), metrics: true }
+    }
+}
+
+pub struct Host {
+    app: Option<App>,
+    pub base: String,
+    pub clock: Clock,
+    settings: Settings,
+    wishes: Wishes,
+    folder: tempfile::TempDir,
+    http: reqwest::Client,
+}
+
+impl Host {
+    pub async fn start() -> Self {
+        Self::with(Wishes::default()).await
+    }
+
+    pub async fn with(wishes: Wishes) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = Settings {
+            place: Place {
+                data_dir: folder.path().join("data"),
+                database_url: postgres_database().await,
+                cache_dir: Some(cache_dir()),
+                encryption_key: None,
+            },
+            serving: Serving {
+                host: "127.0.0.1".parse().expect("an address"),
+                port: 0,
+                mcp_origins: vec!["https://claude.ai".to_owned()],
+                allowed_hosts: vec!["box.example".to_owned()],
+                metrics: wishes.metrics,
+            },
+            limits: wishes.limits.clone(),
+            program: env!("CARGO_BIN_EXE_mcpbox").into(),
+        };
+        let clock = Clock::system();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let mut host = Self { app: None, base: String::new(), clock, settings, wishes, folder, http };
+        host.begin().await;
+        host
+    }
+
+    async fn begin(&mut self) {
+        let world = World { clock: self.clock.clone(), network: self.wishes.network.clone() };
+        let app = App::start(&self.settings, world).await.expect("the host starts");
+        self.base = format!("http://{}", app.address());
+        self.app = Some(app);
+    }
+
+    pub fn app(&self) -> &App {
+        self.app.as_ref().expect("the host runs")
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.settings.place.data_dir.clone()
+    }
+
+    /// The environment that a command beside this host needs.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut variables = vec![
+            ("MCPBOX_DATA_DIR", self.data_dir().display().to_string()),
+            ("MCPBOX_CACHE_DIR", cache_dir().display().to_string()),
+            ("MCPBOX_URL", self.base.clone()),
+        ];
+        if let Some(url) = &self.settings.place.database_url {
+            variables.push(("DATABASE_URL", url.clone()));
+        }
+        variables
+    }
+
+    /// Stops the host in order.
+    pub async fn stop(&mut self) {
+        self.app.take().expect("the host runs").stop().await.expect("the database closes");
+    }
+
+    /// Stops the host and starts it again on the same data, at another port.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.begin().await;
+    }
+
+    /// Sends a request; answers status, headers and the body as JSON (or as a text, if it is none).
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> (StatusCode, HeaderMap, Value) {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        (status, headers, body)
+    }
+
+    /// A person with an account of their own; the first is made with the setup code.
+    pub async fn admin(&self) -> Admin<'_> {
+        let code = self.app().setup_code().expect("no administrator yet").reveal().to_owned();
+        let body = json!({"username": "ada", "password": PASSWORD, "setup_code": code});
+        let (status, _, answer) = self.send(Method::POST, "/auth/setup", None, &[], Some(&body)).await;
+        assert!(status.is_success(), "{answer}");
+        Admin { host: self, token: self.login("ada").await }
+    }
+
+    pub async fn login(&self, username: &str) -> String {
+        let body = json!({"username": username, "password": PASSWORD});
+        let (status, _, answer) = self.send(Method::POST, "/auth/login", None, &[], Some(&body)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// A model on this machine, speaking the newest revision.
+    pub fn model(&self) -> Model<'_> {
+        Model { host: self }
+    }
+}
+
+/// A database of its own on the PostgreSQL server that `MCPBOX_TEST_DATABASE_URL` names, if any.
+async fn postgres_database() -> Option<String> {
+    let server = std::env::var("MCPBOX_TEST_DATABASE_URL").ok().filter(|url| !url.is_empty())?;
+    let name = format!("mcpbox_{}", uuid::Uuid::now_v7().simple());
+    let made = std::process::Command::new("psql")
+        .args([&server, "-qc", &format!("CREATE DATABASE {name}")])
+        .output()
+        .expect("psql runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut url = url::Url::parse(&server).expect("an address");
+    url.set_path(&name);
+    Some(url.into())
+}
+
+/// A person at the API.
+pub struct Admin<'a> {
+    pub host: &'a Host,
+    pub token: String,
+}
+
+impl Admin<'_> {
+    /// Sends a request that must succeed.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let (status, _, answer) = self.host.send(method, path, Some(&self.token), &[], body.as_ref()).await;
+        assert!(status.is_success(), "{path}: {status} {answer}");
+        answer
+    }
+
+    /// Sends a request that must be refused.
+    pub async fn refused(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let (status, _, answer) = self.host.send(method, path, Some(&self.token), &[], body.as_ref()).await;
+        assert!(!status.is_success(), "{path}: {status} {answer}");
+        (status, answer)
+    }
+
+    pub async fn approve(&self, tool: &str) {
+        let path = format!("/api/approvals/tools/{tool}/action");
+        self.ask(Method::POST, &path, Some(json!({"action": "approve"}))).await;
+    }
+}
+
+/// An MCP client of the newest revision.
+pub struct Model<'a> {
+    host: &'a Host,
+}
+
+pub const REVISION: &str = "2026-07-28";
+
+impl Model<'_> {
+    /// Sends a request with all that the revision asks for; answers status and JSON-RPC answer.
+    pub async fn request(&self, method: &str, mut params: Value) -> (StatusCode, Value) {
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!(REVISION);
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        let name = params["name"].as_str().map(str::to_owned);
+        let mut headers = vec![
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-protocol-version", REVISION),
+            ("mcp-method", method),
+        ];
+        headers.extend(name.as_deref().map(|name| ("mcp-name", name)));
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let (status, _, answer) = self.host.send(Method::POST, "/mcp", None, &headers, Some(&body)).await;
+        (status, answer)
+    }
+
+    /// Calls a tool; answers the whole result.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Value {
+        let (status, answer) = self.request("tools/call", json!({"name": tool, "arguments": arguments})).await;
+        assert!(answer["result"].is_object(), "{tool}: {status} {answer}");
+        answer["result"].clone()
+    }
+
+    /// Calls a tool that must succeed; answers its structured content.
+    pub async fn done(&self, tool: &str, arguments: Value) -> Value {
+        let result = self.call(tool, arguments).await;
+        assert_ne!(result["isError"], json!(true), "{tool}: {result}");
+        result["structuredContent"].clone()
+    }
+
+    /// Calls a tool that must fail; answers its text.
+    pub async fn failed(&self, tool: &str, arguments: Value) -> String {
+        let result = self.call(tool, arguments).await;
+        assert_eq!(result["isError"], json!(true), "{tool}: {result}");
+        result["content"][0]["text"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The names of all tools.
+    pub async fn tools(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut params = json!({});
+        loop {
+            let (status, answer) = self.request("tools/list", params).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+            let listed = answer["result"]["tools"].as_array().expect("tools");
+            names.extend(listed.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned)));
+            match answer["result"]["nextCursor"].as_str() {
+                Some(cursor) => params = json!({"cursor": cursor}),
+                None => return names,
+            }
+        }
+    }
+
+    /// Makes a server and a tool on it; answers their ids.
+    pub async fn make(&self, server: &str, tool: &str, source: &str) -> (String, String) {
+        let made = self.done("mcpbox_create_server", json!({"name": server})).await;
+        let server_id = made["id"].as_str().expect("an id").to_owned();
+        let arguments = json!({"server_id": server_id, "name": tool, "python_code": source});
+        let made = self.done("mcpbox_create_tool", arguments).await;
+        (server_id, made["id"].as_str().expect("an id").to_owned())
+    }
+}

@@ -58,7 +58,8 @@ impl Call {
         ];
         let client = Client::new(&self.target, self.key)?;
         let (status, text) = client.send(Method::POST, "/mcp", Some(&request), &headers).await?;
-        let answer: Value = serde_json::from_str(&text).with_context(|| format!("the host answered {status}"))?;
+        let answer: Value =
+            serde_json::from_str(last_event(&text)).with_context(|| format!("the host answered {status}"))?;
         if let Some(message) = answer["error"]["message"].as_str() {
             bail!("{message}");
         }
@@ -70,6 +71,11 @@ impl Call {
         }
         Ok(if result["isError"] == json!(true) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+}
+
+/// A long call is answered as an event stream, whose last event is the answer.
+fn last_event(text: &str) -> &str {
+    text.lines().rev().find_map(|line| line.strip_prefix("data: ")).unwrap_or(text)
 }
 
 /// Texts as they are; of everything else, what it is.

@@ -251,11 +251,13 @@ impl Decider {
                 println!("No tool waits for a decision.");
             }
             for item in &items {
+                let version = &item["version"];
+                let description = version["description"].as_str().unwrap_or_default();
                 println!(
                     "{}  version {}  {}",
                     item["gateway_name"].as_str().unwrap_or_default(),
-                    item["version"],
-                    item["description"].as_str().unwrap_or_default().lines().next().unwrap_or_default()
+                    version["number"],
+                    visible(description.lines().next().unwrap_or_default())
                 );
             }
             Ok(ExitCode::SUCCESS)
@@ -281,7 +283,7 @@ impl Decision {
                 if !self.yes && !prompt::confirmed("Approve exactly this? [y/N] ")? {
                     bail!("not approved; answer y, or give --yes");
                 }
-                let body = json!({"action": "approve", "digest": item["digest"]});
+                let body = json!({"action": "approve", "digest": item["version"]["digest"]});
                 act(client, &item, &body).await?;
                 println!("Approved {}.", item["gateway_name"].as_str().unwrap_or(&self.tool));
                 Ok(ExitCode::SUCCESS)
@@ -295,7 +297,7 @@ impl Rejection {
         self.decider
             .with_login(async |client| {
                 let item = find_pending(client, &self.tool).await?;
-                let body = json!({"action": "reject", "reason": self.reason, "digest": item["digest"]});
+                let body = json!({"action": "reject", "reason": self.reason, "digest": item["version"]["digest"]});
                 act(client, &item, &body).await?;
                 println!("Rejected {}.", item["gateway_name"].as_str().unwrap_or(&self.tool));
                 Ok(ExitCode::SUCCESS)
@@ -313,20 +315,25 @@ async fn act(client: &Client, item: &Value, body: &Value) -> anyhow::Result<()> 
 /// Everything that the approval covers. Control characters of the source are shown, not obeyed: they
 /// could rewrite what the terminal shows.
 fn show(item: &Value) {
-    let text = |key: &str| visible(item[key].as_str().unwrap_or_default());
-    let list = |key: &str| match &item[key] {
+    let version = &item["version"];
+    let text = |key: &str| visible(version[key].as_str().unwrap_or_default());
+    let list = |value: &Value| match value {
         Value::Array(values) if !values.is_empty() => {
             visible(&values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))
         }
-        _ => "nothing".to_owned(),
+        _ => "none".to_owned(),
     };
-    println!("{}  version {}", text("gateway_name"), item["version"]);
+    println!("{}  version {}", visible(item["gateway_name"].as_str().unwrap_or_default()), version["number"]);
     println!("{}\n", text("description"));
-    println!("Asks for hosts: {}", list("hosts"));
-    println!("Asks for modules: {}", list("modules"));
-    println!("Arguments: {}", visible(&item["input_schema"].to_string()));
+    if item["live"].is_object() {
+        println!("Replaces version {}, which answers until then.", item["live"]["number"]);
+    }
+    println!("Asks for hosts: {}", list(&version["hosts"]));
+    println!("Open to its whole server: {}", list(&item["server_hosts"]));
+    println!("Asks for modules: {}", list(&version["modules"]));
+    println!("Arguments: {}", visible(&version["input_schema"].to_string()));
     println!("Digest: {}\n", text("digest"));
-    println!("{}\n", text("source"));
+    println!("{}\n", text("python_code"));
 }
 
 fn visible(text: &str) -> String {

@@ -43,7 +43,8 @@ pub struct Host {
     pub clock: Clock,
     settings: Settings,
     wishes: Wishes,
-    folder: tempfile::TempDir,
+    /// Removed at the end.
+    _folder: tempfile::TempDir,
     http: reqwest::Client,
 }
 
@@ -74,7 +75,7 @@ impl Host {
         let clock = Clock::system();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let mut host = Self { app: None, base: String::new(), clock, settings, wishes, folder, http };
+        let mut host = Self { app: None, base: String::new(), clock, settings, wishes, _folder: folder, http };
         host.begin().await;
         host
     }
@@ -140,7 +141,7 @@ impl Host {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
-        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        let body = serde_json::from_str(last_event(&text)).unwrap_or(Value::String(text));
         (status, headers, body)
     }
 
@@ -164,6 +165,11 @@ impl Host {
     pub fn model(&self) -> Model<'_> {
         Model { host: self }
     }
+}
+
+/// The data of the last event, when the text is an event stream; otherwise the text.
+fn last_event(text: &str) -> &str {
+    text.lines().rev().find_map(|line| line.strip_prefix("data: ")).unwrap_or(text)
 }
 
 /// A database of its own on the PostgreSQL server that `MCPBOX_TEST_DATABASE_URL` names, if any.

@@ -66,7 +66,8 @@ async fn a_model_writes_a_tool_a_person_approves_it_and_it_answers() {
     model.done("mcpbox_request_publish", json!({"tool_id": tool, "notes": "please"})).await;
     let pending = admin.ask(Method::GET, "/api/approvals/tools", None).await;
     assert_eq!(pending["items"][0]["gateway_name"], json!("weather__forecast"), "{pending}");
-    let digest = pending["items"][0]["digest"].clone();
+    let digest = pending["items"][0]["version"]["digest"].clone();
+    assert!(digest.is_string(), "{pending}");
     let body = json!({"action": "approve", "digest": digest});
     admin.ask(Method::POST, &format!("/api/approvals/tools/{tool}/action"), Some(body)).await;
 
@@ -145,7 +146,7 @@ async fn an_approval_of_something_else_than_what_was_seen_is_refused() {
     let (model, admin) = (host.model(), host.admin().await);
     let (_, tool) = model.make("weather", "forecast", FORECAST).await;
     model.done("mcpbox_request_publish", json!({"tool_id": tool})).await;
-    let seen = admin.ask(Method::GET, "/api/approvals/tools", None).await["items"][0]["digest"].clone();
+    let seen = admin.ask(Method::GET, "/api/approvals/tools", None).await["items"][0]["version"]["digest"].clone();
     let edited = FORECAST.replace("20 + days", "66 + days");
     model.done("mcpbox_update_tool", json!({"tool_id": tool, "python_code": edited})).await;
     let path = format!("/api/approvals/tools/{tool}/action");

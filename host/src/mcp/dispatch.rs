@@ -15,8 +15,8 @@ use super::session::Session;
 use super::versions::Version;
 use crate::domain::caller::Caller;
 use crate::limits::Limits;
+use crate::service::Error;
 use crate::service::Service;
-use crate::service::error::Error;
 use crate::telemetry::RequestId;
 use std::sync::Arc;
 

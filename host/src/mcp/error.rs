@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 
 use super::versions::Version;
-use crate::service::error::{Error, Problem};
+use crate::service::{Error, Problem};
 use crate::telemetry::RequestId;
 
 /// What went wrong with a request, as far as the protocol has a word for it.
@@ -159,9 +159,9 @@ pub enum Told {
 pub fn tell(error: Error, request_id: &RequestId) -> Told {
     match error {
         Error::NotFound { what, name, hint } => {
-            let mut text = format!("There is no {what} `{}`.", shorten(&name));
+            let mut text = format!("there is no {what} `{}`", shorten(&name));
             if !hint.is_empty() {
-                text.push(' ');
+                text.push_str("; ");
                 text.push_str(&hint);
             }
             Told::Model(text)
@@ -199,10 +199,14 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// The sentence that names each argument and what is wrong with it.
 pub(super) fn arguments_refused(problems: &[Problem]) -> String {
-    let mut text = String::from("The arguments do not fit.");
-    for Problem { pointer, message } in problems {
-        let place = if pointer.is_empty() { "arguments" } else { pointer };
-        let _ = write!(text, " {place}: {message}.");
+    let mut text = String::from("the arguments do not fit");
+    for (Problem { pointer, message }, mark) in
+        problems.iter().zip(std::iter::once(": ").chain(std::iter::repeat("; ")))
+    {
+        let _ = match pointer.as_str() {
+            "" => write!(text, "{mark}{message}"),
+            pointer => write!(text, "{mark}{pointer}: {message}"),
+        };
     }
     text
 }
@@ -217,17 +221,17 @@ mod tests {
 
     #[test]
     fn what_a_model_can_mend_is_told_to_the_model() {
-        let hint = "List them with mcpbox_list_tools.".to_owned();
+        let hint = "list them with mcpbox_list_tools".to_owned();
         let Told::Model(text) = told(Error::NotFound { what: "tool", name: "a".into(), hint }) else {
             panic!("not for the model");
         };
-        assert_eq!(text, "There is no tool `a`. List them with mcpbox_list_tools.");
+        assert_eq!(text, "there is no tool `a`; list them with mcpbox_list_tools");
         let problems = vec![
             Problem { pointer: "/city".into(), message: "is required".into() },
             Problem { pointer: String::new(), message: "is not an object".into() },
         ];
         let Told::Model(text) = told(Error::Invalid { problems }) else { panic!("not for the model") };
-        assert_eq!(text, "The arguments do not fit. /city: is required. arguments: is not an object.");
+        assert_eq!(text, "the arguments do not fit: /city: is required; is not an object");
         assert!(matches!(told(Error::Conflict { message: "no".into() }), Told::Model(_)));
         assert!(matches!(told(Error::Forbidden { message: "no".into() }), Told::Model(_)));
         assert!(matches!(told(Error::TooLarge { message: "no".into() }), Told::Model(_)));

@@ -15,16 +15,16 @@ use super::jsonrpc::Payload;
 use super::mirror::{Mirror, mirrors};
 use super::{about, manage};
 use crate::domain::caller::Caller;
-use crate::service::Service;
 use crate::service::catalogue::{Catalogue, ListedTool};
-use crate::service::error::Error;
+use crate::service::{Error, Service};
 
 /// For how long a client may keep a list without asking again.
 const FRESH_MS: u64 = 5_000;
 
 /// A catalogue, ready to be served.
 pub struct Listing {
-    catalogue: Arc<Catalogue>,
+    /// Changes whenever the catalogue does.
+    pub generation: u64,
     /// Sorted; the same order as the lines.
     names: Vec<String>,
     legacy: Lines,
@@ -105,8 +105,8 @@ fn is_of_objects(schema: &RawValue) -> bool {
 impl Listing {
     /// # Errors
     /// When a tool cannot be written as JSON, which is a fault of ours.
-    fn new(catalogue: Arc<Catalogue>) -> Result<Self, serde_json::Error> {
-        let mut tools: Vec<&ListedTool> = catalogue.tools.iter().collect();
+    fn new(generation: u64, tools: &[ListedTool]) -> Result<Self, serde_json::Error> {
+        let mut tools: Vec<&ListedTool> = tools.iter().collect();
         tools.sort_by(|a, b| a.name.cmp(&b.name));
         let (mut legacy, mut modern) = (Lines::default(), Lines::default());
         let mut mirrored = HashMap::new();
@@ -119,12 +119,7 @@ impl Listing {
             }
         }
         let names = tools.iter().map(|tool| tool.name.clone()).collect();
-        Ok(Self { names, legacy, modern, mirrors: mirrored, catalogue })
-    }
-
-    /// Changes whenever the catalogue does.
-    pub fn generation(&self) -> u64 {
-        self.catalogue.generation
+        Ok(Self { generation, names, legacy, modern, mirrors: mirrored })
     }
 
     /// Every name that can be called.
@@ -180,7 +175,7 @@ impl Listing {
 /// The listing of the catalogue that is in force; made anew when the service hands out another.
 #[derive(Clone, Default)]
 pub struct Listings {
-    last: Arc<Mutex<Option<Arc<Listing>>>>,
+    last: Arc<Mutex<Option<(Arc<Catalogue>, Arc<Listing>)>>>,
 }
 
 impl Listings {
@@ -190,13 +185,13 @@ impl Listings {
         let catalogue = service.catalogue(caller).await?;
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // The same allocation, not only the same number: two callers may see different catalogues.
-        if let Some(last) = last.filter(|last| Arc::ptr_eq(&last.catalogue, &catalogue)) {
-            return Ok(last);
+        if let Some((_, listing)) = last.filter(|(written, _)| Arc::ptr_eq(written, &catalogue)) {
+            return Ok(listing);
         }
-        let listing = Listing::new(catalogue)
-            .map_err(|error| Error::Internal { doing: "writing the list of tools", source: Box::new(error) })?;
+        let listing = Listing::new(catalogue.generation, &catalogue.tools)
+            .map_err(|error| Error::internal("writing the list of tools", error))?;
         let listing = Arc::new(listing);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&listing));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((catalogue, Arc::clone(&listing)));
         Ok(listing)
     }
 }
@@ -222,7 +217,7 @@ mod tests {
     }
 
     fn listing(tools: Vec<ListedTool>) -> Listing {
-        Listing::new(Arc::new(Catalogue { generation: 7, tools, ..Catalogue::default() })).expect("JSON")
+        Listing::new(7, &tools).expect("JSON")
     }
 
     fn read(page: &Payload) -> (Vec<String>, Option<String>, Value) {

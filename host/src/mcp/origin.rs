@@ -11,14 +11,15 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HOST, ORIGIN, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue};
 
 use super::error::{Failure, Kind, shorten};
+use crate::auth;
 
 /// What the operator says about one listener.
 #[derive(Clone, Debug, Default)]
 pub struct McpSettings {
-    /// Whether this is the listener that trusts this machine; then `Host` is checked.
+    /// Whether only this machine reaches the listener; then `Host` is checked.
     pub local: bool,
     /// Origins besides this machine's, as browsers write them: `https://claude.ai`.
     pub allowed_origins: Vec<String>,
@@ -35,15 +36,13 @@ impl McpSettings {
     ///
     /// # Errors
     /// 403 that names what was refused.
-    pub fn judge(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<Allowed>, Failure> {
-        if self.local {
-            let host = dialled(uri, headers).ok_or_else(|| forbidden("the request says no single `Host`"))?;
-            if !self.is_own_host(host) {
-                return Err(forbidden(&format!(
-                    "`Host: {}` is not a name of this machine (MCPBOX_ALLOWED_HOSTS lists others)",
-                    shorten(host)
-                )));
-            }
+    pub fn judge(&self, headers: &HeaderMap) -> Result<Option<Allowed>, Failure> {
+        if self.local && !auth::is_own_host(headers, &self.allowed_hosts) {
+            let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            return Err(forbidden(&format!(
+                "`Host: {}` is not a name of this machine (MCPBOX_ALLOWED_HOSTS lists others)",
+                shorten(host)
+            )));
         }
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else { return Ok(None) };
@@ -57,26 +56,9 @@ impl McpSettings {
         }
     }
 
-    fn is_own_host(&self, host: &str) -> bool {
-        without_port(host).is_some_and(|name| {
-            let listed = |own: &String| own.eq_ignore_ascii_case(host) || own.eq_ignore_ascii_case(name);
-            is_loopback(name) || self.allowed_hosts.iter().any(listed)
-        })
-    }
-
     fn is_allowed_origin(&self, origin: &str) -> bool {
-        let listed = |own: &String| own.trim_end_matches('/').eq_ignore_ascii_case(origin);
+        let listed = |own: &String| !own.is_empty() && own.trim_end_matches('/').eq_ignore_ascii_case(origin);
         self.allowed_origins.iter().any(listed) || is_loopback_origin(origin)
-    }
-}
-
-/// The name under which the request came: one `Host`, or the authority of an absolute target.
-fn dialled<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
-    let mut hosts = headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.to_str().ok(),
-        (None, None) => uri.authority().map(|authority| authority.as_str()),
-        _ => None,
     }
 }
 
@@ -151,7 +133,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(ORIGIN, HeaderValue::from_static(origin));
         }
-        settings.judge(&Uri::from_static("/mcp"), &headers).is_ok()
+        settings.judge(&headers).is_ok()
     }
 
     #[test]
@@ -226,11 +208,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(HOST, HeaderValue::from_static("localhost"));
         headers.append(HOST, HeaderValue::from_static("localhost"));
-        assert!(settings(true).judge(&Uri::from_static("/mcp"), &headers).is_err());
+        assert!(settings(true).judge(&headers).is_err());
         headers.insert(HOST, HeaderValue::from_static("localhost"));
         headers.append(ORIGIN, HeaderValue::from_static("https://claude.ai"));
         headers.append(ORIGIN, HeaderValue::from_static("https://claude.ai"));
-        assert!(settings(true).judge(&Uri::from_static("/mcp"), &headers).is_err());
+        assert!(settings(true).judge(&headers).is_err());
     }
 
     #[test]
@@ -238,7 +220,7 @@ mod tests {
         let mut asked = HeaderMap::new();
         asked.insert(ORIGIN, HeaderValue::from_static("https://claude.ai"));
         asked.insert(ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static("mcp-param-region,authorization"));
-        let allowed = settings(false).judge(&Uri::from_static("/mcp"), &asked).expect("allowed").expect("an origin");
+        let allowed = settings(false).judge(&asked).expect("allowed").expect("an origin");
         let mut answer = HeaderMap::new();
         allowed.preflight(&asked, &mut answer);
         assert_eq!(answer[ACCESS_CONTROL_ALLOW_ORIGIN], "https://claude.ai");

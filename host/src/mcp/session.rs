@@ -5,6 +5,7 @@
 //! a session stops its calls and closes its stream.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +21,7 @@ use super::versions::Version;
 use crate::clock::Clock;
 use crate::domain::caller::{Caller, Who};
 use crate::limits::Limits;
+use crate::telemetry::metrics::{self, Counted};
 
 /// What was agreed on at the start. All that another process would need to take a session over.
 #[derive(Clone, Debug)]
@@ -30,7 +32,6 @@ pub struct Agreed {
 }
 
 /// One session.
-#[derive(Debug)]
 pub struct Session {
     id: String,
     owner: Who,
@@ -43,6 +44,7 @@ pub struct Session {
     /// Ends the stream that is open, if one is.
     stream: Mutex<Option<CancellationToken>>,
     ended: CancellationToken,
+    _counted: Counted,
 }
 
 /// All sessions of this process; clones are the same.
@@ -128,6 +130,13 @@ impl Sessions {
     }
 }
 
+impl fmt::Debug for Session {
+    /// Not the id, which is as good as a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("owner", &self.owner).field("agreed", &self.agreed).finish_non_exhaustive()
+    }
+}
+
 impl Session {
     fn new(owner: Who, agreed: Agreed, now: DateTime<Utc>) -> Self {
         // 192 random bits, from the generator that the operating system seeds.
@@ -141,6 +150,7 @@ impl Session {
             calls: Mutex::default(),
             stream: Mutex::default(),
             ended: CancellationToken::new(),
+            _counted: metrics::mcp_session(),
         }
     }
 

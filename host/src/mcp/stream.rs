@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{Failure, Kind};
 use crate::limits::Limits;
+use crate::telemetry::metrics::{self, Counted};
 
 /// The places for open streams of this process; clones share them.
 #[derive(Clone)]
@@ -26,7 +27,10 @@ pub struct Streams {
 }
 
 /// One open stream's place; free again when dropped.
-pub struct Place(#[expect(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+    _counted: Counted,
+}
 
 impl Streams {
     pub fn new(limits: &Limits) -> Self {
@@ -37,7 +41,9 @@ impl Streams {
     /// # Errors
     /// 503 that names the limit when all places are taken.
     pub fn place(&self) -> Result<Place, Failure> {
-        Arc::clone(&self.places).try_acquire_owned().map(Place).map_err(|_| {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map(|permit| Place { _permit: permit, _counted: metrics::sse_connection() });
+        place.map_err(|_| {
             let message = format!(
                 "{} event streams are open and no more may be (MCPBOX_SSE_CONNECTIONS); close one or try later",
                 self.most

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::get_server::{SERVER_IDS, server_id};
 use super::validate_code::code;
 use super::{Answered, Call, Effect, Management, id, schema};
-use crate::service::error::Error;
+use crate::service::Error;
 use crate::service::tools::NewTool;
 
 pub(super) struct CreateTool;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::get_tool::{TOOL_IDS, tool_id};
 use super::{Answered, Call, Effect, Management, id, schema};
-use crate::service::error::Error;
+use crate::service::Error;
 use crate::service::logs::ExecutionView;
 
 pub(super) struct GetToolLogs;

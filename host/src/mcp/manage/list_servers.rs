@@ -6,8 +6,8 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::{Answered, Call, Effect, Management, schema};
-use crate::service::error::Error;
-use crate::service::page::PageRequest;
+use crate::service::Error;
+use crate::service::PageRequest;
 use crate::service::servers::ServerView;
 
 pub(super) struct ListServers;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::get_server::{SERVER_IDS, server_id};
 use super::list_servers::{first, usual};
 use super::{Answered, Call, Effect, Management, id, schema};
-use crate::service::error::Error;
-use crate::service::page::PageRequest;
+use crate::service::Error;
+use crate::service::PageRequest;
 use crate::service::tools::ToolView;
 
 pub(super) struct ListTools;

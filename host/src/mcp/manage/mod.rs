@@ -36,7 +36,7 @@ use crate::domain::content::{Content, ToolResult};
 use crate::domain::outcome::GuestEvent;
 use crate::service::Service;
 use crate::service::calls::{CallAnswer, Execution};
-use crate::service::error::{Error, Problem};
+use crate::service::{Error, Problem};
 use crate::telemetry::RequestId;
 
 /// In the order in which a model meets them. The first takes no arguments.
@@ -157,7 +157,7 @@ impl Answered {
     /// When it cannot be written as JSON, which is a fault of ours.
     fn of(value: &impl Serialize) -> Result<Self, Error> {
         let json = serde_json::value::to_raw_value(value)
-            .map_err(|error| Error::Internal { doing: "writing a tool's answer", source: Box::new(error) })?;
+            .map_err(|error| Error::internal("writing a tool's answer", error))?;
         let content = vec![Content::text(json.get())];
         Ok(Self { result: ToolResult { content, structured_content: Some(json) }, is_error: false, execution: None })
     }

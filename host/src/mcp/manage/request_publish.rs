@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::get_tool::{TOOL_IDS, tool_id};
 use super::{Answered, Call, Effect, Management, id, schema};
 use crate::domain::tool::ApprovalStatus;
-use crate::service::error::Error;
+use crate::service::Error;
 
 pub(super) struct RequestPublish;
 

@@ -54,6 +54,11 @@ pub(super) fn server() -> Value {
             "tool_count": {"type": "integer"},
             "default_timeout_ms": {"type": ["integer", "null"]},
             "allowed_hosts": {"type": "array", "items": {"type": "string"}},
+            "pending_requests": {
+                "type": "object",
+                "description": "How many requests wait for a person",
+                "properties": {"modules": {"type": "integer"}, "network": {"type": "integer"}},
+            },
             "created_at": {"type": "string"},
             "updated_at": {"type": "string"},
         }),

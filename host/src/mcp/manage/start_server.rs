@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::get_server::{SERVER_IDS, ServerArgument, server_argument};
 use super::{Answered, Call, Effect, Management, id, schema};
-use crate::service::error::Error;
+use crate::service::Error;
 
 pub(super) struct StartServer;
 

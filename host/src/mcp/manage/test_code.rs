@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::get_tool::{TOOL_IDS, tool_id};
 use super::{Answered, Call, Effect, Management, id, schema};
 use crate::domain::content::Content;
+use crate::service::Error;
 use crate::service::calls::{CallAnswer, CallRequest, Execution};
-use crate::service::error::Error;
 
 pub(super) struct TestCode;
 

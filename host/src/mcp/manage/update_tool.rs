@@ -8,7 +8,7 @@ use super::get_tool::{TOOL_IDS, tool_id};
 use super::validate_code::code;
 use super::{Answered, Call, Effect, Management, id, schema};
 use crate::domain::tool::ApprovalStatus;
-use crate::service::error::Error;
+use crate::service::Error;
 use crate::service::tools::ToolChange;
 
 pub(super) struct UpdateTool;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answered, Call, Effect, Management, schema};
-use crate::service::error::Error;
+use crate::service::Error;
 
 pub(super) struct ValidateCode;
 

@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use crate::domain::content::{Content, ToolResult};
-use crate::domain::outcome::GuestEvent;
-use crate::domain::outcome::{LogLevel, LogLine, Progress};
+use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
 use crate::mcp::about::{COMPLETE, ResultMeta};
 use crate::mcp::dispatch::{Context, Dispatcher, Outbox, Reply, events_of_a_call};
 use crate::mcp::error::{Failure, Kind, Told, shorten, tell};
@@ -18,8 +17,8 @@ use crate::mcp::jsonrpc::{Id, Params, Payload};
 use crate::mcp::manage::{self, Answered};
 use crate::mcp::meta::Threshold;
 use crate::mcp::nearest::nearest;
+use crate::service::Error;
 use crate::service::calls::{CallRequest, Execution};
-use crate::service::error::Error;
 
 /// `CallToolRequestParams`; what else is in it is for others.
 #[derive(Deserialize)]

@@ -7,16 +7,14 @@ use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use tracing::Instrument as _;
 
-use super::{Refused, json};
-use crate::auth::CHALLENGE;
+use super::Refused;
+use crate::auth;
 use crate::domain::caller::Caller;
 use crate::mcp::McpState;
-use crate::mcp::error::{Failure, Kind, Told, tell};
-use crate::mcp::jsonrpc;
-use crate::service::Error;
-use crate::telemetry::RequestId;
+use crate::mcp::dispatch::Dispatcher;
+use crate::mcp::error::{Failure, Kind};
+use crate::telemetry::{REQUEST_ID_HEADER, RequestId};
 
 /// A request that was let in. Handlers ask for this; without the layer below there is none, and
 /// they cannot be reached.
@@ -26,7 +24,7 @@ pub(super) struct Arrived {
     pub(super) caller: Caller,
 }
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
 
 /// Lets a request in or answers it here. Whatever the answer, it carries the request's id, is never
 /// stored by anybody between, and is readable by the page it was sent from when that is allowed.
@@ -37,8 +35,7 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::new);
-    let span = tracing::info_span!("mcp", %request_id, http.method = %request.method());
-    let mut response = match mcp.settings.judge(request.uri(), request.headers()) {
+    let mut response = match mcp.settings.judge(request.headers()) {
         Err(failure) => Refused::from(failure).into_response(),
         Ok(origin) => {
             let mut response = match &origin {
@@ -47,7 +44,7 @@ pub(super) async fn guard(
                     origin.preflight(request.headers(), response.headers_mut());
                     return response;
                 }
-                _ => enter(&mcp, peer, request_id.clone(), request, next).instrument(span).await,
+                _ => enter(&mcp, peer, request_id.clone(), request, next).await,
             };
             if let Some(origin) = origin {
                 origin.decorate(response.headers_mut());
@@ -69,24 +66,23 @@ async fn enter(mcp: &McpState, peer: SocketAddr, request_id: RequestId, mut requ
         return Refused::from(Failure::new(Kind::MethodNotAllowed, message)).into_response();
     }
     match mcp.auth.caller(peer, request.headers()).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(Arrived { request_id, caller });
-            next.run(request).await
-        }
-        Err(error) => deny(error, &request_id),
+        Ok(caller) => match mcp.dispatcher.service.rate_count(&caller) {
+            Ok(()) => {
+                request.extensions_mut().insert(Arrived { request_id, caller });
+                next.run(request).await
+            }
+            Err(error) => Refused::from(Dispatcher::failure(error, &request_id)).into_response(),
+        },
+        Err(error) => deny(Dispatcher::failure(error, &request_id)),
     }
 }
 
 /// What somebody reads who did not say who they are, or may not.
-fn deny(error: Error, request_id: &RequestId) -> Response {
-    let failure = match tell(error, request_id) {
-        Told::Client(failure) => failure,
-        Told::Model(text) => Failure::new(Kind::Forbidden, text),
-    };
-    let status = failure.kind.status(false);
-    let mut response = json(status, jsonrpc::error(None, &failure), Some(&failure));
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+fn deny(failure: Failure) -> Response {
+    let unknown = failure.kind == Kind::Unauthenticated;
+    let mut response = Refused::from(failure).into_response();
+    if unknown {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(auth::CHALLENGE));
     }
     response
 }

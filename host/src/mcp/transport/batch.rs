@@ -2,6 +2,8 @@
 //!
 //! Each is answered for itself; the answers come together, in the order of the questions.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::stream;
@@ -11,10 +13,11 @@ use tracing::Instrument as _;
 use super::post::{Sent, run, text};
 use super::{Refused, accepted, json, legacy};
 use crate::mcp::McpState;
-use crate::mcp::dispatch::Reply;
+use crate::mcp::dispatch::{Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::jsonrpc::{self, Id, Malformed, Message, Request};
 use crate::mcp::meta::Meta;
+use crate::mcp::session::Session;
 use crate::mcp::stream::{self as events, Event};
 
 /// The answer to one message, there or on its way.
@@ -65,16 +68,15 @@ pub(super) async fn serve(
     Ok(json(StatusCode::OK, body, None))
 }
 
-fn begin(
-    mcp: &McpState,
-    session: &std::sync::Arc<crate::mcp::session::Session>,
-    sent: &Sent,
-    request: Request,
-) -> Pending {
+fn begin(mcp: &McpState, session: &Arc<Session>, sent: &Sent, request: Request) -> Pending {
     let id = request.id.clone();
     if request.method == "initialize" {
         let failure = Failure::new(Kind::InvalidRequest, "`initialize` cannot be part of a batch");
         return failed(Some(&id), &failure);
+    }
+    // The body was counted once; here each of its requests is.
+    if let Err(error) = mcp.dispatcher.service.rate_count(&sent.arrived.caller) {
+        return failed(Some(&id), &Dispatcher::failure(error, &sent.arrived.request_id));
     }
     let work = Meta::read(&request.params)
         .map_err(|failure| Refused::of(&id, false, failure))

@@ -55,6 +55,7 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
         changes: mcp.dispatcher.service.changes(),
         _closed: over.clone().drop_guard(),
         over,
+        told: None,
         mcp: mcp.clone(),
         arrived,
     };
@@ -74,6 +75,8 @@ struct Listening {
     _closed: DropGuard,
     mcp: McpState,
     arrived: Arrived,
+    /// The generation of which the client knows.
+    told: Option<u64>,
 }
 
 impl Listening {
@@ -81,6 +84,7 @@ impl Listening {
     /// one.
     async fn first(&mut self, session: &Session, last: Option<u64>) -> Option<Event> {
         let generation = self.generation().await?;
+        self.told = Some(generation);
         match last {
             Some(last) if last != generation => Some(changed(Some(generation))),
             Some(_) => None,
@@ -92,24 +96,32 @@ impl Listening {
 
     /// Waits for a change. Several that come together are told as one. None: the stream is over.
     async fn next(&mut self) -> Option<Event> {
-        tokio::select! {
-            biased;
-            () = self.over.cancelled() => return None,
-            () = self.mcp.shutdown.cancelled() => return None,
-            change = self.changes.recv() => match change {
-                Ok(Change::Catalogue) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
-            },
+        loop {
+            tokio::select! {
+                biased;
+                () = self.over.cancelled() => return None,
+                () = self.mcp.shutdown.cancelled() => return None,
+                change = self.changes.recv() => match change {
+                    Ok(Change::Catalogue) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                },
+                // Another process on the same database says nothing here: look now and then.
+                () = tokio::time::sleep(self.mcp.keep_alive()) => {}
+            }
+            while !matches!(self.changes.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
+            let now = self.generation().await;
+            if now.is_none() || now != self.told {
+                self.told = now;
+                return Some(changed(now));
+            }
         }
-        while !matches!(self.changes.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
-        Some(changed(self.generation().await))
     }
 
-    /// None when the catalogue cannot be read now; the client is told of a change all the same.
+    /// None when the catalogue cannot be read now; the client is told to list again all the same.
     async fn generation(&self) -> Option<u64> {
         let service = &self.mcp.dispatcher.service;
         let listing = self.mcp.dispatcher.listings.current(service, &self.arrived.caller).await;
-        listing.map(|listing| listing.generation()).ok()
+        listing.map(|listing| listing.generation).ok()
     }
 }
 

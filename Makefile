@@ -65,9 +65,10 @@ clients: build ## From source to call with real MCP clients, on SQLite and on Po
 	scripts/with-postgres.sh scripts/clients/run.sh
 
 .PHONY: conformance
-conformance: build ## Scenarios of the official MCP conformance suite, both revisions
+conformance: build ## Scenarios of the official MCP conformance suite, both revisions (ARGS=all shows every one)
 	@scripts/need.sh npm
-	scripts/conformance.sh
+	@PATH="$$(scripts/protocol/tools.sh):$$PATH" MCPBOX_MCP_REQUESTS_PER_MINUTE=1000000 \
+		scripts/with-host.sh scripts/conformance.py $(ARGS)
 
 .PHONY: docs-check
 docs-check: build ## Links, commands and examples of the documents

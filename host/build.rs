@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+#[expect(clippy::disallowed_methods, reason = "what cargo tells a build script is no setting")]
 fn main() {
     let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("../components/python/dist/python.wasm");
     println!("cargo::rerun-if-changed={}", runner.display());

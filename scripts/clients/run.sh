@@ -8,7 +8,7 @@ cache="${MCPBOX_CACHE:-$HOME/.cache/mcpbox}"
 mkdir -p "$cache"
 exec 9>"$cache/clients.lock"
 if command -v flock >/dev/null; then flock 9; fi
-make_venv clients requirements.txt
+make_venv client requirements.txt
 exec 9>&-
 
 PATH="$(../protocol/tools.sh):$PATH" ../with-host.sh "$venv/bin/python" -B journey.py

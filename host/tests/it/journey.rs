@@ -150,8 +150,7 @@ async fn an_approval_of_something_else_than_what_was_seen_is_refused() {
     let edited = FORECAST.replace("20 + days", "66 + days");
     model.done("mcpbox_update_tool", json!({"tool_id": tool, "python_code": edited})).await;
     let path = format!("/api/approvals/tools/{tool}/action");
-    let (status, answer) =
-        admin.refused(Method::POST, &path, Some(json!({"action": "approve", "digest": seen}))).await;
+    let (status, answer) = admin.refused(Method::POST, &path, Some(json!({"action": "approve", "digest": seen}))).await;
     assert_eq!(status, StatusCode::CONFLICT, "{answer}");
 }
 

@@ -77,6 +77,7 @@ impl Compiler {
     pub(super) fn new(engine: Engine, cache: &Path, program: PathBuf, limits: &Limits) -> Result<Self, CompileError> {
         let folder = cache.join("compiled");
         make_private(&folder)?;
+        remove_drafts(&folder);
         Ok(Self {
             compatibility: engine::compatibility(&engine),
             engine,
@@ -227,6 +228,20 @@ pub(super) fn make_private(folder: &Path) -> Result<(), CompileError> {
         return Err(fail(&format!("others may enter it; close it with `chmod 700 {}`", folder.display())));
     }
     Ok(())
+}
+
+/// Removes what compilations left behind that were killed. Those of others may still run, so only
+/// what is old goes; what cannot be removed costs only its room.
+fn remove_drafts(folder: &Path) {
+    const OLD: Duration = Duration::from_secs(86_400);
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        // KEY.cwasm and KEY.sha256 stay; drafts have another part in between.
+        let is_draft = entry.file_name().to_str().is_some_and(|name| name.split('.').count() > 2);
+        let age = entry.metadata().and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
+        if is_draft && age.is_some_and(|age| age > OLD) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {

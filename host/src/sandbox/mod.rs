@@ -26,6 +26,7 @@ use moka::future::Cache;
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 
@@ -153,8 +154,7 @@ impl Guests {
     /// Runs `work` where guests run; dropping the answer stops it.
     async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, SandboxError> {
         let Some(runtime) = &self.0 else { return Err(SandboxError::Panicked("the sandbox has stopped".into())) };
-        let task = AbortOnDrop(runtime.spawn(work));
-        let mut task = task;
+        let mut task = AbortOnDrop(runtime.spawn(work.instrument(tracing::Span::current())));
         (&mut task.0).await.map_err(|error| SandboxError::Panicked(error.to_string()))
     }
 }

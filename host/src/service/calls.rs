@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::Service;
 use super::answer::{self, Answer};
@@ -181,7 +182,9 @@ impl Service {
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), server, tool, version, source, arguments, purpose };
-        let task = self.0.parts.calls.spawn(async move { service.carry_out(&caller, call, request).await });
+        let work = async move { service.carry_out(&caller, call, request).await };
+        // The span of the request goes along, and with it the request's id in every line.
+        let task = self.0.parts.calls.spawn(work.instrument(tracing::Span::current()));
         task.await.map_err(|error| Error::internal("running a call", error))?
     }
 

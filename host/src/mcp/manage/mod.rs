@@ -10,6 +10,7 @@ mod get_tool;
 mod get_tool_logs;
 mod list_servers;
 mod list_tools;
+mod request_network_access;
 mod request_publish;
 mod schema;
 mod start_server;
@@ -52,6 +53,7 @@ static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         Tool::of::<validate_code::ValidateCode>(),
         Tool::of::<create_tool::CreateTool>(),
         Tool::of::<update_tool::UpdateTool>(),
+        Tool::of::<request_network_access::RequestNetworkAccess>(),
         Tool::of::<request_publish::RequestPublish>(),
         Tool::of::<test_code::TestCode>(),
         Tool::of::<get_tool_logs::GetToolLogs>(),

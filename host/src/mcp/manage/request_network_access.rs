@@ -1,0 +1,91 @@
+//! `mcpbox_request_network_access`: a person is asked to let tools reach a host.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::get_tool::TOOL_IDS;
+use super::{Answered, Call, Effect, Management, id, schema};
+use crate::service::Error;
+use crate::service::network_requests::{NetworkRequestView, NewNetworkRequest};
+
+pub(super) struct RequestNetworkAccess;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    #[serde(default)]
+    tool_id: Option<String>,
+    #[serde(default)]
+    tool_ids: Vec<String>,
+    host: String,
+    #[serde(default)]
+    port: Option<u16>,
+    justification: String,
+}
+
+#[derive(Serialize)]
+struct Requests {
+    requests: Vec<NetworkRequestView>,
+}
+
+impl Management for RequestNetworkAccess {
+    const NAME: &'static str = "mcpbox_request_network_access";
+    const TITLE: &'static str = "Ask for a host";
+    const DESCRIPTION: &'static str = "Asks a person to let one or several tools reach a host over HTTP. A tool \
+        reaches nothing else. Ask before mcpbox_request_publish: asking makes a new version of an approved tool, \
+        which waits for review. Name the exact host, and the port if it is one only.";
+    const EFFECT: Effect = Effect::Adds;
+    type Arguments = Arguments;
+
+    fn input() -> Value {
+        let tool = json!({"type": "string", "description": "The tool's id"});
+        schema::arguments(
+            json!({
+                "tool_id": tool,
+                "tool_ids": {"type": "array", "items": tool, "maxItems": 50,
+                             "description": "Several tools, in place of tool_id"},
+                "host": {"type": "string", "description": "A name such as api.example.com, *.example.com for all \
+                                                           below it, or an address"},
+                "port": {"type": ["integer", "null"], "minimum": 1, "maximum": 65535,
+                         "description": "Only this port; without it, any"},
+                "justification": {"type": "string", "minLength": 10, "maxLength": 2000,
+                                  "description": "For the person who decides: what the tool does there"},
+            }),
+            &["host", "justification"],
+        )
+    }
+
+    fn output() -> Value {
+        schema::answer(
+            json!({
+                "requests": {"type": "array", "items": {"type": "object"}},
+                "success": {"type": "boolean"},
+                "message": {"type": "string", "description": "What to do next"},
+            }),
+            &["requests", "success", "message"],
+        )
+    }
+
+    #[cfg(test)]
+    fn example() -> Value {
+        json!({
+            "tool_id": "01990000-0000-7000-8000-000000000002",
+            "tool_ids": ["01990000-0000-7000-8000-000000000003"],
+            "host": "api.example.com",
+            "port": 443,
+            "justification": "Reads the weather of a city",
+        })
+    }
+
+    async fn run(call: Call<'_>, arguments: Arguments) -> Result<Answered, Error> {
+        let Arguments { tool_id, tool_ids, host, port, justification } = arguments;
+        let mut wanted = Vec::new();
+        for text in tool_id.iter().chain(&tool_ids) {
+            wanted.push(id("tool_id", text, TOOL_IDS)?);
+        }
+        let new = NewNetworkRequest { tool_ids: wanted, host: host.clone(), port, justification };
+        let requests = call.service.network_request_create(call.caller, new).await?;
+        let message = format!("A person has to let the tool reach {host}; until then it is refused there.");
+        Answered::done(&Requests { requests }, message)
+    }
+}

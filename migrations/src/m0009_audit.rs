@@ -21,7 +21,7 @@ pub(crate) fn up(script: &mut Script) {
             .col(text_null("request_id")),
     );
     script.index("audit", &["at"]);
-    script.index("audit", &["object_kind", "object_id"]);
+    script.index("audit", &["object_kind", "object_id", "id"]);
 }
 
 pub(crate) fn down(script: &mut Script) {

@@ -129,8 +129,8 @@ mod tests {
         insert(&tx, row.clone()).await?;
         insert(&tx, admin("grace")).await?;
         assert!(set_password(&tx, row.id, 1, "second".to_owned()).await?);
-        assert!(!set_password(&tx, row.id, 1, "late".to_owned()).await?);
         assert!(set_password(&tx, row.id, 2, "third".to_owned()).await?);
+        assert!(!set_password(&tx, row.id, 2, "of someone who came second".to_owned()).await?);
         assert!(touch_login(&tx, row.id, at(9)).await?);
         assert!(!set_password(&tx, AdminId::new(), 1, "x".to_owned()).await?);
         assert!(!touch_login(&tx, AdminId::new(), at(9)).await?);

@@ -75,7 +75,7 @@ impl Database {
     /// file cannot be made.
     pub async fn connect(location: &Location, limits: &Limits) -> Result<Self, DbError> {
         let wait = Duration::from_secs(limits.db_wait_s);
-        let fail = |source| DbError::Open { location: location.clone(), source };
+        let fail = |source| DbError::Open { location: Box::new(location.clone()), source };
         // The address itself is handed to the driver by a closure: sea_orm would write the
         // options, password and all, into its trace.
         let mut options = ConnectOptions::new(match location {
@@ -88,7 +88,7 @@ impl Database {
             .sqlx_logging(false);
         let turn = match location {
             Location::Sqlite(path) => {
-                make_private(path).map_err(|source| DbError::File { location: location.clone(), source })?;
+                make_private(path).map_err(|source| DbError::File { location: Box::new(location.clone()), source })?;
                 let driver = sqlite(path, wait);
                 options.test_before_acquire(false).map_sqlx_sqlite_opts(move |_| driver.clone());
                 Some(Arc::new(Semaphore::new(1)))
@@ -96,7 +96,8 @@ impl Database {
             Location::Postgres(url) => {
                 let driver: PgConnectOptions =
                     url.as_str().parse().map_err(|error| fail(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))))?;
-                let driver = driver.application_name("mcpbox");
+                let is_named = url.query_pairs().any(|(key, _)| key == "application_name");
+                let driver = if is_named { driver } else { driver.application_name("mcpbox") };
                 options.test_before_acquire_if_idle_for(TRUSTED_IDLE).map_sqlx_postgres_opts(move |_| driver.clone());
                 None
             }

@@ -31,13 +31,13 @@ pub enum DbError {
     },
     #[error("the database could not be opened ({location})")]
     Open {
-        location: Location,
+        location: Box<Location>,
         #[source]
         source: DbErr,
     },
     #[error("the database file could not be made ({location})")]
     File {
-        location: Location,
+        location: Box<Location>,
         #[source]
         source: std::io::Error,
     },

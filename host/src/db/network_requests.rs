@@ -256,6 +256,10 @@ mod tests {
         tx.commit().await?;
         let hosts = |rows: Vec<NetworkRequest>| rows.into_iter().map(|row| row.host).collect::<Vec<_>>();
         assert_eq!(hosts(approved_for(&*db, server.id, tool.id).await?), ["own.example", "wide.example"]);
+        assert_eq!(hosts(approved_for_servers(&*db, &[server.id]).await?), ["wide.example"]);
+        let both = [server.id, other.id];
+        assert_eq!(hosts(approved_for_servers(&*db, &both).await?), ["wide.example", "other.example"]);
+        assert_eq!(hosts(approved_for_servers(&*db, &[]).await?), [""; 0]);
         let of_tool = of_tool(&*db, tool.id, &all()).await?;
         assert_eq!(hosts(of_tool.items), ["own.example", "pending.example", "rejected.example"]);
         let waiting = by_status(&*db, Some(RequestStatus::Pending), &all()).await?;

@@ -129,6 +129,9 @@ mod tests {
         let expected = Secret { sealed: Some(vec![0, 255, 1]), updated_at: at(1), ..row.clone() };
         assert_eq!(by_name(&*db, one.id, "API_KEY").await?, Some(expected));
         assert_eq!(by_name(&*db, two.id, "API_KEY").await?, Some(namesake));
+        let with_a_value: Vec<_> = with_value(&*db, one.id).await?.into_iter().map(|row| row.id).collect();
+        assert_eq!(with_a_value, [row.id]);
+        assert_eq!(with_value(&*db, two.id).await?, []);
         let tx = db.begin().await?;
         assert!(set_sealed(&tx, row.id, None, at(2)).await?);
         tx.commit().await?;

@@ -59,27 +59,34 @@ async fn place() -> (Location, Place) {
     };
     let server: Location = url.parse().expect("MCPBOX_TEST_DATABASE_URL is an address");
     let name = format!("test_{}", Uuid::now_v7().simple());
-    execute(&server, &format!("CREATE SCHEMA {name}")).await;
+    execute(&server, &[format!("CREATE SCHEMA {name}")]).await;
     let Location::Postgres(mut url) = server.clone() else { panic!("MCPBOX_TEST_DATABASE_URL is for PostgreSQL") };
-    url.query_pairs_mut().append_pair("options[search_path]", &name);
+    url.query_pairs_mut().append_pair("options[search_path]", &name).append_pair("application_name", &name);
     (Location::Postgres(url), Place::Schema { server, name })
 }
 
-async fn execute(server: &Location, statement: &str) {
+async fn execute(server: &Location, statements: &[String]) {
     let limits = Limits { db_connections: 1, ..Limits::default() };
     let db = Database::connect(server, &limits).await.expect("the test server answers");
-    db.on().execute_unprepared(statement).await.expect("the statement is executed");
+    for statement in statements {
+        db.on().execute_unprepared(statement).await.expect("the statement is executed");
+    }
     db.close().await.expect("the connection is closed");
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let Self::Schema { server, name } = self else { return };
-        // On a thread with a runtime of its own, because a test that fails drops this too.
+        // The test's own connections may still be inside a transaction: its runtime, which would end
+        // that, stands still while this runs. Hence another one, on a thread of its own.
+        let statements = [
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}'"),
+            format!("DROP SCHEMA {name} CASCADE"),
+        ];
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-                runtime.block_on(execute(server, &format!("DROP SCHEMA {name} CASCADE")));
+                runtime.block_on(execute(server, &statements));
             });
         });
     }

@@ -375,4 +375,25 @@ mod tests {
         assert_eq!((page.total, names), (5, vec![(one.id, "tool2"), (one.id, "tool3")]));
         Ok(())
     }
+
+    #[tokio::test]
+    async fn tools_are_counted_for_each_server_and_found_by_their_ids() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (weather, forecast, _) = furnish(&tx, "weather", "forecast").await;
+        furnish(&tx, "weather", "history").await;
+        let (traffic, jams, _) = furnish(&tx, "traffic", "jams").await;
+        let empty = server("empty");
+        servers::insert(&tx, empty.clone()).await?;
+        tx.commit().await?;
+        let counts = count_by_server(&*db, &[weather.id, empty.id]).await?;
+        assert_eq!(counts, HashMap::from([(weather.id, 2)]));
+        assert_eq!(count_by_server(&*db, &[]).await?, HashMap::new());
+        let mut found = by_ids(&*db, &[jams.id, forecast.id, ToolId::new()]).await?;
+        found.sort_by_key(|tool| tool.id);
+        assert_eq!(found, [forecast, jams]);
+        assert_eq!(servers::by_ids(&*db, &[traffic.id]).await?, [traffic]);
+        assert_eq!(by_ids(&*db, &[]).await?, []);
+        Ok(())
+    }
 }

@@ -340,4 +340,25 @@ mod tests {
         assert_eq!((page.total, numbers), (12, vec![7, 6, 5, 4, 3]));
         Ok(())
     }
+
+    #[tokio::test]
+    async fn the_newest_version_of_each_tool_is_the_one_that_the_tool_names() -> Result<(), DbError> {
+        let db = fresh().await;
+        let tx = db.begin().await?;
+        let (_, forecast, first) = furnish(&tx, "weather", "forecast").await;
+        let (_, _, neighbour) = furnish(&tx, "weather", "history").await;
+        let second = version(forecast.id, 2, first.source_digest);
+        insert(&tx, second.clone()).await?;
+        let change = tools::ToolChange { name: forecast.name, enabled: true, latest_version: 2, updated_at: at(1) };
+        tools::update(&tx, forecast.id, change).await?;
+        tx.commit().await?;
+        assert_eq!(latest_of(&*db, &[forecast.id, ToolId::new()]).await?, [second.clone()]);
+        assert_eq!(latest_of(&*db, &[]).await?, []);
+        let mut both = latest_of(&*db, &[forecast.id, neighbour.tool_id]).await?;
+        both.sort_by_key(|version| version.id);
+        assert_eq!(both, [neighbour, second.clone()]);
+        let asked = [first.id, second.id, VersionId::new()];
+        assert_eq!(numbers(&*db, &asked).await?, HashMap::from([(first.id, 1), (second.id, 2)]));
+        Ok(())
+    }
 }

@@ -267,7 +267,7 @@ mod tests {
         let db = fresh().await;
         let other = Database::connect(db.location(), &Limits::default()).await?;
         let insert = async |n: usize| -> Result<(), DbError> {
-            let tx = if n % 2 == 0 { db.begin().await? } else { other.begin().await? };
+            let tx = if n.is_multiple_of(2) { db.begin().await? } else { other.begin().await? };
             servers::insert(&tx, server(&format!("server{n}"))).await?;
             tx.commit().await
         };

@@ -352,7 +352,8 @@ mod tests {
         let change = tools::ToolChange { name: forecast.name, enabled: true, latest_version: 2, updated_at: at(1) };
         tools::update(&tx, forecast.id, change).await?;
         tx.commit().await?;
-        assert_eq!(latest_of(&*db, &[forecast.id, ToolId::new()]).await?, [second.clone()]);
+        let found = latest_of(&*db, &[forecast.id, ToolId::new()]).await?;
+        assert_eq!(found.as_slice(), std::slice::from_ref(&second));
         assert_eq!(latest_of(&*db, &[]).await?, []);
         let mut both = latest_of(&*db, &[forecast.id, neighbour.tool_id]).await?;
         both.sort_by_key(|version| version.id);

@@ -172,10 +172,13 @@ impl Listing {
     }
 }
 
+/// A catalogue and what was written of it.
+type Written = (Arc<Catalogue>, Arc<Listing>);
+
 /// The listing of the catalogue that is in force; made anew when the service hands out another.
 #[derive(Clone, Default)]
 pub struct Listings {
-    last: Arc<Mutex<Option<(Arc<Catalogue>, Arc<Listing>)>>>,
+    last: Arc<Mutex<Option<Written>>>,
 }
 
 impl Listings {

@@ -232,7 +232,7 @@ impl Service {
     async fn carry_out(&self, caller: &Caller, call: Call, request: CallRequest) -> Result<CallAnswer, Error> {
         let place = self.executor().place(call.server.id, &caller.key()).await?;
         let secrets = self.secrets_of(call.server.id).await?;
-        let redactor = Arc::new(Redactor::new(secrets.iter().map(|(_, value)| value.reveal())));
+        let redactor = Arc::new(Redactor::new(secrets.values().map(|value| value.reveal())));
         let own = call.version.timeout_ms.or(call.server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let budget = Budget::new(self.limits(), own);
         let job = Job {
@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn logged_arguments_hold_no_secrets() {
-        let redactor = Redactor::new(["hunter22"].into_iter());
+        let redactor = Redactor::new(["hunter22"]);
         let logged = logged_arguments(r#"{"password":"x","note":"it is hunter22","n":1}"#, &redactor);
         assert!(!logged.contains("hunter22") && !logged.contains("\"x\""), "{logged}");
         assert!(logged.contains("\"n\":1"), "{logged}");

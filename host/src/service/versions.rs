@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn each_change_is_told_in_words() {
-        let cases: [(fn(&mut VersionContent), &str); 8] = [
+        type Change = fn(&mut VersionContent);
+        let cases: [(Change, &str); 8] = [
             (|c| c.name = "weather".into(), "renamed from forecast to weather"),
             (|c| c.description.push('!'), "changed the description"),
             (|c| c.source_digest = Digest::of(b"other"), "changed the code"),

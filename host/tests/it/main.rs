@@ -2,6 +2,7 @@
 //!
 //! They need nothing but a checkout, and leave nothing behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects by failing")]
+#![allow(clippy::disallowed_methods, reason = "tests read their environment, and their tasks end with them")]
 #![allow(unreachable_pub, reason = "a binary has no outside; `pub` says what the other files of it may use")]
 
 mod architecture;

@@ -20,7 +20,7 @@ use crate::domain::digest::Digest;
 use crate::domain::ids::ToolId;
 
 /// How long a catalogue is believed: short enough that what another process did is seen before a
-/// person has changed windows, long enough that a busy client costs one query in two seconds.
+/// person has changed windows, long enough that busy clients cost one reading in two seconds.
 const BELIEVED: TimeDelta = TimeDelta::seconds(2);
 
 /// Tools that are read in one query.

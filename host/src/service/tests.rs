@@ -2,6 +2,7 @@
 //! compiled interpreter and is tested with the whole host.
 
 mod hosts;
+mod people;
 mod records;
 mod servers;
 mod tools;
@@ -52,6 +53,10 @@ impl Deref for Host {
 
 /// A service on an empty database.
 async fn host() -> Host {
+    host_within(Limits::default()).await
+}
+
+async fn host_within(limits: Limits) -> Host {
     let folder = tempfile::tempdir().expect("a folder");
     let db = testing::fresh().await;
     let service = Service::new(Parts {
@@ -59,7 +64,7 @@ async fn host() -> Host {
         vault: Vault::new(&MasterKey::generate(), &[]),
         executor: executor::testing::idle(folder.path()),
         clock: Clock::system(),
-        limits: Limits::default(),
+        limits,
         calls: TaskTracker::new(),
         stopping: CancellationToken::new(),
         ending: CancellationToken::new(),

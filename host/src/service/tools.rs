@@ -200,11 +200,15 @@ impl Service {
             .map(|version| (version.tool_id, version))
             .collect();
         let numbers = version_rows::numbers(self.db(), &live).await?;
-        Page::from(rows).try_map(|tool| {
-            let latest = latest.remove(&tool.id).ok_or_else(|| no_version(tool.id))?;
+        let (total, page, page_size) = (rows.total, rows.page, rows.page_size);
+        let mut views = Vec::with_capacity(rows.items.len());
+        for tool in rows.items {
+            // One that has no version any more was deleted a moment ago.
+            let Some(latest) = latest.remove(&tool.id) else { continue };
             let live = tool.live_version_id.and_then(|id| numbers.get(&id).copied());
-            view(&Found { server: server.clone(), tool, latest }, live, None)
-        })
+            views.push(view(&Found { server: server.clone(), tool, latest }, live, None)?);
+        }
+        Ok(Page::new(views, total, page, page_size))
     }
 
     /// One tool with its source.
@@ -317,7 +321,7 @@ async fn complete(db: &impl Conn, id: ToolId, tool: Option<Tool>) -> Result<Foun
     let missing = || Error::not_found("tool", id.to_string(), "list the tools of its server");
     let tool = tool.ok_or_else(missing)?;
     let server = server_rows::by_id(db, tool.server_id).await?.ok_or_else(missing)?;
-    let latest = version_rows::by_number(db, id, tool.latest_version).await?.ok_or_else(|| no_version(id))?;
+    let latest = version_rows::by_number(db, id, tool.latest_version).await?.ok_or_else(missing)?;
     Ok(Found { server, tool, latest })
 }
 
@@ -361,10 +365,6 @@ pub(super) fn taken(error: DbError, server: &Server, name: &str) -> Error {
 
 fn name_taken(server: &Server, name: &str) -> Error {
     Error::conflict(format!("the server `{}` already has a tool `{name}`", server.name))
-}
-
-fn no_version(tool: ToolId) -> Error {
-    Error::internal("reading a tool", format!("{tool} has no newest version"))
 }
 
 /// The description that was given, or else what the docstring says.

@@ -69,6 +69,29 @@ kinds! {
         "The host is going down and takes no new work.";
 }
 
+const PAGE_HEAD: &str = "\
+# Problems
+
+What the API answers when it does not do what was asked: `application/problem+json` as RFC 9457 has
+it, with `type`, `title`, `status`, `detail`, `request_id`, and for wrong input `errors`, a list of
+`pointer` (JSON Pointer, RFC 6901; empty for the whole) and `detail`.
+
+This page is made from the table in `host/src/api/problem.rs`: change that, then run
+`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+
+| type | status | title | what it means, and what to do |
+| --- | --- | --- | --- |
+";
+
+/// `docs/problems.md`.
+pub fn markdown() -> String {
+    let mut page = String::from(PAGE_HEAD);
+    for Kind { name, status, title, sentence } in KINDS {
+        page += &format!("| `/problems/{name}` | {} | {title} | {sentence} |\n", status.as_u16());
+    }
+    page
+}
+
 /// One answer that is no success.
 #[derive(Clone, Debug)]
 pub struct Problem {

@@ -21,6 +21,11 @@ fn the_page_of_limits_is_up_to_date() {
     hold("docs/limits.md", &mcpbox::limits::markdown());
 }
 
+#[test]
+fn the_page_of_problems_is_up_to_date() {
+    hold("docs/problems.md", &mcpbox::api::problem::markdown());
+}
+
 /// The dependencies that a manifest lists under `table`, such as `dependencies`.
 fn listed(manifest: &str, table: &str) -> Vec<String> {
     let mut inside = false;

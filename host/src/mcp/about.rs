@@ -22,8 +22,8 @@ pub const IMPLEMENTATION: Implementation =
 pub const INSTRUCTIONS: &str = "MCPbox runs tools that you write yourself, each call in a fresh sandbox. \
 Tools named `server__tool` are ready to be called. \
 To make a new one: mcpbox_create_server (or mcpbox_list_servers), mcpbox_validate_code, mcpbox_create_tool, \
-mcpbox_request_publish; then a person approves it, mcpbox_start_server offers it, and it appears in the list \
-of tools as `server__tool`. A tool is Python with a function `main` whose parameters become its arguments. \
+mcpbox_request_publish; then a person approves it, and it appears in the list of tools as `server__tool` as long \
+as its server runs (mcpbox_start_server). A tool is Python with a function `main` whose parameters become its arguments. \
 When a tool is unknown, list the tools again: the list changes whenever a person approves one.";
 
 /// `ServerCapabilities`. A modern server that says `listChanged` must serve `subscriptions/listen`,

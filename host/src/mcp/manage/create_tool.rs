@@ -43,7 +43,7 @@ impl Management for CreateTool {
     const TITLE: &'static str = "Create a tool";
     const DESCRIPTION: &'static str = "Saves Python code as a new tool of a server, as a draft that nobody can call \
         yet. Check the code with mcpbox_validate_code first. Next, mcpbox_request_publish asks a person to approve \
-        it; once approved and its server started it is called as `server__name`.";
+        it; once approved it is in the list of tools, as `server__name`.";
     const EFFECT: Effect = Effect::Adds;
     type Arguments = Arguments;
 

@@ -32,7 +32,7 @@ impl Management for GetServer {
     const NAME: &'static str = "mcpbox_get_server";
     const TITLE: &'static str = "Show a server";
     const DESCRIPTION: &'static str = "Shows one server: whether it runs, how many tools it has, which network hosts \
-        its tools may reach. Its tools are offered only while it runs; see mcpbox_start_server.";
+        its tools may reach. Its tools are offered only while it runs; mcpbox_start_server starts a stopped one.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = ServerArgument;
 

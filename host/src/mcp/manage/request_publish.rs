@@ -22,8 +22,8 @@ impl Management for RequestPublish {
     const NAME: &'static str = "mcpbox_request_publish";
     const TITLE: &'static str = "Ask for approval";
     const DESCRIPTION: &'static str = "Asks a person to approve a tool that is a draft or was rejected. You cannot \
-        approve it yourself. When it is approved, start its server with mcpbox_start_server and list the tools \
-        again; until then tell the user that it waits in the approval queue.";
+        approve it yourself: tell the user that it waits in the approval queue. When it is approved, list the tools \
+        again and call it; if it is not there, its server is stopped (mcpbox_start_server).";
     const EFFECT: Effect = Effect::Sets;
     type Arguments = Arguments;
 
@@ -52,7 +52,7 @@ impl Management for RequestPublish {
         let tool = call.service.tool_submit(call.caller, tool, notes).await?;
         let message = match tool.approval_status {
             ApprovalStatus::Approved => format!(
-                "Tool `{}` is approved. Start its server with mcpbox_start_server, then call it as `{}`.",
+                "Tool `{}` is approved. List the tools again and call it as `{}`.",
                 tool.name, tool.gateway_name
             ),
             _ => format!("Tool `{}` waits for a person to approve it.", tool.name),

@@ -13,8 +13,8 @@ pub(super) struct StartServer;
 impl Management for StartServer {
     const NAME: &'static str = "mcpbox_start_server";
     const TITLE: &'static str = "Start a server";
-    const DESCRIPTION: &'static str = "Offers a server's approved, enabled tools to every client, under `server__tool`. Use it once a person \
-        has approved a tool; a tool that is not approved stays hidden. Then list the tools again and call it.";
+    const DESCRIPTION: &'static str = "Offers the approved, enabled tools of a stopped server to every client again, under `server__tool`. A \
+        new server runs already, and a tool that is not approved stays hidden. Then list the tools again.";
     const EFFECT: Effect = Effect::Sets;
     type Arguments = ServerArgument;
 

@@ -60,6 +60,7 @@ pub(super) fn code() -> Value {
         "description": "Python source with `async def main(...)` or `def main(...)`. Its parameters, with their \
                         annotations and defaults, become the tool's arguments; its docstring the description; what it \
                         returns, as JSON, the result. In reach: `http` (async get, post, ...), `secrets` (read-only \
-                        mapping), `arguments`, `json`, `datetime`, the standard library; `print` is kept as a log."
+                        mapping), `arguments`, `log.info(text)`, `progress(done, total)`, `json`, `datetime` and the \
+                        standard library; what is printed is kept."
     })
 }

@@ -54,6 +54,7 @@ pub struct McpState {
     tracker: TaskTracker,
     /// Cancelled at a soft stop: streams that only listen end; calls go on.
     shutdown: CancellationToken,
+    signs: transport::Signs,
 }
 
 impl McpState {
@@ -72,6 +73,7 @@ impl McpState {
             settings: Arc::new(settings),
             tracker,
             shutdown,
+            signs: transport::Signs::default(),
         }
     }
 

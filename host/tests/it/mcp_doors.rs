@@ -134,5 +134,5 @@ async fn an_answer_carries_the_id_of_its_request() {
     let refused = client.post(&[("host", "evil.example")], &initialize("2025-11-25")).await;
     assert!(refused.headers.contains_key("x-request-id"));
     let health = host.send(reqwest::Method::GET, "/mcp/health", None, &[], None).await;
-    assert_eq!((health.0.as_u16(), &health.2["status"]), (200, &json!("ok")));
+    assert_eq!((health.0.as_u16(), &health.2), (200, &json!({"status": "ok", "sandbox": "healthy"})));
 }

@@ -5,10 +5,13 @@
 
 mod arrive;
 mod batch;
+mod health;
 mod legacy;
 mod listen;
 mod modern;
 mod post;
+
+pub(super) use self::health::Signs;
 
 use axum::Router;
 use axum::http::HeaderMap;
@@ -28,13 +31,8 @@ pub(super) fn router(state: McpState) -> Router {
     Router::new()
         .route("/mcp", endpoint)
         .layer(middleware::from_fn_with_state(state.clone(), arrive::guard))
-        .route("/mcp/health", get(health))
+        .route("/mcp/health", get(health::show))
         .with_state(state)
-}
-
-/// Says that this door is open; whether a call would find a place is for `/health`.
-async fn health() -> Response {
-    axum::Json(serde_json::json!({"status": "ok"})).into_response()
 }
 
 /// A request that is not served, and under which id and rules to say so.

@@ -59,6 +59,8 @@ async fn a_stream_needs_a_session_and_a_client_that_reads_streams() {
     assert_eq!(client.listen("unknown", &[]).await.status, 404);
     let json_only = [("accept", "application/json"), ("mcp-session-id", session.as_str())];
     assert_eq!(client.send("GET", &json_only, "").await.status, 406);
+    let stream = [("accept", "text/event-stream"), ("mcp-session-id", session.as_str())];
+    assert_eq!(client.send("HEAD", &stream, "").await.status, 405);
 }
 
 #[tokio::test]

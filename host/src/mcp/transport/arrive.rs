@@ -65,6 +65,10 @@ async fn enter(mcp: &McpState, peer: SocketAddr, request_id: RequestId, mut requ
         let message = "OPTIONS is for browsers, which say where they come from";
         return Refused::from(Failure::new(Kind::MethodNotAllowed, message)).into_response();
     }
+    if request.method() == Method::HEAD {
+        // It would be served as GET, which takes the place of the session's stream.
+        return Refused::from(Failure::new(Kind::MethodNotAllowed, "HEAD has no meaning here")).into_response();
+    }
     match mcp.auth.caller(peer, request.headers()).await {
         Ok(caller) => match mcp.dispatcher.service.rate_count(&caller) {
             Ok(()) => {

@@ -28,7 +28,7 @@ MANAGEMENT = {
     f"mcpbox_{verb}"
     for verb in (
         "create_server list_servers get_server start_server stop_server create_tool update_tool list_tools "
-        "get_tool validate_code test_code request_publish get_tool_logs"
+        "get_tool validate_code test_code request_network_access request_publish get_tool_logs"
     ).split()
 }
 

@@ -39,19 +39,21 @@ impl Lifecycle {
     }
 }
 
-/// Completes at SIGTERM, SIGINT or SIGHUP.
+/// Listens to SIGTERM, SIGINT and SIGHUP from now on, so that they no longer end the process by
+/// themselves; completes at the first.
 ///
 /// # Errors
 /// When a signal cannot be listened to.
-pub async fn order_to_stop() -> std::io::Result<()> {
+pub fn order_to_stop() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
 }

@@ -18,16 +18,29 @@ pub(super) async fn run(place: Place, serving: Serving, telling: &Telling) -> an
         program: std::env::current_exe().context("finding this executable")?,
     };
     telemetry::init_logs(telling.debug, &telling.log_level).context("LOG_LEVEL")?;
-    let app = App::start(&settings, World::real()).await?;
+    // Before anybody can know that the host is there to be stopped.
+    let stopping = listen()?;
+    tokio::pin!(stopping);
+    let app = tokio::select! {
+        started = App::start(&settings, World::real()) => started?,
+        () = &mut stopping => return Ok(ExitCode::SUCCESS),
+    };
     say(&welcome(&app, &settings));
-    work(&app).await?;
+    tokio::select! {
+        prepared = prepare(&app) => {
+            prepared?;
+            stopping.as_mut().await;
+        }
+        () = &mut stopping => {}
+    }
     tracing::info!("stopping; running calls may finish, a second signal ends them");
+    let again = listen()?;
     let ending = app.end_calls();
     let stopped = app.stop();
     tokio::pin!(stopped);
     let result = tokio::select! {
         result = &mut stopped => result,
-        _ = order_to_stop() => {
+        () = again => {
             ending.cancel();
             stopped.await
         }
@@ -36,15 +49,8 @@ pub(super) async fn run(place: Place, serving: Serving, telling: &Telling) -> an
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until the order to stop; the Python interpreter is opened meanwhile.
-async fn work(app: &App) -> anyhow::Result<()> {
-    let stopping = order_to_stop();
-    tokio::pin!(stopping);
-    tokio::select! {
-        prepared = prepare(app) => prepared?,
-        ordered = &mut stopping => return ordered.context("listening to signals"),
-    }
-    stopping.await.context("listening to signals")
+fn listen() -> anyhow::Result<impl Future<Output = ()>> {
+    order_to_stop().context("listening to signals")
 }
 
 /// Opens the Python interpreter and says so, when it takes long enough to wonder.

@@ -1,4 +1,5 @@
-//! Log lines on standard output: JSON, one object a line, or text for people when debugging.
+//! Log lines on standard error: JSON, one object a line, or text for people when debugging. Standard
+//! output is for what a command answers, such as the address in the first line of `mcpbox serve`.
 //!
 //! A thread of its own writes them, so that a slow or stuck reader of the output never stops a
 //! request. Past a bounded queue lines are dropped, and a line says how many.
@@ -39,7 +40,7 @@ pub enum LogError {
 
 static QUEUE: OnceLock<&'static Queue> = OnceLock::new();
 
-/// Sends what is logged to standard output from now on. A level is for our own lines; libraries are
+/// Sends what is logged to standard error from now on. A level is for our own lines; libraries are
 /// heard from `warn` on, or later when the level is later. Text with `=` is taken as directives of
 /// [`EnvFilter`]. Only the first call in a process has an effect.
 ///
@@ -50,14 +51,14 @@ pub fn init_logs(debug: bool, level: &str) -> Result<(), LogError> {
     if QUEUE.get().is_some() {
         return Ok(());
     }
-    let queue = Queue::start(io::stdout(), QUEUE_LINES).map_err(|source| LogError::Thread { source })?;
+    let queue = Queue::start(io::stderr(), QUEUE_LINES).map_err(|source| LogError::Thread { source })?;
     if QUEUE.set(queue).is_err() {
         return Ok(());
     }
     let registry = tracing_subscriber::registry().with(filter);
     // It fails only when this process already logs elsewhere, as a test may: then it stays so.
     let _ = if debug {
-        let text = lines::layer().with_writer(queue).with_ansi(io::stdout().is_terminal());
+        let text = lines::layer().with_writer(queue).with_ansi(io::stderr().is_terminal());
         tracing::subscriber::set_global_default(registry.with(text))
     } else {
         tracing::subscriber::set_global_default(registry.with(json_lines(queue)))

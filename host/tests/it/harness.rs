@@ -1,7 +1,9 @@
 //! A real host on a free port, with its own database, a clock that tests turn and a network that
 //! tests make up; and the actors that speak to it.
 
-use std::path::PathBuf;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use mcpbox::app::{App, World};
@@ -39,13 +41,20 @@ impl Default for Wishes {
 
 pub struct Host {
     app: Option<App>,
-    pub base: String,
+    door: Door,
     pub clock: Clock,
     settings: Settings,
     wishes: Wishes,
     /// Removed at the end.
     _folder: tempfile::TempDir,
-    http: reqwest::Client,
+}
+
+impl Deref for Host {
+    type Target = Door;
+
+    fn deref(&self) -> &Door {
+        &self.door
+    }
 }
 
 impl Host {
@@ -73,17 +82,15 @@ impl Host {
             program: env!("CARGO_BIN_EXE_mcpbox").into(),
         };
         let clock = Clock::system();
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let mut host = Self { app: None, base: String::new(), clock, settings, wishes, _folder: folder, http };
-        host.begin().await;
+        let mut host = Self { app: None, door: Door::at(String::new()), clock, settings, wishes, _folder: folder };
+        host.run().await;
         host
     }
 
-    async fn begin(&mut self) {
+    async fn run(&mut self) {
         let world = World { clock: self.clock.clone(), network: self.wishes.network.clone() };
         let app = App::start(&self.settings, world).await.expect("the host starts");
-        self.base = format!("http://{}", app.address());
+        self.door.base = format!("http://{}", app.address());
         self.app = Some(app);
     }
 
@@ -116,7 +123,32 @@ impl Host {
     /// Stops the host and starts it again on the same data, at another port.
     pub async fn restart(&mut self) {
         self.stop().await;
-        self.begin().await;
+        self.run().await;
+    }
+
+    /// A person with an account of their own; the first is made with the setup code.
+    pub async fn admin(&self) -> Admin<'_> {
+        let code = self.app().setup_code().expect("no administrator yet").reveal().to_owned();
+        self.setup(&code).await
+    }
+
+    /// Changes the database behind the host's back; exactly one row has to be met.
+    pub fn tamper(&self, statement: &str) {
+        let rows = statement_run(self.settings.place.database_url.as_deref(), &self.data_dir(), statement);
+        assert_eq!(rows, "1", "{statement}");
+    }
+}
+
+/// Where a host listens, and how to speak to it.
+pub struct Door {
+    pub base: String,
+    http: reqwest::Client,
+}
+
+impl Door {
+    pub fn at(base: String) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self { base, http: reqwest::Client::builder().no_proxy().build().expect("a client") }
     }
 
     /// Sends a request; answers status, headers and the body as JSON (or as a text, if it is none).
@@ -128,6 +160,22 @@ impl Host {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> (StatusCode, HeaderMap, Value) {
+        let response = self.begin(method, path, token, headers, body).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        let body = serde_json::from_str(last_event(&text)).unwrap_or(Value::String(text));
+        (status, headers, body)
+    }
+
+    /// Sends a request; answers when the head of the answer is there.
+    pub async fn begin(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> reqwest::Response {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(token) = token {
             request = request.bearer_auth(token);
@@ -138,16 +186,11 @@ impl Host {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.expect("an answer");
-        let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.expect("a body");
-        let body = serde_json::from_str(last_event(&text)).unwrap_or(Value::String(text));
-        (status, headers, body)
+        request.send().await.expect("an answer")
     }
 
-    /// A person with an account of their own; the first is made with the setup code.
-    pub async fn admin(&self) -> Admin<'_> {
-        let code = self.app().setup_code().expect("no administrator yet").reveal().to_owned();
+    /// Makes the first administrator.
+    pub async fn setup(&self, code: &str) -> Admin<'_> {
         let body = json!({"username": "ada", "password": PASSWORD, "setup_code": code});
         let (status, _, answer) = self.send(Method::POST, "/auth/setup", None, &[], Some(&body)).await;
         assert!(status.is_success(), "{answer}");
@@ -173,22 +216,45 @@ fn last_event(text: &str) -> &str {
 }
 
 /// A database of its own on the PostgreSQL server that `MCPBOX_TEST_DATABASE_URL` names, if any.
-async fn postgres_database() -> Option<String> {
+pub async fn postgres_database() -> Option<String> {
     let server = std::env::var("MCPBOX_TEST_DATABASE_URL").ok().filter(|url| !url.is_empty())?;
     let name = format!("mcpbox_{}", uuid::Uuid::now_v7().simple());
-    let made = std::process::Command::new("psql")
-        .args([&server, "-qc", &format!("CREATE DATABASE {name}")])
-        .output()
-        .expect("psql runs");
+    let made =
+        Command::new("psql").args([&server, "-qc", &format!("CREATE DATABASE {name}")]).output().expect("psql runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let mut url = url::Url::parse(&server).expect("an address");
     url.set_path(&name);
     Some(url.into())
 }
 
+/// Runs a statement in a connection of its own; answers how many rows it met, or what it read.
+pub fn statement_run(database_url: Option<&str>, data_dir: &Path, statement: &str) -> String {
+    let mut command = match database_url {
+        Some(url) => {
+            let mut command = Command::new("psql");
+            command.args([url, "-At", "-c", statement]);
+            command
+        }
+        None => {
+            let script = "import sqlite3, sys\n\
+                          at = sqlite3.connect(sys.argv[1], timeout=30)\n\
+                          done = at.execute(sys.argv[2])\n\
+                          print(done.rowcount if done.description is None else done.fetchone()[0])\n\
+                          at.commit()";
+            let mut command = Command::new("python3");
+            command.args(["-c", script]).arg(data_dir.join("mcpbox.db")).arg(statement);
+            command
+        }
+    };
+    let done = command.output().expect("the database's own client runs");
+    assert!(done.status.success(), "{statement}: {}", String::from_utf8_lossy(&done.stderr));
+    let text = String::from_utf8(done.stdout).expect("a text");
+    text.trim().trim_start_matches("UPDATE ").to_owned()
+}
+
 /// A person at the API.
 pub struct Admin<'a> {
-    pub host: &'a Host,
+    pub host: &'a Door,
     pub token: String,
 }
 
@@ -207,22 +273,92 @@ impl Admin<'_> {
         (status, answer)
     }
 
+    /// A server and an approved tool on it; answers their ids.
+    pub async fn tool(&self, server: &str, tool: &str, source: &str) -> (String, String) {
+        let (server_id, tool_id) = self.host.model().make(server, tool, source).await;
+        self.approve(&tool_id).await;
+        (server_id, tool_id)
+    }
+
+    /// A further approved tool on a server; answers its id.
+    pub async fn another_tool(&self, server_id: &str, tool: &str, source: &str) -> String {
+        let path = format!("/api/servers/{server_id}/tools");
+        let made = self.ask(Method::POST, &path, Some(json!({"name": tool, "python_code": source}))).await;
+        let tool_id = made["id"].as_str().expect("an id").to_owned();
+        self.approve(&tool_id).await;
+        tool_id
+    }
+
+    /// Opens a host to all tools of a server.
+    pub async fn allow(&self, server: &str, host: &str) {
+        let path = format!("/api/servers/{server}/allowed-hosts");
+        self.ask(Method::POST, &path, Some(json!({"host": host}))).await;
+    }
+
+    /// Sets a secret of a server.
+    pub async fn secret(&self, server: &str, name: &str, value: &str) {
+        let path = format!("/api/servers/{server}/secrets");
+        self.ask(Method::POST, &path, Some(json!({"key_name": name, "value": value}))).await;
+    }
+
     pub async fn approve(&self, tool: &str) {
         let path = format!("/api/approvals/tools/{tool}/action");
         self.ask(Method::POST, &path, Some(json!({"action": "approve"}))).await;
     }
 }
 
+/// A call under way, as its caller hears it.
+pub struct Calling {
+    response: reqwest::Response,
+    heard: String,
+}
+
+impl Calling {
+    /// The next message; none when the stream has ended, in order or not.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some((event, rest)) = self.heard.split_once("\n\n") {
+                let message = event.lines().find_map(|line| line.strip_prefix("data: ")).map(serde_json::from_str);
+                self.heard = rest.to_owned();
+                match message {
+                    Some(message) => return Some(message.expect("JSON")),
+                    None => continue,
+                }
+            }
+            let chunk = self.response.chunk().await.ok()??;
+            self.heard.push_str(std::str::from_utf8(&chunk).expect("a text"));
+        }
+    }
+
+    /// The result of the call.
+    pub async fn result(mut self) -> Value {
+        loop {
+            let message = self.next().await.expect("the stream ended before the answer");
+            if message["id"].is_number() {
+                assert!(message["result"].is_object(), "{message}");
+                return message["result"].clone();
+            }
+        }
+    }
+}
+
 /// An MCP client of the newest revision.
 pub struct Model<'a> {
-    host: &'a Host,
+    host: &'a Door,
 }
 
 pub const REVISION: &str = "2026-07-28";
 
 impl Model<'_> {
     /// Sends a request with all that the revision asks for; answers status and JSON-RPC answer.
-    pub async fn request(&self, method: &str, mut params: Value) -> (StatusCode, Value) {
+    pub async fn request(&self, method: &str, params: Value) -> (StatusCode, Value) {
+        let response = self.begin(method, params).await;
+        let status = response.status();
+        let text = response.text().await.expect("a body");
+        (status, serde_json::from_str(last_event(&text)).unwrap_or(Value::String(text)))
+    }
+
+    async fn begin(&self, method: &str, mut params: Value) -> reqwest::Response {
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!(REVISION);
         params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
         let name = params["name"].as_str().map(str::to_owned);
@@ -233,8 +369,21 @@ impl Model<'_> {
         ];
         headers.extend(name.as_deref().map(|name| ("mcp-name", name)));
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let (status, _, answer) = self.host.send(Method::POST, "/mcp", None, &headers, Some(&body)).await;
-        (status, answer)
+        self.host.begin(Method::POST, "/mcp", None, &headers, Some(&body)).await
+    }
+
+    /// Calls a tool that reports progress; answers when its first report is there.
+    pub async fn calling(&self, tool: &str, arguments: Value) -> Calling {
+        let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": "it"}});
+        let mut calling = self.calling_with(params).await;
+        let first = calling.next().await.expect("an event");
+        assert_eq!(first["method"], json!("notifications/progress"), "{first}");
+        calling
+    }
+
+    /// Begins a call and hears everything that is told during it.
+    pub async fn calling_with(&self, params: Value) -> Calling {
+        Calling { response: self.begin("tools/call", params).await, heard: String::new() }
     }
 
     /// Calls a tool; answers the whole result.

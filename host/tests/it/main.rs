@@ -5,16 +5,24 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their environment, and their tasks end with them")]
 #![allow(unreachable_pub, reason = "a binary has no outside; `pub` says what the other files of it may use")]
 
+mod approval;
 mod architecture;
+mod commands;
+mod egress;
+mod executable;
 mod fixtures;
 mod fresh;
 mod harness;
+mod internet;
 mod journey;
 mod mcp_client;
 mod mcp_doors;
 mod mcp_legacy;
 mod mcp_modern;
 mod mcp_stream;
+mod probes;
+mod program;
 mod sandbox;
+mod secrets;
 mod settings;
 mod source;

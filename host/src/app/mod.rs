@@ -192,6 +192,11 @@ impl App {
         &self.service
     }
 
+    /// The open database.
+    pub fn database(&self) -> &Database {
+        &self.db
+    }
+
     /// Opens the Python interpreter, compiling it when this machine has not done so before.
     ///
     /// # Errors

@@ -5,9 +5,13 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their environment, and their tasks end with them")]
 #![allow(unreachable_pub, reason = "a binary has no outside; `pub` says what the other files of it may use")]
 
+mod api_frame;
+mod api_health;
+mod api_sessions;
 mod approval;
 mod architecture;
 mod commands;
+mod coverage;
 mod egress;
 mod executable;
 mod fixtures;

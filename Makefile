@@ -75,8 +75,8 @@ docs-check: build ## Links, commands and examples of the documents
 	scripts/docs_check.py
 
 .PHONY: bench
-bench: build ## Benchmarks: ours beside the baselines, one table
-	cargo bench --locked
+bench: build ## Benchmarks: ours beside the baselines, one table (ARGS=--quick for a short run)
+	cargo run $(CARGO_FLAGS) -p mcpbox-benches -- --write $(ARGS)
 
 # --- tidy --------------------------------------------------------------------------------------
 

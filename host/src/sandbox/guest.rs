@@ -31,6 +31,20 @@ impl Watch {
 /// The end of one step of a guest, when it was not an answer.
 pub(super) type Ended<T> = Result<T, Outcome>;
 
+/// As [`supervise`], and tells at debug level how long the step took.
+pub(super) async fn timed<T>(
+    name: &'static str,
+    store: &mut Store<State>,
+    watch: &Watch,
+    step: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+) -> Ended<T> {
+    let began = Instant::now();
+    let ended = supervise(store, watch, step).await;
+    let duration_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    tracing::debug!(step = name, duration_us, "a step of a guest has ended");
+    ended
+}
+
 /// Drives one step of a guest (instantiating it, or one of its exports) to its end.
 ///
 /// The step is polled again each time the guest yields, which happens after at most a million fuel;

@@ -9,7 +9,7 @@ use wasmtime::Store;
 
 use super::bindings::interpreter::exports::mcpbox::guest::runner;
 use super::bindings::interpreter::{Interpreter, InterpreterPre};
-use super::guest::{Ended, Watch, supervise};
+use super::guest::{Ended, Watch, supervise, timed};
 use super::state::State;
 use crate::domain::content::{Content, ToolResult};
 use crate::domain::json;
@@ -46,7 +46,7 @@ pub(super) async fn start(
     mut store: Store<State>,
     watch: &Watch,
 ) -> (Store<State>, Ended<Interpreter>) {
-    let instance = supervise(&mut store, watch, async |store| pre.instantiate_async(store).await).await;
+    let instance = timed("instantiate", &mut store, watch, async |store| pre.instantiate_async(store).await).await;
     (store, instance)
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn load(
 ) -> Ended<()> {
     let runner = instance.mcpbox_guest_runner();
     let loaded =
-        supervise(store, watch, async |store| runner.call_load(store, code, source, false, Some(arguments)).await)
+        timed("load", store, watch, async |store| runner.call_load(store, code, source, false, Some(arguments)).await)
             .await?;
     loaded.map(|_| ()).map_err(raised)
 }
@@ -106,7 +106,7 @@ pub(super) async fn load(
 pub(super) async fn call(store: &mut Store<State>, instance: &Interpreter, watch: &Watch, arguments: &str) -> Outcome {
     let runner = instance.mcpbox_guest_runner();
     let result_bytes = store.data().budget.result_bytes;
-    let answer = supervise(store, watch, async |store| runner.call_call(store, arguments).await).await;
+    let answer = timed("call", store, watch, async |store| runner.call_call(store, arguments).await).await;
     match answer {
         Err(outcome) => outcome,
         Ok(Err(exception)) => raised(exception),

@@ -82,12 +82,7 @@ impl Python {
     ///
     /// # Errors
     /// When one fails.
-    pub async fn processes(
-        &self,
-        tool: &Path,
-        at_once: usize,
-        calls: usize,
-    ) -> anyhow::Result<(Samples, Duration)> {
+    pub async fn processes(&self, tool: &Path, at_once: usize, calls: usize) -> anyhow::Result<(Samples, Duration)> {
         let began = Instant::now();
         let mut running = JoinSet::new();
         for _ in 0..at_once {

@@ -195,9 +195,20 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Vec<Table>> {
 }
 
 fn table(clients: &str, all: &[Series]) -> Table {
-    let floor = all.iter().find(|series| series.name == "bare axum handler").map(|series| series.samples.percentile(50));
+    let floor =
+        all.iter().find(|series| series.name == "bare axum handler").map(|series| series.samples.percentile(50));
     let floor = floor.unwrap_or_default();
     let rows = all.iter().map(|series| series.row(floor)).collect();
-    let heads = ["the no-op tool", "calls", "p50 ms", "p95 ms", "p99 ms", "p50 ÷ bare", "calls/s", "CPU ms/call", "found a spare"];
+    let heads = [
+        "the no-op tool",
+        "calls",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "p50 ÷ bare",
+        "calls/s",
+        "CPU ms/call",
+        "found a spare",
+    ];
     Table::new(&format!("{clients}: a tool that does nothing"), &heads, rows)
 }

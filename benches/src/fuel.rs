@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mcpbox::domain::budget::Budget;
-use mcpbox::sandbox::Program;
 use mcpbox::limits::Limits;
+use mcpbox::sandbox::Program;
 
 use crate::page::Table;
 use crate::samples::number;

@@ -18,8 +18,7 @@ use wit_parser::Resolve;
 /// # Errors
 /// When this machine cannot run one.
 pub fn sandbox(program: &Path, cache: &Path, limits: &Limits) -> anyhow::Result<Sandbox> {
-    let settings =
-        SandboxSettings { limits: limits.clone(), cache_dir: cache.to_owned(), program: program.to_owned() };
+    let settings = SandboxSettings { limits: limits.clone(), cache_dir: cache.to_owned(), program: program.to_owned() };
     let egress = Egress::new(EgressSettings::from(limits), Arc::new(RealNetwork::new()));
     Ok(Sandbox::start(settings, egress)?)
 }

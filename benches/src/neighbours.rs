@@ -69,7 +69,8 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Vec<Table>> {
             vec![format!("{what} {name}"), samples.len().to_string(), p50, p95, p99]
         })
     });
-    let mut table = Table::new("Beside endless loops", &["what", "calls", "p50 ms", "p95 ms", "p99 ms"], rows.collect());
+    let mut table =
+        Table::new("Beside endless loops", &["what", "calls", "p50 ms", "p95 ms", "p99 ms"], rows.collect());
     table.note = format!(
         "When the 16 clients of the loops went away, the last loop had ended after {} ms (p50; at most {} ms).",
         millis(ends.percentile(50)),

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use mcpbox::domain::budget::Budget;
 use mcpbox::domain::digest::Digest;
 use mcpbox::domain::outcome::{Outcome, Report};
+use mcpbox::domain::tool::Language;
 use mcpbox::egress::{Egress, EgressSettings, RealNetwork};
 use mcpbox::limits::Limits;
 use mcpbox::sandbox::{Job, Listener, Program, Sandbox, SandboxSettings};
@@ -24,7 +25,7 @@ pub fn sandbox(program: &Path, cache: &Path, limits: &Limits) -> anyhow::Result<
 }
 
 pub fn python(source: &str) -> Program {
-    Program::Python { source: source.into(), digest: Digest::of(source.as_bytes()) }
+    Program::Source { language: Language::Python, source: source.into(), digest: Digest::of(source.as_bytes()) }
 }
 
 /// The component of a fixture, made from its text.
@@ -43,7 +44,11 @@ pub fn fixture(name: &str) -> anyhow::Result<Program> {
     let world = contract.select_world(&[package], Some("fixture"))?;
     wit_component::embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8, false)?;
     let bytes = ComponentEncoder::default().module(&module)?.encode()?;
-    Ok(Program::Component { digest: Digest::of(&bytes), bytes: bytes.into(), tool: name.to_owned() })
+    Ok(Program::Component {
+        digest: Digest::of(&bytes),
+        bytes: Arc::new(Arc::<[u8]>::from(bytes)),
+        tool: name.to_owned(),
+    })
 }
 
 /// The root of the repository.

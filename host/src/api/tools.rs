@@ -11,9 +11,10 @@ use super::extract::{Admin, Json, PageQuery, Path, Query};
 use super::problem::Problem;
 use crate::domain::content::ToolResult;
 use crate::domain::ids::{ServerId, ToolId};
+use crate::domain::tool::Language;
 use crate::service::Page;
 use crate::service::calls::{CallRequest, Execution};
-use crate::service::code::CodeCheck;
+use crate::service::code::{CodeCheck, GivenCode};
 use crate::service::logs::ExecutionView;
 use crate::service::tools::{NewTool, ToolChange, ToolView};
 use crate::service::versions::VersionView;
@@ -25,7 +26,11 @@ pub(super) struct Create {
     name: String,
     /// Absent: the first paragraph of the docstring.
     description: Option<String>,
-    python_code: String,
+    /// In `language`.
+    code: Option<String>,
+    language: Option<Language>,
+    /// In place of `code` and `language`.
+    python_code: Option<String>,
     timeout_ms: Option<u64>,
 }
 
@@ -35,6 +40,10 @@ pub(super) struct Create {
 pub(super) struct Update {
     name: Option<String>,
     description: Option<String>,
+    code: Option<String>,
+    /// Absent: the one that the tool has.
+    language: Option<Language>,
+    /// In place of `code` and `language`.
     python_code: Option<String>,
     enabled: Option<bool>,
     timeout_ms: Option<u64>,
@@ -44,6 +53,8 @@ pub(super) struct Update {
 #[serde(deny_unknown_fields)]
 pub(super) struct Code {
     code: String,
+    /// Absent: Python.
+    language: Option<Language>,
 }
 
 #[derive(Deserialize)]
@@ -74,9 +85,10 @@ pub(super) async fn create(
     State(state): State<ApiState>,
     admin: Admin,
     Path(server_id): Path<ServerId>,
-    Json(Create { name, description, python_code, timeout_ms }): Json<Create>,
+    Json(Create { name, description, code, language, python_code, timeout_ms }): Json<Create>,
 ) -> Result<(StatusCode, Json<ToolView>), Problem> {
-    let new = NewTool { server_id, name, description, python_code, timeout_ms };
+    let code = GivenCode::required(code, language, python_code)?;
+    let new = NewTool { server_id, name, description, code, timeout_ms };
     Ok((StatusCode::CREATED, Json(state.service.tool_create(admin.caller(), new).await?)))
 }
 
@@ -92,9 +104,10 @@ pub(super) async fn update(
     State(state): State<ApiState>,
     admin: Admin,
     Path(id): Path<ToolId>,
-    Json(Update { name, description, python_code, enabled, timeout_ms }): Json<Update>,
+    Json(Update { name, description, code, language, python_code, enabled, timeout_ms }): Json<Update>,
 ) -> Result<Json<ToolView>, Problem> {
-    let change = ToolChange { name, description, python_code, enabled, timeout_ms };
+    let code = GivenCode::of(code, language, python_code)?;
+    let change = ToolChange { name, description, code, enabled, timeout_ms };
     Ok(Json(state.service.tool_update(admin.caller(), id, change).await?))
 }
 
@@ -129,8 +142,9 @@ pub(super) async fn logs(
 pub(super) async fn validate_code(
     State(state): State<ApiState>,
     admin: Admin,
-    Json(Code { code }): Json<Code>,
+    Json(Code { code, language }): Json<Code>,
 ) -> Result<Json<CodeCheck>, Problem> {
+    let code = GivenCode::required(Some(code), language, None)?;
     Ok(Json(state.service.code_validate(admin.caller(), &code).await?))
 }
 

@@ -20,6 +20,7 @@ use crate::domain::digest::Digest;
 use crate::domain::grant::{Grants, HostGrant};
 use crate::domain::outcome::{GuestEvent, Outcome, Report};
 use crate::domain::secret::{SecretValue, Secrets};
+use crate::domain::tool::Language;
 use crate::egress::{Egress, EgressSettings, RealNetwork};
 use crate::sandbox::{Job, Program, Sandbox, SandboxSettings};
 
@@ -118,10 +119,14 @@ impl Run {
         let sandbox = Sandbox::start(settings, Egress::new(EgressSettings::from(&limits), network))?;
         prepare(&sandbox).await?;
         let job = Job {
-            program: Program::Python { digest: Digest::of(source.as_bytes()), source: source.into() },
+            program: Program::Source {
+                language: Language::Python,
+                digest: Digest::of(source.as_bytes()),
+                source: source.into(),
+            },
             arguments: arguments.to_string(),
             secrets: Arc::new(self.secrets()?),
-            grants: Arc::new(Grants { hosts: self.hosts.clone() }),
+            grants: Arc::new(Grants { hosts: self.hosts.clone(), ..Grants::default() }),
             budget: Budget::new(&limits, self.timeout_ms.map(Duration::from_millis)),
         };
         let cancel = CancellationToken::new();
@@ -333,7 +338,7 @@ fn show(item: &Value) {
     println!("Asks for modules: {}", list(&version["modules"]));
     println!("Arguments: {}", visible(&version["input_schema"].to_string()));
     println!("Digest: {}\n", text("digest"));
-    println!("{}\n", text("python_code"));
+    println!("{}\n", text("code"));
 }
 
 fn visible(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! What a tool may reach: hosts, by name or by address.
+//! What a tool may reach: hosts, by name or by address, and folders.
 //!
 //! Accepts `host`, `host:port`, `*.domain` and addresses (`10.0.0.5`, `[fd00::5]:8443`). Refuses
 //! everything that a URL parser would read as another host than a person does: schemes, paths,
@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -182,10 +183,29 @@ impl From<HostGrant> for String {
     }
 }
 
+/// What may be done in a granted folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FolderAccess {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// One folder of this machine that a tool sees under a name of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FolderGrant {
+    /// Absolute.
+    pub host: PathBuf,
+    /// Absolute, such as `/data`.
+    pub guest: String,
+    pub access: FolderAccess,
+}
+
 /// Everything that one call may reach. Empty: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
     pub hosts: Vec<HostGrant>,
+    pub folders: Vec<FolderGrant>,
 }
 
 impl Grants {
@@ -201,7 +221,7 @@ mod tests {
     use super::*;
 
     fn allows(grant: &str, url: &str) -> bool {
-        let grants = Grants { hosts: vec![grant.parse().expect("a grant")] };
+        let grants = Grants { hosts: vec![grant.parse().expect("a grant")], ..Grants::default() };
         let url = url::Url::parse(url).expect("a url");
         let destination = Destination::of(&url.host().expect("a host"));
         grants.allow(&destination, url.port_or_known_default().expect("a port"))

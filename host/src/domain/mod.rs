@@ -3,6 +3,7 @@
 pub mod address;
 pub mod budget;
 pub mod caller;
+pub mod component;
 pub mod content;
 pub mod digest;
 pub mod grant;

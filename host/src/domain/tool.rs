@@ -2,22 +2,76 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The language of a source. TypeScript is JavaScript here: its types make the schemas and are
+/// then stripped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    #[default]
+    Python,
+    Javascript,
+}
+
+impl Language {
+    pub const ALL: [Self; 2] = [Self::Python, Self::Javascript];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Javascript => "javascript",
+        }
+    }
+
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Python => "Python",
+            Self::Javascript => "JavaScript",
+        }
+    }
+}
+
 /// In which form the author gave the tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolKind {
     PythonCode,
+    JavascriptCode,
+    /// A WebAssembly component, whose exports are the tools.
+    Component,
 }
 
 impl ToolKind {
+    pub const ALL: [Self; 3] = [Self::PythonCode, Self::JavascriptCode, Self::Component];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PythonCode => "python_code",
+            Self::JavascriptCode => "javascript_code",
+            Self::Component => "component",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::PythonCode].into_iter().find(|kind| kind.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The language of its source; none when it has no source.
+    pub fn language(self) -> Option<Language> {
+        match self {
+            Self::PythonCode => Some(Language::Python),
+            Self::JavascriptCode => Some(Language::Javascript),
+            Self::Component => None,
+        }
+    }
+}
+
+impl From<Language> for ToolKind {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::Python => Self::PythonCode,
+            Language::Javascript => Self::JavascriptCode,
+        }
     }
 }
 

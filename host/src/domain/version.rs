@@ -1,5 +1,6 @@
 //! One immutable state of a tool, and the digest that an approval covers.
 
+use super::component::Export;
 use super::digest::Digest;
 use super::tool::ToolKind;
 
@@ -13,9 +14,11 @@ pub struct VersionContent {
     pub source_digest: Digest,
     /// None: the server's, else the default.
     pub timeout_ms: Option<u64>,
-    /// JSON Schema, as text.
+    /// JSON Schema, as text. Of a component, each of its tools has its own.
     pub input_schema: String,
     pub output_schema: Option<String>,
+    /// The tools of a component, by name; of a source none, it is the one tool itself.
+    pub exports: Vec<Export>,
     /// Hosts, modules and secrets that it asks for; order does not matter.
     pub hosts: Vec<String>,
     pub modules: Vec<String>,
@@ -34,7 +37,8 @@ impl VersionContent {
         let timeout = self.timeout_ms.map(|ms| ms.to_string()).unwrap_or_default();
         let output_schema = self.output_schema.as_deref().unwrap_or_default();
         let lists = [list(&self.hosts), list(&self.modules), list(&self.secret_names)];
-        Digest::of_parts([
+        let exports: Vec<Digest> = self.exports.iter().map(of_export).collect();
+        let own = [
             b"mcpbox/version/1".as_slice(),
             self.kind.as_str().as_bytes(),
             self.name.as_bytes(),
@@ -46,12 +50,29 @@ impl VersionContent {
             lists[0].as_bytes(),
             lists[1].as_bytes(),
             lists[2].as_bytes(),
-        ])
+        ];
+        Digest::of_parts(own.into_iter().chain(exports.iter().map(|export| &export.as_bytes()[..])))
     }
+}
+
+fn of_export(export: &Export) -> Digest {
+    let annotations = export.annotations.map(|hints| {
+        let hint = |given: Option<bool>| given.map_or(b'-', |yes| if yes { b'y' } else { b'n' });
+        [hint(hints.read_only), hint(hints.destructive), hint(hints.idempotent), hint(hints.open_world)]
+    });
+    Digest::of_parts([
+        export.name.as_bytes(),
+        export.title.as_deref().unwrap_or_default().as_bytes(),
+        export.description.as_bytes(),
+        export.input_schema.as_bytes(),
+        export.output_schema.as_deref().unwrap_or_default().as_bytes(),
+        annotations.as_ref().map_or(&[][..], |hints| &hints[..]),
+    ])
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::component::ToolAnnotations;
     use super::*;
 
     fn content() -> VersionContent {
@@ -63,6 +84,14 @@ mod tests {
             timeout_ms: None,
             input_schema: "{}".into(),
             output_schema: None,
+            exports: vec![Export {
+                name: "parse".into(),
+                title: None,
+                description: "Reads a table.".into(),
+                input_schema: "{}".into(),
+                output_schema: None,
+                annotations: None,
+            }],
             hosts: vec!["a.example".into(), "b.example".into()],
             modules: vec![],
             secret_names: vec!["KEY".into()],
@@ -71,7 +100,7 @@ mod tests {
 
     #[test]
     fn every_field_is_covered_by_the_digest() {
-        let changes: [fn(&mut VersionContent); 9] = [
+        let changes: [fn(&mut VersionContent); 16] = [
             |c| c.name.push('x'),
             |c| c.description.push('x'),
             |c| c.source_digest = Digest::of(b"other"),
@@ -81,6 +110,13 @@ mod tests {
             |c| c.hosts.push("c.example".into()),
             |c| c.modules.push("yaml".into()),
             |c| c.secret_names.clear(),
+            |c| c.exports.clear(),
+            |c| c.exports[0].name.push('x'),
+            |c| c.exports[0].title = Some("Parse".into()),
+            |c| c.exports[0].description.push('x'),
+            |c| c.exports[0].input_schema.push(' '),
+            |c| c.exports[0].output_schema = Some("{}".into()),
+            |c| c.exports[0].annotations = Some(ToolAnnotations { read_only: Some(true), ..Default::default() }),
         ];
         let mut seen = std::collections::HashSet::from([content().digest()]);
         for change in changes {

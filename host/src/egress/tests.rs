@@ -28,7 +28,7 @@ fn address(text: &str) -> IpAddr {
 }
 
 fn grants(hosts: &[&str]) -> Grants {
-    Grants { hosts: hosts.iter().map(|host| host.parse().expect("a grant")).collect() }
+    Grants { hosts: hosts.iter().map(|host| host.parse().expect("a grant")).collect(), ..Grants::default() }
 }
 
 fn get(url: &str) -> OutboundRequest {

@@ -14,11 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::places::Place;
 use self::places::Places;
+use crate::domain::component::Inspection;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ServerId;
 use crate::domain::outcome::{Outcome, Report};
+use crate::domain::tool::Language;
 use crate::limits::Limits;
-pub use crate::sandbox::{Compilation, Description, Job, Listener, Program};
+pub use crate::sandbox::{Compilation, Description, FetchBytes, Job, Listener, Program};
 use crate::sandbox::{Sandbox, SandboxError};
 
 #[derive(Debug, thiserror::Error)]
@@ -63,13 +65,30 @@ impl Executor {
         Ok(self.sandbox.run(job, cancel, listener).await?)
     }
 
-    /// Compiles a Python source and derives its schemas, running none of it. The inner error tells
-    /// how the source failed.
+    /// Compiles a source and derives its schemas, running none of it. The inner error tells how the
+    /// source failed.
     ///
     /// # Errors
     /// When the host is broken.
-    pub async fn describe_python(&self, source: Arc<str>) -> Result<Result<Arc<Description>, Outcome>, ExecutorError> {
-        Ok(self.sandbox.describe_python(source).await?)
+    pub async fn describe(
+        &self,
+        language: Language,
+        source: Arc<str>,
+    ) -> Result<Result<Arc<Description>, Outcome>, ExecutorError> {
+        Ok(self.sandbox.describe(language, source).await?)
+    }
+
+    /// What a component offers and asks for; compiles it when that was not done before. The inner
+    /// error tells how it failed to answer.
+    ///
+    /// # Errors
+    /// When the component is refused, or the host is broken.
+    pub async fn inspect(
+        &self,
+        bytes: &dyn FetchBytes,
+        digest: Digest,
+    ) -> Result<Result<Inspection, Outcome>, ExecutorError> {
+        Ok(self.sandbox.inspect(bytes, digest).await?)
     }
 
     /// What is being compiled now.

@@ -15,6 +15,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{OnceCell, Semaphore, watch};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -42,6 +43,24 @@ pub enum CompileError {
 impl CompileError {
     fn broken(doing: &'static str, cause: impl ToString) -> Self {
         Self::Broken { doing, cause: cause.to_string() }
+    }
+}
+
+/// Where the bytes of a component come from when they have to be compiled.
+pub trait FetchBytes: std::fmt::Debug + Send + Sync {
+    /// The bytes; whoever compiles them compares their digest.
+    fn fetch(&self) -> BoxFuture<'_, Result<Arc<[u8]>, String>>;
+}
+
+impl FetchBytes for Arc<[u8]> {
+    fn fetch(&self) -> BoxFuture<'_, Result<Arc<[u8]>, String>> {
+        Box::pin(std::future::ready(Ok(Self::clone(self))))
+    }
+}
+
+impl FetchBytes for &'static [u8] {
+    fn fetch(&self) -> BoxFuture<'_, Result<Arc<[u8]>, String>> {
+        Box::pin(std::future::ready(Ok(Arc::from(*self))))
     }
 }
 
@@ -98,12 +117,13 @@ impl Compiler {
         self.under_way.subscribe()
     }
 
-    /// The compiled component: from memory, from disk, or compiled now. Those who ask for the same
-    /// one wait for the same compilation. A refusal is remembered; a broken machine is tried again.
+    /// The compiled component: from memory, from disk, or compiled now; only then are its `bytes`
+    /// fetched. Those who ask for the same one wait for the same compilation. A refusal is remembered;
+    /// a broken machine is tried again.
     ///
     /// # Errors
     /// When the component is refused, or cannot be compiled here.
-    pub(super) async fn open(&self, bytes: &[u8], digest: Digest) -> Result<Component, CompileError> {
+    pub(super) async fn open(&self, bytes: &dyn FetchBytes, digest: Digest) -> Result<Component, CompileError> {
         let slot = Arc::clone(self.opened.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default());
         let result = slot.get_or_init(|| self.make(bytes, digest)).await.clone();
         if matches!(result, Err(CompileError::Broken { .. })) {
@@ -112,7 +132,13 @@ impl Compiler {
         result
     }
 
-    async fn make(&self, bytes: &[u8], digest: Digest) -> Result<Component, CompileError> {
+    async fn make(&self, bytes: &dyn FetchBytes, digest: Digest) -> Result<Component, CompileError> {
+        let key = Digest::of_parts([&digest.as_bytes()[..], &self.compatibility.to_be_bytes()]);
+        let file = self.folder.join(format!("{key}.cwasm"));
+        if let Some(component) = self.open_file(&file).await? {
+            return Ok(component);
+        }
+        let bytes = bytes.fetch().await.map_err(|cause| CompileError::broken("fetching a component", cause))?;
         let size_bytes = bytes.len() as u64;
         if size_bytes > self.component_bytes {
             return Err(CompileError::Refused(format!(
@@ -120,16 +146,11 @@ impl Compiler {
                 self.component_bytes
             )));
         }
-        if Digest::of(bytes) != digest {
+        if Digest::of(&bytes) != digest {
             return Err(CompileError::Refused("the component's bytes do not have the digest they are known by".into()));
         }
-        let key = Digest::of_parts([&digest.as_bytes()[..], &self.compatibility.to_be_bytes()]);
-        let file = self.folder.join(format!("{key}.cwasm"));
-        if let Some(component) = self.open_file(&file).await? {
-            return Ok(component);
-        }
         self.announce(Compilation { digest, size_bytes, running: false });
-        let result = self.compile(bytes, digest, &file).await;
+        let result = self.compile(&bytes, digest, &file).await;
         self.under_way.send_modify(|list| list.retain(|other| other.digest != digest));
         metrics::compilation(match &result {
             Ok(()) => "compiled",

@@ -10,37 +10,34 @@ use super::bindings::tool::mcpbox::guest::types;
 use super::bindings::tool::{Tool, ToolPre};
 use super::guest::{Ended, Watch, supervise};
 use super::state::State;
+use crate::domain::component::{Export, ToolAnnotations};
 use crate::domain::content::{Annotations, Content, EmbeddedResource, ResourceBody, Role, ToolResult};
 use crate::domain::json;
 use crate::domain::outcome::{Bound, Exception, Outcome};
-
-/// One tool that a component says it has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedTool {
-    pub name: String,
-    pub title: Option<String>,
-    pub description: String,
-    pub input_schema: String,
-    pub output_schema: Option<String>,
-}
 
 async fn start(pre: &ToolPre<State>, store: &mut Store<State>, watch: &Watch) -> Ended<Tool> {
     supervise(store, watch, async |store| pre.instantiate_async(store).await).await
 }
 
 /// The tools of a component.
-pub(super) async fn list(pre: &ToolPre<State>, store: &mut Store<State>, watch: &Watch) -> Ended<Vec<ListedTool>> {
+pub(super) async fn list(pre: &ToolPre<State>, store: &mut Store<State>, watch: &Watch) -> Ended<Vec<Export>> {
     let instance = start(pre, store, watch).await?;
     let guest = instance.mcpbox_guest_tools();
     let listed = supervise(store, watch, async |store| guest.call_list_tools(store).await).await?;
     Ok(listed
         .into_iter()
-        .map(|tool| ListedTool {
+        .map(|tool| Export {
             name: tool.name,
             title: tool.title,
             description: tool.description,
             input_schema: tool.input_schema,
             output_schema: tool.output_schema,
+            annotations: tool.annotations.map(|hints| ToolAnnotations {
+                read_only: hints.read_only,
+                destructive: hints.destructive,
+                idempotent: hints.idempotent,
+                open_world: hints.open_world,
+            }),
         })
         .collect())
 }

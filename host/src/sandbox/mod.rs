@@ -12,8 +12,9 @@ mod engine;
 mod fetch;
 mod guest;
 mod imports;
+mod interpreter;
 mod limiter;
-mod python;
+mod sources;
 mod spares;
 mod state;
 mod stdio;
@@ -22,40 +23,33 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::future::Cache;
 use tokio::runtime::Handle;
-use tokio::sync::{OnceCell, mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 
-use self::bindings::interpreter::InterpreterPre;
 use self::bindings::tool::ToolPre;
 use self::compile::Compiler;
-pub use self::compile::{Compilation, CompileError, EXIT_REFUSED, compile_here};
-pub use self::component::ListedTool;
+pub use self::compile::{Compilation, CompileError, EXIT_REFUSED, FetchBytes, compile_here};
 use self::guest::Watch;
-pub use self::python::Description;
-use self::python::Prepared;
-use self::spares::Spares;
+pub use self::interpreter::Description;
+use self::sources::{Source, Sources};
 pub use self::state::Listener;
 use self::state::{Reach, State};
 use crate::domain::budget::Budget;
+use crate::domain::component::{ComponentWorld, Inspection};
 use crate::domain::digest::Digest;
 use crate::domain::grant::Grants;
 use crate::domain::outcome::{Outcome, Report};
 use crate::domain::secret::Secrets;
+use crate::domain::tool::Language;
 use crate::egress::Egress;
 use crate::limits::Limits;
 
-/// The Python interpreter, as `make runner` built it.
-static PYTHON_RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/python.wasm"));
-
 /// Time for the steps that are no call: describing a source, preparing a spare.
 const BESIDE_TIME: Duration = Duration::from_secs(10);
-/// Memory for compiled Python code, in bytes.
-const CODE_CACHE_BYTES: u64 = 64 << 20;
 
 /// Where the sandbox keeps compiled code, and with what it compiles.
 #[derive(Clone, Debug)]
@@ -70,16 +64,10 @@ pub struct SandboxSettings {
 /// What one call runs.
 #[derive(Clone, Debug)]
 pub enum Program {
-    Python {
-        source: Arc<str>,
-        digest: Digest,
-    },
-    /// One tool of a component of the contract.
-    Component {
-        bytes: Arc<[u8]>,
-        digest: Digest,
-        tool: String,
-    },
+    /// A source, run by the interpreter of its language.
+    Source { language: Language, source: Arc<str>, digest: Digest },
+    /// One tool of a component.
+    Component { bytes: Arc<dyn FetchBytes>, digest: Digest, tool: String },
 }
 
 /// One call.
@@ -114,11 +102,7 @@ struct Inner {
     engine: Engine,
     linker: Linker<State>,
     compiler: Compiler,
-    python: OnceCell<InterpreterPre<State>>,
-    python_digest: Digest,
-    codes: Cache<Digest, Arc<Description>>,
-    spares: Spares,
-    refill: mpsc::Sender<(Digest, Arc<str>)>,
+    sources: Sources,
     egress: Egress,
     limits: Limits,
     /// Where guests compute, apart from the runtime that serves.
@@ -182,34 +166,11 @@ impl Sandbox {
         let linker = imports::linker(&engine).map_err(|error| SandboxError::Start(format!("{error:#}")))?;
         let compiler = Compiler::new(engine.clone(), &cache_dir, program, &limits)?;
         let guests = Guests::new().map_err(|error| SandboxError::Start(error.to_string()))?;
-        let (refill, wanted) = mpsc::channel(64);
-        let sandbox = Self(Arc::new(Inner {
-            engine,
-            linker,
-            compiler,
-            python: OnceCell::new(),
-            python_digest: Digest::of(PYTHON_RUNNER),
-            codes: Cache::builder()
-                .max_capacity(CODE_CACHE_BYTES)
-                .weigher(|_, found: &Arc<Description>| u32::try_from(found.code.len()).unwrap_or(u32::MAX))
-                .build(),
-            spares: Spares::new(&limits),
-            refill,
-            egress,
-            limits,
-            guests,
-            io: Handle::current(),
-        }));
+        let (sources, wanted) = Sources::new(&limits);
+        let sandbox =
+            Self(Arc::new(Inner { engine, linker, compiler, sources, egress, limits, guests, io: Handle::current() }));
         sandbox.keep_spares(wanted);
         Ok(sandbox)
-    }
-
-    /// Opens the Python interpreter, compiling it if this machine has not yet done so.
-    ///
-    /// # Errors
-    /// When it cannot be compiled here.
-    pub async fn prepare(&self) -> Result<(), SandboxError> {
-        self.python().await.map(|_| ())
     }
 
     /// Asks the threads on which guests run for a sign of life.
@@ -225,69 +186,36 @@ impl Sandbox {
         self.0.compiler.under_way()
     }
 
-    /// A name for the Python interpreter: another one may compile sources differently.
-    pub fn python_digest(&self) -> Digest {
-        self.0.python_digest
-    }
-
-    /// Drops what was prepared for a source that is no longer wanted.
-    pub fn forget(&self, source: Digest) {
-        self.0.spares.forget(source);
-    }
-
-    /// Compiles a Python source and derives its schemas. Runs none of it.
+    /// What a component offers and asks for. None of its tools is called; one of the contract is
+    /// asked for its list, without grants or secrets.
     ///
-    /// The outer error is the host's; the inner one tells how the source failed.
-    ///
-    /// # Errors
-    /// When the host is broken.
-    pub async fn describe_python(&self, source: Arc<str>) -> Result<Result<Arc<Description>, Outcome>, SandboxError> {
-        let digest = Digest::of(source.as_bytes());
-        if let Some(found) = self.0.codes.get(&digest).await {
-            return Ok(Ok(found));
-        }
-        let pre = self.python().await?.clone();
-        let store = self.store(&self.beside_budget())?;
-        let found = self
-            .0
-            .guests
-            .run(async move {
-                let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
-                let (mut store, instance) = python::start(&pre, store, &watch).await;
-                match instance {
-                    Ok(instance) => python::describe(&mut store, &instance, &watch, &source).await,
-                    Err(outcome) => Err(outcome),
-                }
-            })
-            .await?;
-        match found {
-            Ok(found) => {
-                let found = Arc::new(found);
-                self.0.codes.insert(digest, Arc::clone(&found)).await;
-                Ok(Ok(found))
-            }
-            Err(outcome) => Ok(Err(outcome)),
-        }
-    }
-
-    /// The tools that a component of the contract exports.
+    /// The outer error is the host's; the inner one tells how the component failed to answer.
     ///
     /// # Errors
     /// When the component is refused by the compiler, or the host is broken.
-    pub async fn list_tools(
+    pub async fn inspect(
         &self,
-        bytes: &[u8],
+        bytes: &dyn FetchBytes,
         digest: Digest,
-    ) -> Result<Result<Vec<ListedTool>, Outcome>, SandboxError> {
+    ) -> Result<Result<Inspection, Outcome>, SandboxError> {
         let pre = self.tool(bytes, digest).await?;
         let mut store = self.store(&self.beside_budget())?;
-        self.0
+        let listed = self
+            .0
             .guests
             .run(async move {
                 let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
                 component::list(&pre, &mut store, &watch).await
             })
-            .await
+            .await?;
+        Ok(listed.map(|tools| Inspection {
+            world: ComponentWorld::Contract,
+            exports: Vec::new(),
+            imports: Vec::new(),
+            capabilities: Vec::new(),
+            tools,
+            skipped: Vec::new(),
+        }))
     }
 
     /// Runs one call to its end. `cancel` stops the guest; so does dropping the future, without a
@@ -303,11 +231,12 @@ impl Sandbox {
     ) -> Result<Report, SandboxError> {
         let reach = Reach { grants: job.grants, secrets: job.secrets, listener };
         match job.program {
-            Program::Python { source, digest } => {
-                self.run_python(source, digest, job.arguments, reach, job.budget, cancel).await
+            Program::Source { language, source, digest } => {
+                let source = Source { language, text: source, digest };
+                self.run_source(source, job.arguments, reach, job.budget, cancel).await
             }
             Program::Component { bytes, digest, tool } => {
-                let pre = self.tool(&bytes, digest).await?;
+                let pre = self.tool(&*bytes, digest).await?;
                 let mut store = self.store(&job.budget)?;
                 self.attach(&mut store, reach);
                 let time = job.budget.time;
@@ -321,71 +250,6 @@ impl Sandbox {
                     .await
             }
         }
-    }
-
-    async fn run_python(
-        &self,
-        source: Arc<str>,
-        digest: Digest,
-        arguments: String,
-        reach: Reach,
-        budget: Budget,
-        cancel: CancellationToken,
-    ) -> Result<Report, SandboxError> {
-        let pre = self.python().await?.clone();
-        let code = match self.describe_python(Arc::clone(&source)).await? {
-            Ok(found) => Arc::clone(&found.code),
-            Err(outcome) => {
-                let mut store = self.store(&budget)?;
-                return Ok(guest::report(&mut store, &Watch::new(budget.time, cancel), outcome));
-            }
-        };
-        let spare = self.0.spares.take(digest);
-        let sandbox = self.clone();
-        let fresh = match &spare {
-            Some(_) => None,
-            None => Some(self.store(&budget)?),
-        };
-        let report = self
-            .0
-            .guests
-            .run(async move {
-                let watch = Watch::new(budget.time, cancel);
-                let (mut store, instance, loaded) = match (spare, fresh) {
-                    (Some(live), _) => {
-                        let (store, instance) = live.parts();
-                        (store, Ok(instance), true)
-                    }
-                    (None, Some(store)) => {
-                        let (store, instance) = python::start(&pre, store, &watch).await;
-                        (store, instance, false)
-                    }
-                    (None, None) => return None,
-                };
-                sandbox.attach(&mut store, reach);
-                let outcome = match instance {
-                    Err(outcome) => outcome,
-                    Ok(instance) => {
-                        let ready = if loaded {
-                            Ok(())
-                        } else {
-                            python::load(&mut store, &instance, &watch, &code, &source, &arguments).await
-                        };
-                        match ready {
-                            Ok(()) => python::call(&mut store, &instance, &watch, &arguments).await,
-                            Err(outcome) => outcome,
-                        }
-                    }
-                };
-                let report = guest::report(&mut store, &watch, outcome);
-                // The next call should find one; a full queue means that others are wanted more.
-                if sandbox.0.spares.wants(digest) {
-                    let _ = sandbox.0.refill.try_send((digest, source));
-                }
-                Some(report)
-            })
-            .await?;
-        report.ok_or_else(|| SandboxError::Place("no instance was made".into()))
     }
 
     /// Gives a guest what its call may reach.
@@ -404,58 +268,11 @@ impl Sandbox {
         Budget::new(&self.0.limits, Some(BESIDE_TIME))
     }
 
-    async fn python(&self) -> Result<&InterpreterPre<State>, SandboxError> {
-        self.0
-            .python
-            .get_or_try_init(|| async {
-                let component = self.0.compiler.open(PYTHON_RUNNER, self.0.python_digest).await?;
-                let pre = self.0.linker.instantiate_pre(&component);
-                pre.and_then(InterpreterPre::new)
-                    .map_err(|error| SandboxError::Start(format!("the Python runner does not fit: {error:#}")))
-            })
-            .await
-    }
-
-    async fn tool(&self, bytes: &[u8], digest: Digest) -> Result<ToolPre<State>, SandboxError> {
+    async fn tool(&self, bytes: &dyn FetchBytes, digest: Digest) -> Result<ToolPre<State>, SandboxError> {
         let component = self.0.compiler.open(bytes, digest).await?;
         let pre = self.0.linker.instantiate_pre(&component).and_then(ToolPre::new);
         Ok(pre.map_err(|error| {
             CompileError::Refused(format!("the component asks for what is not offered here: {error:#}"))
         })?)
-    }
-
-    /// Prepares spares in the background, one after the other, and drops those that nobody took.
-    fn keep_spares(&self, mut wanted: mpsc::Receiver<(Digest, Arc<str>)>) {
-        let sandbox = Arc::downgrade(&self.0);
-        let Some(runtime) = &self.0.guests.0 else { return };
-        let idle = self.0.spares.idle();
-        runtime.spawn(async move {
-            loop {
-                let next = tokio::time::timeout(idle, wanted.recv()).await;
-                let Some(inner) = sandbox.upgrade() else { return };
-                let sandbox = Self(inner);
-                match next {
-                    Ok(None) => return,
-                    Ok(Some((digest, source))) => sandbox.prepare_spares(digest, &source).await,
-                    Err(_) => {}
-                }
-                sandbox.0.spares.sweep();
-            }
-        });
-    }
-
-    async fn prepare_spares(&self, digest: Digest, source: &Arc<str>) {
-        let (Ok(pre), Ok(Ok(found))) = (self.python().await, self.describe_python(Arc::clone(source)).await) else {
-            return;
-        };
-        while self.0.spares.wants(digest) {
-            let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
-            let Ok(store) = self.store(&Budget::new(&self.0.limits, None)) else { return };
-            let (store, Ok(instance)) = python::start(pre, store, &watch).await else { return };
-            match python::prepare(store, instance, &watch, &found.code, source).await {
-                Prepared::Ready(live) => self.0.spares.put(digest, live),
-                Prepared::NeedsCall => return self.0.spares.mark_unpreparable(digest),
-            }
-        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::python::Live;
+use super::interpreter::Live;
 use crate::domain::digest::Digest;
 use crate::limits::Limits;
 use crate::telemetry::metrics::{self, Counted};

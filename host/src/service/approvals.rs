@@ -69,12 +69,12 @@ impl Service {
         let Located { server, tool, version } = located;
         let live = match tools::live(self.db(), tool).await? {
             Some(live) => {
-                let source = versions::source(self.db(), live.source_digest).await?;
-                Some(versions::view(&live, tool.live_version_id, Some(source))?)
+                let source = versions::source(self.db(), &live).await?;
+                Some(versions::view(&live, tool.live_version_id, source)?)
             }
             None => None,
         };
-        let source = versions::source(self.db(), version.source_digest).await?;
+        let source = versions::source(self.db(), version).await?;
         let all = RowPage::new(1, REQUESTS_SHOWN, REQUESTS_SHOWN);
         let requests = network_requests::of_tool(self.db(), tool.id, &all).await?.items;
         let open = network_requests::approved_for_servers(self.db(), &[server.id]).await?;
@@ -86,7 +86,7 @@ impl Service {
             live,
             hosts: asked(&version.hosts.0, &requests),
             server_hosts: open.iter().map(host_text).collect(),
-            version: versions::view(version, tool.live_version_id, Some(source))?,
+            version: versions::view(version, tool.live_version_id, source)?,
         })
     }
 

@@ -32,7 +32,7 @@ use crate::domain::ids::{CallId, ToolId};
 use crate::domain::names;
 use crate::domain::outcome::{GuestEvent, Outcome, Report};
 use crate::domain::redact::{Redactor, redact_arguments};
-use crate::domain::tool::{ServerStatus, ToolKind};
+use crate::domain::tool::ServerStatus;
 use crate::domain::version::VersionContent;
 use crate::executor::{Job, Listener, Program};
 use crate::telemetry::{RequestId, metrics};
@@ -236,10 +236,10 @@ impl Service {
         let own = call.version.timeout_ms.or(call.server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let budget = Budget::new(self.limits(), own);
         let job = Job {
-            program: match call.version.kind {
-                ToolKind::PythonCode => {
-                    Program::Python { source: Arc::clone(&call.source), digest: call.version.source_digest }
-                }
+            program: Program::Source {
+                language: call.version.kind.language().unwrap_or_default(),
+                source: Arc::clone(&call.source),
+                digest: call.version.source_digest,
             },
             arguments: call.arguments.clone(),
             secrets,
@@ -350,6 +350,7 @@ pub(super) fn content(version: &Version) -> VersionContent {
         timeout_ms: version.timeout_ms.map(u64::from),
         input_schema: version.input_schema.clone(),
         output_schema: version.output_schema.clone(),
+        exports: Vec::new(),
         hosts: version.hosts.0.clone(),
         modules: version.modules.0.clone(),
         secret_names: version.secret_names.0.clone(),

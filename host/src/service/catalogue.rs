@@ -225,6 +225,7 @@ mod tests {
             timeout_ms: None,
             input_schema: r#"{"type":"object"}"#.into(),
             output_schema: None,
+            exports: Vec::new(),
             hosts: vec![],
             modules: vec![],
             secret_names: vec![],

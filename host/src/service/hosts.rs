@@ -99,7 +99,7 @@ fn grants(asked: &[String], approved: &[NetworkRequest]) -> Result<Grants, Error
     let counting = approved.iter().filter(|row| row.tool_id.is_none() || asked.contains(&host_text(row)));
     let hosts: Result<_, _> = counting.map(|row| HostGrant::new(&row.host, row.port.map(|port| port.0))).collect();
     let hosts = hosts.map_err(|error| Error::internal("reading an approved host", error))?;
-    Ok(Grants { hosts })
+    Ok(Grants { hosts, ..Grants::default() })
 }
 
 /// The host of a request as a [`HostGrant`] prints itself.

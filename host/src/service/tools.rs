@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::audit::{self, Act};
 use super::calls::content;
-use super::code::schema;
+use super::code::{GivenCode, schema};
+use super::versions::SourceView;
 use super::{Error, Page, PageRequest, Service, given, servers, versions};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
@@ -18,27 +19,27 @@ use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId, VersionId};
 use crate::domain::names::{ServerName, ToolName, gateway_name};
-use crate::domain::tool::{ApprovalAction, ApprovalStatus, ToolKind};
+use crate::domain::tool::{ApprovalAction, ApprovalStatus, Language, ToolKind};
 use crate::domain::version::VersionContent;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct NewTool {
     pub server_id: ServerId,
     pub name: String,
     /// None or blank: the first paragraph of the docstring.
     pub description: Option<String>,
-    pub python_code: String,
+    pub code: GivenCode,
     /// None: the server's, else the default.
     pub timeout_ms: Option<u64>,
 }
 
 /// What is none stays as it is.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct ToolChange {
     pub name: Option<String>,
     /// Blank: the first paragraph of the docstring.
     pub description: Option<String>,
-    pub python_code: Option<String>,
+    pub code: Option<GivenCode>,
     pub enabled: Option<bool>,
     pub timeout_ms: Option<u64>,
 }
@@ -68,9 +69,10 @@ pub struct ToolView {
     pub updated_at: DateTime<Utc>,
     pub input_schema: Value,
     pub output_schema: Option<Value>,
-    /// Not in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub python_code: Option<String>,
+    /// None: it is a component.
+    pub language: Option<Language>,
+    #[serde(flatten)]
+    pub source: SourceView,
 }
 
 /// A tool with its server and its newest version.
@@ -90,15 +92,17 @@ impl Service {
         let name: ToolName = new.name.parse().map_err(|error| Error::name("/name", &error))?;
         let timeout_ms = given::timeout("/timeout_ms", new.timeout_ms, self.limits())?;
         let server = servers::found(self.db(), new.server_id).await?;
-        let described = self.source_accepted("/python_code", &new.python_code).await?;
+        let language = new.code.language.unwrap_or_default();
+        let described = self.code_accepted(language, &new.code).await?;
         let content = VersionContent {
-            kind: ToolKind::PythonCode,
+            kind: language.into(),
             name: name.to_string(),
             description: description(new.description.as_deref().unwrap_or_default(), &described.summary)?,
-            source_digest: Digest::of(new.python_code.as_bytes()),
+            source_digest: Digest::of(new.code.text.as_bytes()),
             timeout_ms,
             input_schema: described.input_schema.clone(),
             output_schema: described.output_schema.clone(),
+            exports: Vec::new(),
             hosts: Vec::new(),
             modules: Vec::new(),
             secret_names: Vec::new(),
@@ -120,7 +124,7 @@ impl Service {
         };
         let latest = versions::row(tool.id, 1, content, ApprovalStatus::Draft, "created".into(), caller, now);
         let tx = self.db().begin().await?;
-        blobs::put(&tx, new.python_code.into_bytes(), now).await?;
+        blobs::put(&tx, new.code.text.into_bytes(), now).await?;
         tool_rows::insert(&tx, tool.clone()).await.map_err(|error| taken(error, &server, &tool.name))?;
         version_rows::insert(&tx, latest.clone()).await?;
         let after = json!({ "server": server.name, "name": tool.name, "version": 1, "digest": latest.digest });
@@ -155,8 +159,8 @@ impl Service {
         let before = json!({ "enabled": tool.enabled, "version": latest.number, "digest": latest.digest });
         let mut after = json!({ "enabled": enabled });
         if let Some(next) = next {
-            if let Some(code) = change.python_code {
-                blobs::put(&tx, code.into_bytes(), now).await?;
+            if let Some(code) = change.code {
+                blobs::put(&tx, code.text.into_bytes(), now).await?;
             }
             versions::insert_following(&tx, next.clone()).await?;
             if tool.live_version_id.is_none() {
@@ -214,8 +218,8 @@ impl Service {
     /// One tool with its source.
     pub async fn tool_get(&self, _caller: &Caller, id: ToolId) -> Result<ToolView, Error> {
         let found = found(self.db(), id).await?;
-        let source = versions::source(self.db(), found.latest.source_digest).await?;
-        self.tool_view(found, Some(source)).await
+        let source = versions::source(self.db(), &found.latest).await?;
+        self.tool_view(found, source).await
     }
 
     /// Asks for review of the newest version; `notes` are for the person who reviews it.
@@ -266,13 +270,13 @@ impl Service {
         Ok(())
     }
 
-    pub(super) async fn tool_view(&self, found: Found, python_code: Option<String>) -> Result<ToolView, Error> {
+    pub(super) async fn tool_view(&self, found: Found, source: Option<String>) -> Result<ToolView, Error> {
         let live = match found.tool.live_version_id {
             Some(id) if id == found.latest.id => Some(found.latest.number),
             Some(_) => live(self.db(), &found.tool).await?.map(|live| live.number),
             None => None,
         };
-        view(&found, live, python_code)
+        view(&found, live, source)
     }
 
     /// What the newest version of a tool would become.
@@ -286,17 +290,24 @@ impl Service {
             content.timeout_ms = given::timeout("/timeout_ms", change.timeout_ms, self.limits())?;
         }
         let mut summary = None;
-        if let Some(code) = &change.python_code {
-            let described = self.source_accepted("/python_code", code).await?;
-            content.source_digest = Digest::of(code.as_bytes());
+        if let Some(code) = &change.code {
+            let Some(language) = code.language.or_else(|| content.kind.language()) else {
+                return Err(Error::invalid(code.pointer(), "this tool is a component; upload a new version of it"));
+            };
+            let described = self.code_accepted(language, code).await?;
+            content.kind = language.into();
+            content.source_digest = Digest::of(code.text.as_bytes());
             content.input_schema.clone_from(&described.input_schema);
             content.output_schema.clone_from(&described.output_schema);
             summary = Some(described.summary.clone());
         }
         if let Some(given) = &change.description {
-            if summary.is_none() && given.trim().is_empty() {
-                let source = versions::source(self.db(), latest.source_digest).await?;
-                summary = Some(self.source_accepted("/description", &source).await?.summary.clone());
+            if summary.is_none()
+                && given.trim().is_empty()
+                && let (Some(language), Some(source)) =
+                    (latest.kind.language(), versions::source(self.db(), latest).await?)
+            {
+                summary = Some(self.source_accepted("/description", language, &source).await?.summary.clone());
             }
             content.description = description(given, &summary.unwrap_or_default())?;
         }
@@ -373,7 +384,7 @@ fn description(given: &str, summary: &str) -> Result<String, Error> {
     given::text("/description", text, given::TOOL_DESCRIPTION)
 }
 
-pub(super) fn view(found: &Found, live_version: Option<i32>, python_code: Option<String>) -> Result<ToolView, Error> {
+pub(super) fn view(found: &Found, live_version: Option<i32>, source: Option<String>) -> Result<ToolView, Error> {
     let Found { server, tool, latest } = found;
     Ok(ToolView {
         id: tool.id,
@@ -395,7 +406,8 @@ pub(super) fn view(found: &Found, live_version: Option<i32>, python_code: Option
         updated_at: tool.updated_at,
         input_schema: schema(&latest.input_schema)?,
         output_schema: latest.output_schema.as_deref().map(schema).transpose()?,
-        python_code,
+        language: latest.kind.language(),
+        source: SourceView::of(latest.kind, source),
     })
 }
 

@@ -16,7 +16,7 @@ use crate::db::{Conn, DbError, Texts, Tx, Whole, blobs};
 use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ToolId, VersionId};
-use crate::domain::tool::{ApprovalStatus, ChangeSource, ToolKind};
+use crate::domain::tool::{ApprovalStatus, ChangeSource, Language, ToolKind};
 use crate::domain::version::VersionContent;
 
 /// One state of a tool.
@@ -47,9 +47,27 @@ pub struct VersionView {
     pub change_summary: String,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
-    /// Not in lists.
+    /// None: it is a component.
+    pub language: Option<Language>,
+    #[serde(flatten)]
+    pub source: SourceView,
+}
+
+/// A source as its author gave it; not in lists, and not of a component.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SourceView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The same again when it is Python, under the name that the first MCPbox gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub python_code: Option<String>,
+}
+
+impl SourceView {
+    pub(super) fn of(kind: ToolKind, source: Option<String>) -> Self {
+        let python_code = source.clone().filter(|_| kind == ToolKind::PythonCode);
+        Self { code: source, python_code }
+    }
 }
 
 impl Service {
@@ -73,16 +91,12 @@ impl Service {
             let hint = format!("the newest version is {}", found.tool.latest_version);
             return Err(Error::not_found("version", number.to_string(), hint));
         };
-        let source = source(self.db(), version.source_digest).await?;
-        view(&version, found.tool.live_version_id, Some(source))
+        let source = source(self.db(), &version).await?;
+        view(&version, found.tool.live_version_id, source)
     }
 }
 
-pub(super) fn view(
-    version: &Version,
-    live: Option<VersionId>,
-    python_code: Option<String>,
-) -> Result<VersionView, Error> {
+pub(super) fn view(version: &Version, live: Option<VersionId>, source: Option<String>) -> Result<VersionView, Error> {
     Ok(VersionView {
         id: version.id,
         number: version.number,
@@ -107,15 +121,20 @@ pub(super) fn view(
         change_summary: version.change_summary.clone(),
         created_by: version.created_by.clone(),
         created_at: version.created_at,
-        python_code,
+        language: version.kind.language(),
+        source: SourceView::of(version.kind, source),
     })
 }
 
-/// The source of a version, as its author gave it.
-pub(super) async fn source(db: &impl Conn, digest: Digest) -> Result<String, Error> {
+/// The source of a version, as its author gave it; a component has none.
+pub(super) async fn source(db: &impl Conn, version: &Version) -> Result<Option<String>, Error> {
     let doing = "reading a source";
+    if version.kind.language().is_none() {
+        return Ok(None);
+    }
+    let digest = version.source_digest;
     let bytes = blobs::get(db, digest).await?.ok_or_else(|| Error::internal(doing, format!("{digest} is missing")))?;
-    String::from_utf8(bytes).map_err(|error| Error::internal(doing, error))
+    String::from_utf8(bytes).map(Some).map_err(|error| Error::internal(doing, error))
 }
 
 /// The row of a version that nobody has reviewed.
@@ -236,6 +255,7 @@ mod tests {
             timeout_ms: None,
             input_schema: "{}".into(),
             output_schema: None,
+            exports: Vec::new(),
             hosts: vec!["a.example".into()],
             modules: vec![],
             secret_names: vec![],

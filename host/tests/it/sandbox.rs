@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcpbox::domain::budget::Budget;
+use mcpbox::domain::component::Inspection;
 use mcpbox::domain::content::Content;
 use mcpbox::domain::digest::Digest;
 use mcpbox::domain::grant::Grants;
 use mcpbox::domain::outcome::{Bound, Outcome, Report};
 use mcpbox::domain::secret::{SecretValue, Secrets};
+use mcpbox::domain::tool::Language;
 use mcpbox::egress::{Egress, EgressSettings, MappedNetwork};
 use mcpbox::limits::Limits;
 use mcpbox::sandbox::{CompileError, Job, Program, Sandbox, SandboxError, SandboxSettings};
@@ -47,12 +49,16 @@ fn budget() -> Budget {
 }
 
 pub fn python(source: &str) -> Program {
-    Program::Python { source: source.into(), digest: Digest::of(source.as_bytes()) }
+    Program::Source { language: Language::Python, source: source.into(), digest: Digest::of(source.as_bytes()) }
 }
 
 fn component(name: &str) -> Program {
     let bytes = fixtures::component(name);
-    Program::Component { digest: Digest::of(&bytes), bytes: bytes.into(), tool: name.to_owned() }
+    Program::Component { digest: Digest::of(&bytes), bytes: Arc::new(Arc::<[u8]>::from(bytes)), tool: name.to_owned() }
+}
+
+async fn inspect(sandbox: &Sandbox, bytes: &[u8]) -> Result<Result<Inspection, Outcome>, SandboxError> {
+    sandbox.inspect(&Arc::<[u8]>::from(bytes), Digest::of(bytes)).await
 }
 
 async fn run_with(sandbox: &Sandbox, program: Program, arguments: &str, budget: Budget) -> Report {
@@ -60,7 +66,7 @@ async fn run_with(sandbox: &Sandbox, program: Program, arguments: &str, budget: 
         program,
         arguments: arguments.to_owned(),
         secrets: Arc::default(),
-        grants: Arc::new(Grants { hosts: vec!["fixture.test".parse().expect("a host")] }),
+        grants: Arc::new(Grants { hosts: vec!["fixture.test".parse().expect("a host")], ..Grants::default() }),
         budget,
     };
     sandbox.run(job, CancellationToken::new(), None).await.expect("the host is sound")
@@ -183,11 +189,11 @@ async fn a_guest_that_breaks_the_rules_of_webassembly_is_told_so() {
 #[tokio::test]
 async fn listing_the_tools_of_a_component_is_bounded_like_a_call() {
     let bytes = fixtures::component("many_tools");
-    let listed = sandbox().list_tools(&bytes, Digest::of(&bytes)).await.expect("sound").expect("a list");
-    assert_eq!(listed.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    let listed = inspect(&sandbox(), &bytes).await.expect("sound").expect("a list");
+    assert_eq!(listed.tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
     let limits = Limits { call_cpu_s: 1, fuel_per_cpu_second: 50_000_000, ..Limits::default() };
     let bytes = fixtures::component("spin_in_list");
-    let spun = sandbox_with(&limits, MappedNetwork::default()).list_tools(&bytes, Digest::of(&bytes)).await;
+    let spun = inspect(&sandbox_with(&limits, MappedNetwork::default()), &bytes).await;
     assert!(matches!(spun, Ok(Err(Outcome::Stopped(Bound::Cpu)))), "{spun:?}");
 }
 
@@ -203,7 +209,7 @@ async fn what_cannot_run_here_is_refused_with_the_reason() {
         (fixtures::component("bad_import"), "evil:host/shell"),
         (fixtures::component("big_at_birth"), "does not fit the limits"),
     ] {
-        let refused = sandbox.list_tools(&bytes, Digest::of(&bytes)).await;
+        let refused = inspect(&sandbox, &bytes).await;
         match refused {
             Err(SandboxError::Compile(CompileError::Refused(why))) => assert!(why.contains(words), "{words}: {why}"),
             other => panic!("{words}: {other:?}"),
@@ -214,7 +220,7 @@ async fn what_cannot_run_here_is_refused_with_the_reason() {
 #[tokio::test]
 async fn a_component_whose_bytes_are_not_those_of_its_digest_is_refused() {
     let bytes = fixtures::component("noop");
-    let refused = sandbox().list_tools(&bytes, Digest::of(b"another")).await;
+    let refused = sandbox().inspect(&Arc::<[u8]>::from(bytes), Digest::of(b"another")).await;
     assert!(matches!(refused, Err(SandboxError::Compile(CompileError::Refused(_)))), "{refused:?}");
 }
 
@@ -230,16 +236,16 @@ async fn compiling_is_bounded_in_memory_and_time() {
     let egress = || Egress::new(EgressSettings::from(&Limits::default()), Arc::new(MappedNetwork::default()));
     let limits = Limits { compile_memory_bytes: 1 << 20, ..Limits::default() };
     let starved = Sandbox::start(settings(limits), egress()).expect("a sandbox");
-    assert!(starved.list_tools(&bytes, Digest::of(&bytes)).await.is_err(), "a megabyte is too little");
+    assert!(inspect(&starved, &bytes).await.is_err(), "a megabyte is too little");
     let limits = Limits { compile_time_s: 0, ..Limits::default() };
     let hurried = Sandbox::start(settings(limits), egress()).expect("a sandbox");
-    let refused = hurried.list_tools(&bytes, Digest::of(&bytes)).await;
+    let refused = inspect(&hurried, &bytes).await;
     assert!(
         matches!(&refused, Err(SandboxError::Compile(CompileError::Refused(why))) if why.contains("longer than 0 s")),
         "{refused:?}"
     );
     let fine = Sandbox::start(settings(Limits::default()), egress()).expect("a sandbox");
-    assert!(fine.list_tools(&bytes, Digest::of(&bytes)).await.is_ok());
+    assert!(inspect(&fine, &bytes).await.is_ok());
     let left: Vec<_> = std::fs::read_dir(cache.path().join("compiled")).expect("a folder").flatten().collect();
     assert_eq!(left.len(), 2, "the code and its digest, nothing half done: {left:?}");
 }
@@ -257,7 +263,7 @@ async fn compiled_code_that_was_changed_on_disk_is_made_again() {
         let egress = Egress::new(EgressSettings::from(&Limits::default()), Arc::new(MappedNetwork::default()));
         Sandbox::start(settings, egress)
     };
-    start().expect("a sandbox").list_tools(&bytes, Digest::of(&bytes)).await.expect("sound").expect("a list");
+    inspect(&start().expect("a sandbox"), &bytes).await.expect("sound").expect("a list");
     let folder = cache.path().join("compiled");
     let code = std::fs::read_dir(&folder)
         .expect("a folder")
@@ -269,7 +275,7 @@ async fn compiled_code_that_was_changed_on_disk_is_made_again() {
     let middle = changed.len() / 2;
     changed[middle] ^= 1;
     std::fs::write(&code, &changed).expect("written");
-    start().expect("a sandbox").list_tools(&bytes, Digest::of(&bytes)).await.expect("sound").expect("a list");
+    inspect(&start().expect("a sandbox"), &bytes).await.expect("sound").expect("a list");
     assert_ne!(std::fs::read(&code).expect("compiled code"), changed, "made again");
 
     use std::os::unix::fs::PermissionsExt as _;

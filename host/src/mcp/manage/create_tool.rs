@@ -4,9 +4,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::get_server::{SERVER_IDS, server_id};
-use super::validate_code::code;
+use super::validate_code::{code, language, python_code};
 use super::{Answered, Call, Effect, Management, id, schema};
+use crate::domain::tool::Language;
 use crate::service::Error;
+use crate::service::code::GivenCode;
 use crate::service::tools::NewTool;
 
 pub(super) struct CreateTool;
@@ -18,7 +20,12 @@ pub(super) struct Arguments {
     name: String,
     #[serde(default)]
     description: Option<String>,
-    python_code: String,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    language: Option<Language>,
+    #[serde(default)]
+    python_code: Option<String>,
     #[serde(default)]
     timeout_ms: Option<u64>,
 }
@@ -41,7 +48,7 @@ pub(super) fn timeout_ms() -> Value {
 impl Management for CreateTool {
     const NAME: &'static str = "mcpbox_create_tool";
     const TITLE: &'static str = "Create a tool";
-    const DESCRIPTION: &'static str = "Saves Python code as a new tool of a server, as a draft that nobody can call \
+    const DESCRIPTION: &'static str = "Saves code as a new tool of a server, as a draft that nobody can call \
         yet. Check the code with mcpbox_validate_code first. Next, mcpbox_request_publish asks a person to approve \
         it; once approved it is in the list of tools, as `server__name`.";
     const EFFECT: Effect = Effect::Adds;
@@ -54,10 +61,12 @@ impl Management for CreateTool {
                 "name": name(),
                 "description": {"type": "string", "description": "What it does, for the models that will call it; \
                                                                   usually the docstring of `main` is enough"},
-                "python_code": code(),
+                "code": code(),
+                "language": language(),
+                "python_code": python_code(),
                 "timeout_ms": timeout_ms(),
             }),
-            &["server_id", "name", "python_code"],
+            &["server_id", "name"],
         )
     }
 
@@ -71,15 +80,18 @@ impl Management for CreateTool {
             "server_id": "01990000-0000-7000-8000-000000000001",
             "name": "forecast",
             "description": "Tomorrow's weather",
-            "python_code": "async def main(city: str) -> str:\n    return city\n",
+            "code": "async def main(city: str) -> str:\n    return city\n",
+            "language": "python",
+            "python_code": null,
             "timeout_ms": 10_000,
         })
     }
 
     async fn run(call: Call<'_>, arguments: Arguments) -> Result<Answered, Error> {
-        let Arguments { server_id, name, description, python_code, timeout_ms } = arguments;
+        let Arguments { server_id, name, description, code, language, python_code, timeout_ms } = arguments;
         let server_id = id("server_id", &server_id, SERVER_IDS)?;
-        let new = NewTool { server_id, name, description, python_code, timeout_ms };
+        let code = GivenCode::required(code, language, python_code)?;
+        let new = NewTool { server_id, name, description, code, timeout_ms };
         let tool = call.service.tool_create(call.caller, new).await?;
         let message =
             format!("Tool `{}` is saved as a draft. Ask for approval with mcpbox_request_publish.", tool.name);

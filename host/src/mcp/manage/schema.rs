@@ -84,6 +84,8 @@ pub(super) fn tool() -> Value {
             "rejection_reason": {"type": ["string", "null"]},
             "input_schema": {"type": "object"},
             "output_schema": {"type": ["object", "boolean", "null"]},
+            "language": {"type": ["string", "null"]},
+            "code": {"type": ["string", "null"]},
             "python_code": {"type": ["string", "null"]},
         }),
         &["id", "server_id", "name", "approval_status", "current_version"],

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use super::create_tool::{name, timeout_ms};
 use super::get_tool::{TOOL_IDS, tool_id};
-use super::validate_code::code;
+use super::validate_code::{code, language, python_code};
 use super::{Answered, Call, Effect, Management, id, schema};
-use crate::domain::tool::ApprovalStatus;
+use crate::domain::tool::{ApprovalStatus, Language};
 use crate::service::Error;
+use crate::service::code::GivenCode;
 use crate::service::tools::ToolChange;
 
 pub(super) struct UpdateTool;
@@ -21,6 +22,10 @@ pub(super) struct Arguments {
     name: Option<String>,
     #[serde(default)]
     description: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    language: Option<Language>,
     #[serde(default)]
     python_code: Option<String>,
     #[serde(default)]
@@ -43,7 +48,9 @@ impl Management for UpdateTool {
                 "tool_id": tool_id(),
                 "name": name(),
                 "description": {"type": "string", "description": "What it does, for the models that will call it"},
-                "python_code": code(),
+                "code": code(),
+                "language": language(),
+                "python_code": python_code(),
                 "enabled": {"type": "boolean", "description": "False takes it off the list of tools"},
                 "timeout_ms": timeout_ms(),
             }),
@@ -61,16 +68,19 @@ impl Management for UpdateTool {
             "tool_id": "01990000-0000-7000-8000-000000000002",
             "name": "forecast",
             "description": "Tomorrow's weather",
-            "python_code": "async def main(city: str) -> str:\n    return city\n",
+            "code": "async def main(city: str) -> str:\n    return city\n",
+            "language": "python",
+            "python_code": null,
             "enabled": true,
             "timeout_ms": 10_000,
         })
     }
 
     async fn run(call: Call<'_>, arguments: Arguments) -> Result<Answered, Error> {
-        let Arguments { tool_id, name, description, python_code, enabled, timeout_ms } = arguments;
+        let Arguments { tool_id, name, description, code, language, python_code, enabled, timeout_ms } = arguments;
         let tool = id("tool_id", &tool_id, TOOL_IDS)?;
-        let change = ToolChange { name, description, python_code, enabled, timeout_ms };
+        let code = GivenCode::of(code, language, python_code)?;
+        let change = ToolChange { name, description, code, enabled, timeout_ms };
         let tool = call.service.tool_update(call.caller, tool, change).await?;
         let next = match tool.approval_status {
             ApprovalStatus::Approved => "It stays approved.",

@@ -4,7 +4,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answered, Call, Effect, Management, schema};
+use crate::domain::tool::Language;
 use crate::service::Error;
+use crate::service::code::GivenCode;
 
 pub(super) struct ValidateCode;
 
@@ -12,19 +14,21 @@ pub(super) struct ValidateCode;
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
     code: String,
+    #[serde(default)]
+    language: Option<Language>,
 }
 
 impl Management for ValidateCode {
     const NAME: &'static str = "mcpbox_validate_code";
     const TITLE: &'static str = "Check code";
-    const DESCRIPTION: &'static str = "Checks Python code without saving it: whether it loads, whether it has `main`, \
+    const DESCRIPTION: &'static str = "Checks code without saving it: whether it loads, whether it has `main`, \
         and which arguments and output schema follow from the signature, annotations and docstring of `main`. Use it \
         before mcpbox_create_tool and mcpbox_update_tool; when `valid` is false, `error` says which line and why.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = Arguments;
 
     fn input() -> Value {
-        schema::arguments(json!({"code": code()}), &["code"])
+        schema::arguments(json!({"code": code(), "language": language()}), &["code"])
     }
 
     fn output() -> Value {
@@ -44,10 +48,11 @@ impl Management for ValidateCode {
 
     #[cfg(test)]
     fn example() -> Value {
-        json!({"code": "async def main(city: str) -> str:\n    return city\n"})
+        json!({"code": "async def main(city: str) -> str:\n    return city\n", "language": "python"})
     }
 
-    async fn run(call: Call<'_>, Arguments { code }: Arguments) -> Result<Answered, Error> {
+    async fn run(call: Call<'_>, Arguments { code, language }: Arguments) -> Result<Answered, Error> {
+        let code = GivenCode::required(Some(code), language, None)?;
         Answered::of(&call.service.code_validate(call.caller, &code).await?)
     }
 }
@@ -61,6 +66,18 @@ pub(super) fn code() -> Value {
                         annotations and defaults, become the tool's arguments; its docstring the description; what it \
                         returns, as JSON, the result. In reach: `http` (async get, post, ...), `secrets` (read-only \
                         mapping), `arguments`, `log.info(text)`, `progress(done, total)`, `json`, `datetime` and the \
-                        standard library; what is printed is kept."
+                        standard library; what is printed is kept. With language `javascript`: an ES module that \
+                        exports `main`, in JavaScript or TypeScript, with `fetch`, `secrets`, `log` and `progress`."
     })
+}
+
+/// How the language of code is given among arguments.
+pub(super) fn language() -> Value {
+    let languages = Language::ALL.map(Language::as_str);
+    json!({"type": "string", "enum": languages, "description": "Of `code`; Python when it is left out"})
+}
+
+/// The older way of giving Python code.
+pub(super) fn python_code() -> Value {
+    json!({"type": ["string", "null"], "minLength": 1, "description": "Python, in place of `code`"})
 }

@@ -16,7 +16,7 @@ async fn a_tool_is_called_from_its_approval_until_it_is_revoked() -> Done {
     let waiting = host.approval_list(&person(), first_page()).await?.items;
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].gateway_name, "weather__forecast");
-    assert_eq!(waiting[0].version.python_code.as_deref(), Some("def main(): return 1"));
+    assert_eq!(waiting[0].version.source.python_code.as_deref(), Some("def main(): return 1"));
     assert_eq!(waiting[0].version.publish_notes.as_deref(), Some("please"));
     let (approve, seen) = (ApprovalAction::Approve, waiting[0].version.digest);
     assert!(is_forbidden(host.approval_act(&model(), draft.id, approve, None, Some(seen)).await));
@@ -65,7 +65,7 @@ async fn what_is_approved_stays_live_until_the_change_is_approved() -> Done {
     assert_eq!(told, [(5, false), (4, false), (3, true), (2, false), (1, false)]);
     let second = host.tool_version_get(&model(), tool.id, 2).await?;
     assert_eq!(second.change_summary, "changed the description");
-    assert_eq!(second.python_code.as_deref(), Some("def main(): return 1"));
+    assert_eq!(second.source.python_code.as_deref(), Some("def main(): return 1"));
     assert!(is_missing(host.tool_version_get(&model(), tool.id, 9).await));
     Ok(())
 }
@@ -134,7 +134,7 @@ async fn the_tools_of_a_server_are_listed_with_what_is_live() -> Done {
     let tools = host.tool_list(&model(), server.id, first_page()).await?.items;
     let told: Vec<_> = tools.iter().map(|tool| (tool.name.as_str(), tool.current_version, tool.live_version)).collect();
     assert_eq!(told, [("forecast", 2, Some(1)), ("history", 1, None)]);
-    assert!(tools.iter().all(|tool| tool.python_code.is_none()));
+    assert!(tools.iter().all(|tool| tool.source.code.is_none()));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Python tools: one generic interpreter, an instance per call, prepared ahead when that is possible.
+//! An interpreter and one source: one generic instance per call, prepared ahead when that is possible.
 //!
 //! A call takes a prepared instance if there is one; otherwise it makes its own. Either way the
 //! instance serves this one call and is dropped.

@@ -193,6 +193,10 @@ limits! {
         "Source of one tool.";
     component_bytes, "MCPBOX_COMPONENT_BYTES", Bytes, 64 * MIB, KIB, GIB,
         "A compiled component, as it is given to the compiler.";
+    component_tools, "MCPBOX_COMPONENT_TOOLS", Count, 256, 1, 10_000,
+        "Tools of one component, or functions that it exports; one with more is refused at upload.";
+    components_open, "MCPBOX_COMPONENTS_OPEN", Count, 256, 1, 100_000,
+        "Components whose compiled code is kept open; the least recently used is opened again when it is called.";
     compile_time_s, "MCPBOX_COMPILE_TIME_S", Seconds, 300, 1, 3_600,
         "Wall-clock time of compiling one component, in a process of its own.";
     compile_cpu_s, "MCPBOX_COMPILE_CPU_S", Seconds, 300, 1, 3_600,

@@ -112,6 +112,7 @@ const TRAP_CHARS: usize = 2_000;
 pub(super) fn report(store: &mut Store<State>, watch: &Watch, outcome: Outcome) -> Report {
     let left = store.get_fuel().unwrap_or(0);
     let state = store.data_mut();
+    state.log_failed_requests();
     let outcome = match outcome {
         // Python reports a failed allocation as an ordinary exception; the cause is worth knowing.
         Outcome::Raised(exception) if exception.kind == "MemoryError" && exception.message.is_empty() => {

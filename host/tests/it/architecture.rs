@@ -47,6 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sea_query", &["db"]),
     ("wasmtime", &["sandbox"]),
     ("wasmtime_wasi", &["sandbox"]),
+    ("wasmtime_wasi_http", &["sandbox"]),
     ("anyhow", &["cli", "main"]),
 ];
 

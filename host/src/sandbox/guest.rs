@@ -91,6 +91,10 @@ fn judge(store: &Store<State>, error: &wasmtime::Error) -> Outcome {
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return Outcome::Stopped(Bound::Handles);
     }
+    // A trap has no words; a guest that gives up by itself may have said why.
+    if let (Some(Trap::UnreachableCodeReached), Some(said)) = (error.downcast_ref(), &store.data().panic) {
+        return Outcome::Trapped { message: said.chars().take(TRAP_CHARS).collect() };
+    }
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return Outcome::Trapped { message: format!("the guest left with exit code {}", exit.0) };
     }
@@ -104,6 +108,10 @@ fn judge(store: &Store<State>, error: &wasmtime::Error) -> Outcome {
     }
     Outcome::Trapped { message: text.chars().take(TRAP_CHARS).collect() }
 }
+
+/// How a line of the log at level `error` begins that says why the guest is about to give up; the SDK
+/// writes it for each panic, with the place: `panicked at src/lib.rs:10:5: message`.
+pub(super) const PANIC: &str = "panicked at ";
 
 /// Length of a trap's message; a backtrace of wasm functions can be long.
 const TRAP_CHARS: usize = 2_000;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::tool::mcpbox::guest::{http, log, progress, secrets, types};
+use super::guest::PANIC;
 use super::state::State;
 use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
 use crate::egress::{OutboundRequest, SendError};
@@ -87,11 +88,14 @@ impl secrets::Host for State {
 impl log::Host for State {
     async fn emit(&mut self, level: types::LogLevel, mut message: String) -> wasmtime::Result<()> {
         self.host_call()?;
+        cut(&mut message, self.budget.log_line_bytes);
+        if level == types::LogLevel::Error && message.starts_with(PANIC) {
+            self.panic = Some(message.clone());
+        }
         if self.log.len() >= self.budget.log_lines {
             self.dropped_lines += 1;
             return Ok(());
         }
-        cut(&mut message, self.budget.log_line_bytes);
         let level = match level {
             types::LogLevel::Debug => LogLevel::Debug,
             types::LogLevel::Info => LogLevel::Info,

@@ -66,6 +66,8 @@ pub(super) struct State {
     pub(super) stdout: Capture,
     pub(super) stderr: Capture,
     pub(super) log: Vec<LogLine>,
+    /// What the guest said before it gave up; see [`super::guest::PANIC`].
+    pub(super) panic: Option<String>,
     /// Progress reports so far.
     pub(super) reports: usize,
     pub(super) dropped_lines: u64,
@@ -154,6 +156,7 @@ pub(super) fn new_store(
         stdout,
         stderr,
         log: Vec::new(),
+        panic: None,
         reports: 0,
         dropped_lines: 0,
         budget: budget.clone(),

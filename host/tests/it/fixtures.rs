@@ -111,7 +111,7 @@ fn folder() -> PathBuf {
 }
 
 /// The interfaces that a component imports; the encoder and this check that it is valid.
-fn imports(name: &str, bytes: &[u8]) -> Vec<String> {
+pub fn imports(name: &str, bytes: &[u8]) -> Vec<String> {
     let decoded = wit_component::decode(bytes).unwrap_or_else(|error| panic!("{name}: {error:?}"));
     let DecodedWasm::Component(contract, world) = decoded else { panic!("{name} is no component") };
     let world = &contract.worlds[world];

@@ -16,6 +16,7 @@ mod egress;
 mod executable;
 mod fixtures;
 mod fresh;
+mod guests;
 mod harness;
 mod internet;
 mod journey;

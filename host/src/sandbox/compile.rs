@@ -126,6 +126,7 @@ impl Compiler {
         let key = Digest::of_parts([&digest.as_bytes()[..], &self.compatibility.to_be_bytes()]);
         let file = self.folder.join(format!("{key}.cwasm"));
         if let Some(component) = self.open_file(&file).await? {
+            metrics::compilation("cached");
             return Ok(component);
         }
         self.announce(Compilation { digest, size_bytes, running: false });

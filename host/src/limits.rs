@@ -244,9 +244,13 @@ limits! {
 
     // Database.
     db_connections, "DB_POOL_SIZE", Count, 20, 1, 1_000,
-        "Database connections of one process.";
+        "Database connections of one process that stay open when nothing uses them.";
+    db_overflow, "DB_MAX_OVERFLOW", Count, 20, 0, 1_000,
+        "Database connections beyond that, opened while all others are in use, closed when they are no longer needed.";
     db_wait_s, "DB_POOL_TIMEOUT", Seconds, 30, 1, 300,
         "How long a query waits for a connection.";
+    db_recycle_s, "DB_POOL_RECYCLE", Seconds, 1_800, 1, 604_800,
+        "Age at which a database connection is replaced by a new one, once nothing uses it.";
 }
 
 impl Limits {

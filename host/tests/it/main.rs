@@ -19,6 +19,7 @@ mod fresh;
 mod harness;
 mod internet;
 mod journey;
+mod limits_arrival;
 mod mcp_client;
 mod mcp_doors;
 mod mcp_legacy;

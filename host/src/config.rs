@@ -44,7 +44,8 @@ pub struct Serving {
         value_name = "ORIGINS"
     )]
     pub mcp_origins: Vec<String>,
-    /// Host names, beside loopback ones and addresses, under which this host answers; separated by commas.
+    /// Host names, beside loopback ones, under which this host answers; separated by commas. On a host that
+    /// is opened to other machines addresses count too, and without a list every name does.
     #[arg(long, env = "MCPBOX_ALLOWED_HOSTS", default_value = "", value_delimiter = ',', value_name = "NAMES")]
     pub allowed_hosts: Vec<String>,
     /// Whether GET /metrics answers.

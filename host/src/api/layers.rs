@@ -142,8 +142,8 @@ async fn security(request: Request, next: Next) -> Response<Body> {
 
 async fn host(State(state): State<ApiState>, request: Request, next: Next) -> Result<Response<Body>, Problem> {
     let settings = &state.settings;
-    if settings.local && !auth::is_own_host(request.headers(), &settings.allowed_hosts) {
-        let detail = "`Host` is not a name of this machine; MCPBOX_ALLOWED_HOSTS lists further ones";
+    if !auth::is_answered_host(request.headers(), settings.local, &settings.allowed_hosts) {
+        let detail = "`Host` is not a name of this host; if it should be one, add it to MCPBOX_ALLOWED_HOSTS";
         return Err(Problem::new(&problem::MISDIRECTED, detail));
     }
     Ok(next.run(request).await)

@@ -129,6 +129,7 @@ impl Compiler {
         let key = Digest::of_parts([&digest.as_bytes()[..], &self.compatibility.to_be_bytes()]);
         let file = self.folder.join(format!("{key}.cwasm"));
         if let Some(component) = self.open_file(&file).await? {
+            metrics::compilation("cached");
             return Ok(component);
         }
         let bytes = fetch(bytes).await?;

@@ -213,6 +213,7 @@ async fn two_functions_of_one_name_are_told_apart_or_one_is_left_out() {
     assert!(found.skipped[0].reason.contains("already the tool `get_it`"), "{:?}", found.skipped);
 }
 
+/// Holds: component_tools.
 #[tokio::test]
 async fn thousands_of_functions_are_too_many() {
     let functions = |count: usize| -> Vec<u8> {
@@ -318,6 +319,7 @@ async fn bad_habits_in_plain_components_are_stopped_too() {
     }
 }
 
+/// Holds: components_open.
 #[tokio::test]
 async fn what_is_kept_open_is_bounded_and_what_was_closed_is_opened_again() {
     let limits = Limits { components_open: 2, ..Limits::default() };

@@ -30,9 +30,10 @@ if [ ! -e "$built" ]; then
         cargo build --quiet --locked --release --target wasm32-unknown-unknown
         cp "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/mcpbox_javascript.wasm" "$work/plain.wasm"
     )
-    # In the product's own build, because it shares the product's wasmtime.
-    (cd "$root" && CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}" \
-        cargo run --quiet --release --locked -p mcpbox-snapshot -- "$work/plain.wasm" "$work/javascript.wasm")
+    # In the product's own build, with the features of the whole workspace: it shares the product's wasmtime.
+    target="${CARGO_TARGET_DIR:-$cache/target}"
+    (cd "$root" && CARGO_TARGET_DIR="$target" cargo build --quiet --release --locked --workspace --bin mcpbox-snapshot)
+    "$target/release/mcpbox-snapshot" "$work/plain.wasm" "$work/javascript.wasm"
     mv "$work/javascript.wasm" "$built"
     # The newest few stay, for other branches.
     find "$cache/guests" -name 'javascript-*.wasm' -printf '%T@ %p\n' | sort -rn | tail -n +6 | cut -d' ' -f2- | xargs -rd '\n' rm -f

@@ -1,6 +1,5 @@
 //! Pre-initialises a component, as a step of building it: `mcpbox-snapshot IN.wasm OUT.wasm` calls the
-//! exported function `init` once and writes a component whose memory begins as `init` left it, and
-//! which no longer exports `init`.
+//! exported function `init` once and writes a component whose memory begins as `init` left it.
 //!
 //! Only for components of our own: nothing bounds what `init` does. It has no host: calling any import
 //! is a trap and fails the build.
@@ -39,7 +38,8 @@ fn run(input: &Path, output: &Path) -> anyhow::Result<()> {
 
 async fn take(component: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut wizer = Wizer::new();
-    wizer.init_func(INIT);
+    // Kept, because in a component Wizer removes only one end of the export. Nobody calls it again.
+    wizer.init_func(INIT).keep_init_func(true);
     let (context, instrumented) = wizer.instrument_component(component).map_err(wide("instrumenting the component"))?;
 
     let mut config = Config::new();
@@ -59,7 +59,8 @@ async fn take(component: &[u8]) -> anyhow::Result<Vec<u8>> {
     let snapshot = wizer.snapshot_component(&context, &mut state).await.map_err(wide("writing the snapshot"))?;
     match state.failure {
         Some(failure) => bail!("reading the memory of the component: {failure:#}"),
-        None => Ok(snapshot),
+        // What cannot be compiled should fail here, not where it is used.
+        None => Component::new(&engine, &snapshot).map(|_| snapshot).map_err(wide("the snapshot is not valid")),
     }
 }
 

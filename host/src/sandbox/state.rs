@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
@@ -53,6 +54,8 @@ impl HostCalls {
 }
 
 pub(super) struct State {
+    /// The zero of the guest's monotonic clock.
+    pub(super) born: Instant,
     wasi: WasiCtx,
     table: ResourceTable,
     pub(super) limiter: Limiter,
@@ -109,6 +112,7 @@ pub(super) fn new_store(engine: &Engine, budget: &Budget, egress: &Egress) -> wa
     let wasi =
         WasiCtxBuilder::new().stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(RANDOM_BYTES).build();
     let state = State {
+        born: Instant::now(),
         wasi,
         table,
         limiter: Limiter::new(budget.memory_bytes, budget.table_elements),

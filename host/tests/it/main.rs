@@ -18,6 +18,7 @@ mod fixtures;
 mod fresh;
 mod harness;
 mod internet;
+mod javascript;
 mod journey;
 mod mcp_client;
 mod mcp_doors;

@@ -2,6 +2,7 @@
 // `host` holds the functions that Rust gives (src/host.rs) and is never reachable from a tool.
 // Taken here, so that a tool that changes the built-ins does not change what its result looks like.
 const { stringify, parse } = JSON;
+const { isArray } = Array;
 const wellFormed = Function.prototype.call.bind(String.prototype.toWellFormed);
 
 // Text that can cross to the host: lone surrogates have no UTF-8 form.

@@ -102,9 +102,15 @@ const step = (key, inArray) => (inArray ? `[${key}]` : /^[A-Za-z_$][\w$]*$/.test
 // a bigint is a number if that is exact and text otherwise. What JSON cannot say is refused with its place.
 const encode = (value) => {
   const path = [];
+  // By loops alone: a tool may have broken the methods of arrays.
+  const climb = (holder) => {
+    while (path.length > 0 && path[path.length - 1].made !== holder) path.length--;
+  };
   const place = (holder, key) => {
-    while (path.length > 0 && path[path.length - 1].made !== holder) path.pop();
-    return path.map((one) => one.step).join("") + (path.length === 0 ? "" : step(key, Array.isArray(holder)));
+    climb(holder);
+    let text = "";
+    for (let at = 1; at < path.length; at++) text += step(path[at].key, isArray(path[at - 1].made));
+    return path.length === 0 ? text : text + step(key, isArray(holder));
   };
   // Its `this` is what holds the value; JSON goes through values depth first.
   const replacer = function (key, one) {
@@ -135,9 +141,11 @@ const encode = (value) => {
     } else if (one instanceof Promise) throw bad("a Promise, which is not JSON; `await` it first", place(this, key));
     else if (one instanceof Response) throw bad("a Response, which is not JSON; return await response.json() or response.text()", place(this, key));
     else if (one instanceof Error) throw bad(`an Error (${headline(one)}), which is not JSON; throw it instead`, place(this, key));
-    const at = place(this, key);
-    if (path.some((above) => above.value === one)) throw bad("a value that contains itself; JSON cannot", at);
-    path.push({ made, value: one, step: path.length === 0 && key === "" ? "" : step(key, Array.isArray(this)) });
+    climb(this);
+    for (let above = 0; above < path.length; above++) {
+      if (path[above].value === one) throw bad("a value that contains itself; JSON cannot", place(this, key));
+    }
+    path[path.length] = { made, value: one, key };
     return made;
   };
   const json = stringify(value === undefined ? null : value, replacer) ?? "null";

@@ -52,8 +52,9 @@ async fn run(source: &str) -> Report {
 
 /// What the body of `main` returns, as JSON.
 async fn returned(body: &str) -> Value {
-    let report = run(&format!("export async function main(args) {{ {body} }}")).await;
-    serde_json::from_str(&text(&report)).expect("JSON")
+    let report =
+        run(&format!("export async function main(args) {{ return [await (async () => {{ {body} }})()] }}")).await;
+    serde_json::from_str::<Value>(&text(&report)).expect("JSON")[0].clone()
 }
 
 fn raised(report: &Report) -> &Exception {
@@ -78,21 +79,48 @@ async fn a_tool_gets_its_arguments_as_one_object_and_its_result_is_structured() 
 #[tokio::test]
 async fn the_web_is_there_that_a_tool_needs() {
     for (body, expected) in [
-        ("const u = new URL('../b?x=1', 'https://ex.test/a/c'); u.searchParams.append('y', 'a b'); return u.href", json!("https://ex.test/b?x=1&y=a+b")),
+        (
+            "const u = new URL('../b?x=1', 'https://ex.test/a/c'); u.searchParams.append('y', 'a b'); return u.href",
+            json!("https://ex.test/b?x=1&y=a+b"),
+        ),
         ("return [...new URLSearchParams('a=1&b=%20+')].flat()", json!(["a", "1", "b", "  "])),
         ("return new TextDecoder().decode(new TextEncoder().encode('aé€😀'))", json!("aé€😀")),
         ("return [btoa('hi'), atob('aGk')]", json!(["aGk=", "hi"])),
-        ("return structuredClone({ a: new Map([[1, new Date(0)]]) }).a.get(1).toISOString()", json!("1970-01-01T00:00:00.000Z")),
-        ("const order = []; setTimeout(() => order.push('late'), 5); queueMicrotask(() => order.push('soon')); order.push('now'); await new Promise((r) => setTimeout(r, 10)); return order", json!(["now", "soon", "late"])),
-        ("let n = 0; await new Promise((r) => { const id = setInterval(() => { if (++n === 3) { clearInterval(id); r() } }, 1) }); return n", json!(3)),
-        ("const c = new AbortController(); c.abort(); return [c.signal.aborted, c.signal.reason.name]", json!([true, "AbortError"])),
-        ("const d = await crypto.subtle.digest('SHA-256', new TextEncoder().encode('abc')); return new Uint8Array(d)[0]", json!(0xba)),
-        ("const k = await crypto.subtle.importKey('raw', new Uint8Array(4), { name: 'HMAC', hash: 'SHA-1' }, false, ['sign', 'verify']); const s = await crypto.subtle.sign('HMAC', k, new Uint8Array(1)); return [s.byteLength, await crypto.subtle.verify('HMAC', k, s, new Uint8Array(1))]", json!([20, true])),
+        (
+            "return structuredClone({ a: new Map([[1, new Date(0)]]) }).a.get(1).toISOString()",
+            json!("1970-01-01T00:00:00.000Z"),
+        ),
+        (
+            "const order = []; setTimeout(() => order.push('late'), 5); queueMicrotask(() => order.push('soon')); order.push('now'); await new Promise((r) => setTimeout(r, 10)); return order",
+            json!(["now", "soon", "late"]),
+        ),
+        (
+            "let n = 0; await new Promise((r) => { const id = setInterval(() => { if (++n === 3) { clearInterval(id); r() } }, 1) }); return n",
+            json!(3),
+        ),
+        (
+            "const c = new AbortController(); c.abort(); return [c.signal.aborted, c.signal.reason.name]",
+            json!([true, "AbortError"]),
+        ),
+        (
+            "const d = await crypto.subtle.digest('SHA-256', new TextEncoder().encode('abc')); return new Uint8Array(d)[0]",
+            json!(0xba),
+        ),
+        (
+            "const k = await crypto.subtle.importKey('raw', new Uint8Array(4), { name: 'HMAC', hash: 'SHA-1' }, false, ['sign', 'verify']); const s = await crypto.subtle.sign('HMAC', k, new Uint8Array(1)); return [s.byteLength, await crypto.subtle.verify('HMAC', k, s, new Uint8Array(1))]",
+            json!([20, true]),
+        ),
         ("return /^[0-9a-f]{8}-[0-9a-f]{4}-4/.test(crypto.randomUUID())", json!(true)),
-        ("const a = performance.now(); await new Promise((r) => setTimeout(r, 3)); return performance.now() - a >= 2", json!(true)),
+        (
+            "const a = performance.now(); await new Promise((r) => setTimeout(r, 3)); return performance.now() - a >= 2",
+            json!(true),
+        ),
         ("return Math.abs(Date.now() - performance.timeOrigin - performance.now()) < 50", json!(true)),
         ("return [secrets.KEY, 'KEY' in secrets, Object.keys(secrets)]", json!(["value", true, ["KEY"]])),
-        ("return { m: new Map([['k', new Set([1])]]), b: new Uint8Array([1, 2]), n: 5n, u: undefined }", json!({"m": {"k": [1]}, "b": "AQI=", "n": 5})),
+        (
+            "return { m: new Map([['k', new Set([1])]]), b: new Uint8Array([1, 2]), n: 5n, u: undefined }",
+            json!({"m": {"k": [1]}, "b": "AQI=", "n": 5}),
+        ),
         ("return eval('1 + 1') + new Function('return 3')()", json!(5)),
     ] {
         assert_eq!(returned(body).await, expected, "{body}");
@@ -103,10 +131,16 @@ async fn the_web_is_there_that_a_tool_needs() {
 async fn requests_run_side_by_side_follow_redirects_and_are_refused_without_a_grant() {
     let network = MappedNetwork::default();
     let router = Router::new()
-        .route("/slow", get(async || { tokio::time::sleep(Duration::from_millis(300)).await; "slow" }))
+        .route(
+            "/slow",
+            get(async || {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                "slow"
+            }),
+        )
         .route("/moved", post(async || Redirect::to("/slow")))
         .route("/json", get(async || axum::Json(json!({"a": 1}))));
-    let site = Site::open(&network, "site.test", "203.0.113.9", router).await;
+    let site = Site::open(&network, "site.test", "93.184.215.20", router).await;
     let sandbox = sandbox_with(&Limits::default(), network);
     let source = "export async function main() {
         const slow = await Promise.all([1, 2, 3].map(() => fetch('http://site.test/slow')));
@@ -127,7 +161,10 @@ async fn requests_run_side_by_side_follow_redirects_and_are_refused_without_a_gr
 
 #[tokio::test]
 async fn what_a_tool_prints_and_logs_is_kept_within_bounds() {
-    let report = run("export function main() { console.log('a %s', 'b', { c: [1] }); console.error('e'); log.info('n %d', 1); }").await;
+    let report = run(
+        "export function main() { console.log('a %s', 'b', { c: [1] }); console.error('e'); log.info('n %d', 1); }",
+    )
+    .await;
     assert_eq!(report.stdout.text, "a b { c: [ 1 ] }\n");
     assert_eq!(report.stderr.text, "e\n");
     assert_eq!(report.log[0].message, "n 1");
@@ -160,13 +197,21 @@ async fn what_an_author_does_wrong_is_said() {
         ("export function main() { return [Promise.resolve(1)] }", "TypeError", "`await` it first"),
         ("export function main() { secrets.NOPE }", "MissingSecret", "a person must set it"),
         ("export function main() { throw 'text' }", "Thrown", "text"),
-        ("export function main() { setTimeout(() => { throw new RangeError('late') }, 1); return new Promise((r) => setTimeout(r, 50)) }", "RangeError", "late"),
+        (
+            "export function main() { setTimeout(() => { throw new RangeError('late') }, 1); return new Promise((r) => setTimeout(r, 50)) }",
+            "RangeError",
+            "late",
+        ),
         ("import fs from 'node:fs';\nexport function main() { return fs }", "ImportError", "node:fs"),
         ("export async function main() { await import('node:fs') }", "ReferenceError", "node:fs"),
         ("export function main() { return ( }", "SyntaxError", ""),
         ("export const x = 1", "NoMain", "exports no main"),
         ("const again = () => again();\nexport const main = again", "RangeError", "stack"),
-        ("export function main() { const all = []; for (;;) all.push('x'.repeat(1 << 20) + all.length) }", "InternalError", "the memory of one call"),
+        (
+            "export function main() { const all = []; for (;;) all.push('x'.repeat(1 << 20) + all.length) }",
+            "InternalError",
+            "the memory of one call",
+        ),
     ] {
         let report = run(source).await;
         let exception = raised(&report);
@@ -191,10 +236,17 @@ async fn each_bad_habit_is_stopped_by_its_bound() {
         ("for (;;) console.log('x')", Bound::HostCalls),
         ("await new Promise((r) => setTimeout(r, 60_000))", Bound::Time),
         ("return JSON.parse('['.repeat(200_000))", Bound::Stack),
-        ("return 'x'.repeat(40 << 20)", Bound::ResultSize),
+        ("return 'x'.repeat(2 << 20)", Bound::ResultSize),
     ] {
-        let small = Budget { host_calls: 5_000, time: Duration::from_secs(5), fuel: 2_000_000_000, ..budget() };
-        let report = run_with(&sandbox(), &format!("export async function main() {{ {body} }}"), json!({}), small).await;
+        let small = Budget {
+            host_calls: 5_000,
+            time: Duration::from_secs(5),
+            fuel: 2_000_000_000,
+            result_bytes: 1 << 20,
+            ..budget()
+        };
+        let report =
+            run_with(&sandbox(), &format!("export async function main() {{ {body} }}"), json!({}), small).await;
         assert!(matches!(report.outcome, Outcome::Stopped(bound) if bound == expected), "{body}: {:?}", report.outcome);
     }
 }
@@ -204,12 +256,14 @@ async fn nothing_is_left_for_the_next_call() {
     let sandbox = sandbox();
     let source = "export function main() {
         const before = [Object.prototype.polluted, globalThis.kept, Array.prototype.map.name];
+        const random = [Math.random(), crypto.randomUUID()];
         Object.prototype.polluted = 1; globalThis.kept = 1; Array.prototype.map = function broken() {}; JSON.stringify = () => 'x';
-        return [before, Math.random(), crypto.randomUUID()];
+        return [before, ...random];
     }";
     let mut seen = Vec::new();
     for _ in 0..2 {
-        let answer: Value = serde_json::from_str(&text(&run_with(&sandbox, source, json!({}), budget()).await)).expect("JSON");
+        let answer: Value =
+            serde_json::from_str(&text(&run_with(&sandbox, source, json!({}), budget()).await)).expect("JSON");
         assert_eq!(answer[0], json!([null, null, "map"]));
         seen.push((answer[1].clone(), answer[2].clone()));
     }
@@ -225,6 +279,7 @@ async fn a_model_writes_typescript_a_person_approves_it_and_it_answers() {
     assert_eq!(checked["valid"], true, "{checked}");
     assert_eq!(checked["description"], "Adds up.");
     assert_eq!(checked["input_schema"]["properties"]["numbers"]["description"], "What to add.");
-    let wrong = model.done("mcpbox_validate_code", json!({"code": "export function main( {}", "language": "javascript"})).await;
+    let wrong =
+        model.done("mcpbox_validate_code", json!({"code": "export function main( {}", "language": "javascript"})).await;
     assert_eq!((&wrong["valid"], &wrong["error"]["kind"]), (&json!(false), &json!("SyntaxError")), "{wrong}");
 }

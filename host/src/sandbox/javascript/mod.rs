@@ -3,6 +3,7 @@
 
 mod jsdoc;
 mod positions;
+mod schema;
 mod signature;
 #[cfg(test)]
 mod tests;

@@ -47,7 +47,7 @@ impl Origins {
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        std::mem::size_of_val(self.0.as_slice())
+        size_of_val(self.0.as_slice())
     }
 }
 

@@ -10,7 +10,8 @@ use oxc::span::GetSpan as _;
 use serde_json::{Map, Value, json};
 
 use super::jsdoc::Doc;
-use super::types::{Declared, Schemas, Unfit, describe, key, number, object, start};
+use super::schema::{describe, number, object};
+use super::types::{Declared, Schemas, Unfit, key, start};
 
 /// What was found, and the position of `main` for what is wrong with it.
 pub(super) struct Signature {
@@ -173,9 +174,9 @@ fn function<'p, 'a>(expression: &'p Expression<'a>, start: u32) -> Option<Functi
         Expression::FunctionExpression(function) => {
             Some(made(&function.params, function.return_type.as_deref(), start))
         }
-        Expression::ParenthesizedExpression(inner) => self::function(&inner.expression, start),
-        Expression::TSSatisfiesExpression(inner) => self::function(&inner.expression, start),
-        Expression::TSAsExpression(inner) => self::function(&inner.expression, start),
+        Expression::ParenthesizedExpression(inner) => function(&inner.expression, start),
+        Expression::TSSatisfiesExpression(inner) => function(&inner.expression, start),
+        Expression::TSAsExpression(inner) => function(&inner.expression, start),
         _ => None,
     }
 }
@@ -202,7 +203,7 @@ fn input(schemas: &mut Schemas<'_, '_>, parameters: &FormalParameters<'_>, doc: 
     if let Some(pattern) = pattern {
         add_defaults(&mut schema, pattern);
     }
-    if let Some(properties) = schema["properties"].as_object_mut() {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, property) in properties {
             if property["description"].is_null() {
                 describe(property, doc.property(name).map_or("", |said| said.text.as_str()));
@@ -312,12 +313,12 @@ fn add_defaults(schema: &mut Value, pattern: &ObjectPattern<'_>) {
             continue;
         };
         if let Some(default) = literal(&assigned.right)
-            && let Some(known) = schema["properties"].get_mut(&name)
+            && let Some(known) = schema.get_mut("properties").and_then(|all| all.get_mut(&name))
             && known.is_object()
         {
             known["default"] = default;
         }
-        if let Some(required) = schema["required"].as_array_mut() {
+        if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
             required.retain(|one| *one != name.as_str());
             if required.is_empty()
                 && let Some(object) = schema.as_object_mut()

@@ -19,6 +19,7 @@ mod fresh;
 mod guests;
 mod harness;
 mod internet;
+mod javascript;
 mod journey;
 mod limits_arrival;
 mod limits_calls;

@@ -38,7 +38,7 @@ pub(super) enum ToolCommand {
 
 #[derive(Args)]
 pub(super) struct Run {
-    /// The source: a Python file with `main`.
+    /// The source, with `main`: .py, .js, .mjs or .ts.
     file: PathBuf,
     /// The arguments, a JSON object.
     #[arg(long, default_value = "{}")]
@@ -117,13 +117,10 @@ impl Run {
             program: std::env::current_exe().context("finding this executable")?,
         };
         let sandbox = Sandbox::start(settings, Egress::new(EgressSettings::from(&limits), network))?;
-        prepare(&sandbox).await?;
+        let language = language_of(&self.file)?;
+        prepare(&sandbox, language).await?;
         let job = Job {
-            program: Program::Source {
-                language: Language::Python,
-                digest: Digest::of(source.as_bytes()),
-                source: source.into(),
-            },
+            program: Program::Source { language, digest: Digest::of(source.as_bytes()), source: source.into() },
             arguments: arguments.to_string(),
             secrets: Arc::new(self.secrets()?),
             grants: Arc::new(Grants { hosts: self.hosts.clone(), ..Grants::default() }),
@@ -167,17 +164,27 @@ fn read_source(file: &Path, source_bytes: u64) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// The language of a source, by the end of its name.
+fn language_of(file: &Path) -> anyhow::Result<Language> {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("py") => Ok(Language::Python),
+        Some("js" | "mjs" | "ts" | "mts") => Ok(Language::Javascript),
+        _ => bail!("{}: the name must end in .py, .js, .mjs or .ts", file.display()),
+    }
+}
+
 /// Opens the interpreter and says so when it has to be compiled first.
-async fn prepare(sandbox: &Sandbox) -> anyhow::Result<()> {
+async fn prepare(sandbox: &Sandbox, language: Language) -> anyhow::Result<()> {
     let mut compilations = sandbox.compilations();
-    let preparing = sandbox.prepare();
+    let preparing = sandbox.prepare(language);
     tokio::pin!(preparing);
     loop {
         tokio::select! {
             result = &mut preparing => return Ok(result?),
             Ok(()) = compilations.changed() => {
                 if compilations.borrow_and_update().iter().any(|compilation| compilation.running) {
-                    eprintln!("Compiling the Python runner for this processor (once, half a minute to a minute) ...");
+                    let name = language.name();
+                    eprintln!("Compiling the {name} runner for this processor (once, at most a minute) ...");
                 }
             }
         }

@@ -73,12 +73,12 @@ impl Sources {
 }
 
 impl Sandbox {
-    /// Opens the Python interpreter, compiling it if this machine has not yet done so.
+    /// Opens the interpreter of a language, compiling it if this machine has not yet done so.
     ///
     /// # Errors
     /// When it cannot be compiled here.
-    pub async fn prepare(&self) -> Result<(), SandboxError> {
-        self.interpreter(Language::Python).await.map(|_| ())
+    pub async fn prepare(&self, language: Language) -> Result<(), SandboxError> {
+        self.interpreter(language).await.map(|_| ())
     }
 
     /// Drops what was prepared for a source that is no longer wanted.

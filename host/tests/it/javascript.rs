@@ -16,6 +16,7 @@ use mcpbox::domain::tool::Language;
 use mcpbox::egress::MappedNetwork;
 use mcpbox::limits::Limits;
 use mcpbox::sandbox::{Job, Program, Sandbox};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -279,6 +280,21 @@ async fn a_model_writes_typescript_a_person_approves_it_and_it_answers() {
     assert_eq!(checked["valid"], true, "{checked}");
     assert_eq!(checked["description"], "Adds up.");
     assert_eq!(checked["input_schema"]["properties"]["numbers"]["description"], "What to add.");
+    let server = model.done("mcpbox_create_server", json!({"name": "maths"})).await;
+    let server = server["id"].as_str().expect("an id").to_owned();
+    let new = json!({"server_id": server, "name": "add", "code": source, "language": "javascript"});
+    let tool = model.done("mcpbox_create_tool", new).await["id"].as_str().expect("an id").to_owned();
+    model.done("mcpbox_request_publish", json!({"tool_id": &tool})).await;
+    let admin = host.admin().await;
+    let waiting = admin.ask(Method::GET, "/api/approvals/tools", None).await;
+    assert_eq!(waiting["items"][0]["version"]["code"], source, "{waiting}");
+    admin.approve(&tool).await;
+    assert_eq!(model.done("maths__add", json!({"numbers": [1, 2.5]})).await, json!({"sum": 3.5}));
+
+    let changed = source.replace("a + b, 0", "a + b, 100");
+    model.done("mcpbox_update_tool", json!({"tool_id": &tool, "code": changed, "language": "javascript"})).await;
+    assert_eq!(model.done("maths__add", json!({"numbers": [1]})).await["sum"], 1, "what was approved stays live");
+
     let wrong =
         model.done("mcpbox_validate_code", json!({"code": "export function main( {}", "language": "javascript"})).await;
     assert_eq!((&wrong["valid"], &wrong["error"]["kind"]), (&json!(false), &json!("SyntaxError")), "{wrong}");

@@ -272,7 +272,7 @@ fn by_name(schemas: &mut Schemas<'_, '_>, pattern: &ObjectPattern<'_>, doc: &Doc
         }
         properties.insert(name, schema);
     }
-    Ok(object(properties, required, pattern.rest.is_none().then(|| json!(false))))
+    Ok(object(properties, required, pattern.rest.is_none().then_some(json!(false))))
 }
 
 /// From `@param {string} args.city` alone; without such lines anything may be in it.

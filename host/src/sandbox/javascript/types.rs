@@ -213,7 +213,7 @@ impl<'p, 'a> Schemas<'p, 'a> {
         let mut properties = Map::new();
         let mut required = Vec::new();
         // Arguments that nobody reads are a mistake of the caller; results may say more than their type.
-        let mut additional = self.arguments.then(|| json!(false));
+        let mut additional = self.arguments.then_some(json!(false));
         for member in members {
             match member {
                 TSSignature::TSPropertySignature(property) => {
@@ -298,7 +298,7 @@ impl<'p, 'a> Schemas<'p, 'a> {
         if let Some(names) = names["enum"].as_array() {
             let names: Vec<String> = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
             let properties = names.iter().map(|name| (name.clone(), value.clone())).collect();
-            return Ok((object(properties, names, self.arguments.then(|| json!(false))), false));
+            return Ok((object(properties, names, self.arguments.then_some(json!(false))), false));
         }
         Ok((json!({"type": "object", "additionalProperties": value}), false))
     }
@@ -359,7 +359,7 @@ impl<'p, 'a> Schemas<'p, 'a> {
             }
             properties.insert(property.name.clone(), schema);
         }
-        Ok((object(properties, required, self.arguments.then(|| json!(false))), false))
+        Ok((object(properties, required, self.arguments.then_some(json!(false))), false))
     }
 }
 

@@ -14,6 +14,7 @@ mod guest;
 mod imports;
 mod interpreter;
 mod limiter;
+mod pressure;
 mod sources;
 mod spares;
 mod state;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use wasmtime::component::Linker;
@@ -35,6 +36,7 @@ use self::compile::Compiler;
 pub use self::compile::{Compilation, CompileError, EXIT_REFUSED, FetchBytes, compile_here};
 use self::guest::Watch;
 pub use self::interpreter::Description;
+use self::pressure::Pressure;
 use self::sources::{Source, Sources};
 pub use self::state::Listener;
 use self::state::{Reach, State};
@@ -112,11 +114,14 @@ struct Inner {
 }
 
 /// The guests' own runtime; ended without waiting, because it may be dropped from async code.
-struct Guests(Option<tokio::runtime::Runtime>);
+struct Guests {
+    runtime: Option<tokio::runtime::Runtime>,
+    pressure: Arc<Pressure>,
+}
 
 impl Drop for Guests {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
@@ -132,14 +137,47 @@ impl Guests {
             })
             .enable_all()
             .build()?;
-        Ok(Self(Some(runtime)))
+        let pressure = Arc::new(Pressure::new(runtime.metrics().num_workers()));
+        Ok(Self { runtime: Some(runtime), pressure })
     }
 
     /// Runs `work` where guests run; dropping the answer stops it.
     async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, SandboxError> {
-        let Some(runtime) = &self.0 else { return Err(SandboxError::Panicked("the sandbox has stopped".into())) };
-        let mut task = AbortOnDrop(runtime.spawn(work.instrument(tracing::Span::current())));
+        let mut task = self.spawn(work)?;
         (&mut task.0).await.map_err(|error| SandboxError::Panicked(error.to_string()))
+    }
+
+    /// As [`run`](Self::run), for a call: its answer is here before what it leaves behind is cleared
+    /// away. The thread that it ran on does that next, before it turns to another guest, so that no
+    /// more is left over than there are threads.
+    async fn call<T: Send + 'static, L: Send + 'static>(
+        &self,
+        work: impl Future<Output = (T, L)> + Send + 'static,
+    ) -> Result<T, SandboxError> {
+        let (answer, answered) = oneshot::channel();
+        let pressure = Arc::clone(&self.pressure);
+        let mut task = self.spawn(async move {
+            let clear_away = async {
+                let (result, left) = work.await;
+                // Who no longer wants the answer has gone.
+                let _ = answer.send(result);
+                drop(left);
+            };
+            pressure.call(clear_away).await;
+        })?;
+        if let Ok(answer) = answered.await {
+            return Ok(answer);
+        }
+        let ended = (&mut task.0).await.err().map(|error| error.to_string());
+        Err(SandboxError::Panicked(ended.unwrap_or_else(|| "the call gave no answer".to_owned())))
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<AbortOnDrop<T>, SandboxError> {
+        let Some(runtime) = &self.runtime else { return Err(SandboxError::Panicked("the sandbox has stopped".into())) };
+        Ok(AbortOnDrop(runtime.spawn(work.instrument(tracing::Span::current()))))
     }
 }
 
@@ -166,10 +204,10 @@ impl Sandbox {
         let linker = imports::linker(&engine).map_err(|error| SandboxError::Start(format!("{error:#}")))?;
         let compiler = Compiler::new(engine.clone(), &cache_dir, program, &limits)?;
         let guests = Guests::new().map_err(|error| SandboxError::Start(error.to_string()))?;
-        let (sources, wanted) = Sources::new(&limits);
+        let sources = Sources::new(&limits);
         let sandbox =
             Self(Arc::new(Inner { engine, linker, compiler, sources, egress, limits, guests, io: Handle::current() }));
-        sandbox.keep_spares(wanted);
+        sandbox.keep_spares();
         Ok(sandbox)
     }
 
@@ -242,10 +280,10 @@ impl Sandbox {
                 let time = job.budget.time;
                 self.0
                     .guests
-                    .run(async move {
+                    .call(async move {
                         let watch = Watch::new(time, cancel);
                         let outcome = component::call(&pre, &mut store, &watch, &tool, &job.arguments).await;
-                        guest::report(&mut store, &watch, outcome)
+                        (guest::report(&mut store, &watch, outcome), store)
                     })
                     .await
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::tool::mcpbox::guest::{http, log, progress, secrets, types};
+use super::pace;
 use super::state::State;
 use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
 use crate::egress::{OutboundRequest, SendError};
@@ -18,6 +19,7 @@ use crate::egress::{OutboundRequest, SendError};
 pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    pace::take_turns(&mut linker)?;
     http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
@@ -29,7 +31,7 @@ impl types::Host for State {}
 
 impl http::Host for State {
     async fn start(&mut self, request: http::Request) -> wasmtime::Result<Result<u32, http::Error>> {
-        self.host_call()?;
+        self.host_call(request.url.len() + request.body.as_ref().map_or(0, Vec::len)).await?;
         let Some(reach) = &self.reach else {
             return Ok(Err(http::Error::Denied("requests are possible only within a call".to_owned())));
         };
@@ -45,12 +47,12 @@ impl http::Host for State {
     }
 
     async fn wait(&mut self, ids: Vec<u32>, timeout_ms: Option<u64>) -> wasmtime::Result<Vec<u32>> {
-        self.host_call()?;
+        self.host_call(ids.len()).await?;
         Ok(self.fetches.wait(&ids, timeout_ms.map(Duration::from_millis)).await)
     }
 
     async fn take(&mut self, id: u32) -> wasmtime::Result<Result<http::Response, http::Error>> {
-        self.host_call()?;
+        self.host_call(0).await?;
         let answer = self.fetches.take(id).await;
         Ok(answer
             .map(|response| http::Response { status: response.status, headers: response.headers, body: response.body })
@@ -58,7 +60,7 @@ impl http::Host for State {
     }
 
     async fn cancel(&mut self, id: u32) -> wasmtime::Result<()> {
-        self.host_call()?;
+        self.host_call(0).await?;
         self.fetches.cancel(id);
         Ok(())
     }
@@ -76,12 +78,12 @@ fn told(error: SendError) -> http::Error {
 
 impl secrets::Host for State {
     async fn names(&mut self) -> wasmtime::Result<Vec<String>> {
-        self.host_call()?;
+        self.host_call(0).await?;
         Ok(self.reach.as_ref().map(|reach| reach.secrets.keys().cloned().collect()).unwrap_or_default())
     }
 
     async fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        self.host_call()?;
+        self.host_call(name.len()).await?;
         let value = self.reach.as_ref().and_then(|reach| reach.secrets.get(&name));
         Ok(value.map(|value| value.reveal().to_owned()))
     }
@@ -89,7 +91,7 @@ impl secrets::Host for State {
 
 impl log::Host for State {
     async fn emit(&mut self, level: types::LogLevel, mut message: String) -> wasmtime::Result<()> {
-        self.host_call()?;
+        self.host_call(message.len()).await?;
         if self.log.len() >= self.budget.log_lines {
             self.dropped_lines += 1;
             return Ok(());
@@ -110,7 +112,7 @@ impl log::Host for State {
 
 impl progress::Host for State {
     async fn report(&mut self, progress: f64, total: Option<f64>, mut message: Option<String>) -> wasmtime::Result<()> {
-        self.host_call()?;
+        self.host_call(message.as_ref().map_or(0, String::len)).await?;
         if self.reports >= self.budget.log_lines {
             self.dropped_lines += 1;
             return Ok(());

@@ -14,6 +14,7 @@ mod guest;
 mod imports;
 mod interpreter;
 mod limiter;
+mod pace;
 mod pressure;
 mod sources;
 mod spares;

@@ -213,9 +213,7 @@ impl Sandbox {
         let Wish { key, source } = wish;
         let (spares, pressure) = (&self.0.sources.spares, &self.0.guests.pressure);
         pressure.quiet().await;
-        let (Ok(pre), Ok(Ok(found))) =
-            (self.interpreter(source.language).await, self.described(source).await)
-        else {
+        let (Ok(pre), Ok(Ok(found))) = (self.interpreter(source.language).await, self.described(source).await) else {
             return;
         };
         while spares.still_wants(*key) {

@@ -117,6 +117,15 @@ fn judge(store: &mut Store<State>, error: &wasmtime::Error) -> Outcome {
 /// Length of a trap's message; a backtrace of wasm functions can be long.
 const TRAP_CHARS: usize = 2_000;
 
+/// A guest that took more memory than this, in bytes, is cleared away before its answer is given: freeing
+/// much takes as long as small calls do, so that too much could be waiting to be freed.
+const CLEAR_FIRST_BYTES: u64 = 48 << 20;
+
+/// What may be cleared away after the answer is given.
+pub(super) fn left_over(report: &Report, store: Store<State>) -> Option<Store<State>> {
+    (report.usage.peak_memory_bytes <= CLEAR_FIRST_BYTES).then_some(store)
+}
+
 /// The report of a guest that has come to `outcome`; takes what the store holds.
 pub(super) fn report(store: &mut Store<State>, watch: &Watch, outcome: Outcome) -> Report {
     let left = store.get_fuel().unwrap_or(0);

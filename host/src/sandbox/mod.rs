@@ -150,7 +150,8 @@ impl Guests {
 
     /// As [`run`](Self::run), for a call: its answer is here before what it leaves behind is cleared
     /// away. The thread that it ran on does that next, before it turns to another guest, so that no
-    /// more is left over than there are threads.
+    /// more is left over than there are threads, and of that nothing large
+    /// ([`left_over`](guest::left_over)).
     async fn call<T: Send + 'static, L: Send + 'static>(
         &self,
         work: impl Future<Output = (T, L)> + Send + 'static,
@@ -284,7 +285,9 @@ impl Sandbox {
                     .call(async move {
                         let watch = Watch::new(time, cancel);
                         let outcome = component::call(&pre, &mut store, &watch, &tool, &job.arguments).await;
-                        (guest::report(&mut store, &watch, outcome), store)
+                        let report = guest::report(&mut store, &watch, outcome);
+                        let left = guest::left_over(&report, store);
+                        (report, left)
                     })
                     .await
             }

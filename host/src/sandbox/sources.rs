@@ -169,7 +169,8 @@ impl Sandbox {
                 let report = guest::report(&mut store, &watch, outcome);
                 // The next call should find one.
                 sandbox.0.sources.spares.wish(key, &source);
-                (Some(report), Some(store))
+                let left = guest::left_over(&report, store);
+                (Some(report), left)
             })
             .await?;
         report.ok_or_else(|| SandboxError::Place("no instance was made".into()))

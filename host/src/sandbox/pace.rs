@@ -227,7 +227,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Waker};
 
     use wasmtime::component::Component;
     use wasmtime::{Engine, Store};
@@ -272,7 +272,7 @@ mod tests {
         let mut running = std::pin::pin!(run.call_async(&mut store, ()));
         let mut context = Context::from_waker(Waker::noop());
         let (mut longest, mut before) = (0, calls.count());
-        while let Poll::Pending = running.as_mut().poll(&mut context) {
+        while running.as_mut().poll(&mut context).is_pending() {
             longest = longest.max(calls.count() - before);
             before = calls.count();
             if before > limits.call_host_calls {

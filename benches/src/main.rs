@@ -19,7 +19,7 @@ mod starts;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use self::baseline::Python;
 use self::page::Table;
@@ -38,9 +38,22 @@ struct Cli {
     /// A short run that shows that everything works; its numbers mean little.
     #[arg(long)]
     quick: bool,
+    /// Measure these only, and write nothing.
+    #[arg(long, value_enum, conflicts_with = "write")]
+    only: Vec<Topic>,
     /// Put the tables into benches/README.md.
     #[arg(long)]
     write: bool,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Topic {
+    Calls,
+    Neighbours,
+    Memory,
+    Fuel,
+    Starts,
 }
 
 /// Parts that run in a process of their own; this program starts them for itself.
@@ -98,11 +111,18 @@ async fn main() -> anyhow::Result<()> {
     let program = cli.program.context("give --program, or run `make bench`")?;
     let bench = Bench { program, cache: cli.cache, python: Python::find().await?, quick: cli.quick };
     let mut tables = Vec::new();
-    tables.extend(calls::run(&bench).await?);
-    tables.extend(neighbours::run(&bench).await?);
-    tables.extend(memory::run(&bench).await?);
-    tables.extend(fuel::run(&bench).await?);
-    tables.extend(starts::run(&bench).await?);
+    for topic in Topic::value_variants() {
+        if !cli.only.is_empty() && !cli.only.contains(topic) {
+            continue;
+        }
+        tables.extend(match topic {
+            Topic::Calls => calls::run(&bench).await?,
+            Topic::Neighbours => neighbours::run(&bench).await?,
+            Topic::Memory => memory::run(&bench).await?,
+            Topic::Fuel => fuel::run(&bench).await?,
+            Topic::Starts => starts::run(&bench).await?,
+        });
+    }
     let text = format!("{}\n\n{}", machine(&bench).await?, join(&tables));
     println!("{text}");
     if cli.write {

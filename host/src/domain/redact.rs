@@ -71,6 +71,12 @@ impl Redactor {
         Self { patterns: Some(patterns), documents }
     }
 
+    /// About how much memory it takes.
+    pub fn size_bytes(&self) -> usize {
+        let documents: usize = self.documents.iter().map(|document| document.to_string().len()).sum();
+        self.patterns.as_ref().map_or(0, AhoCorasick::memory_usage) + documents * 4
+    }
+
     /// The text with every value blotted out; the text itself when it holds none.
     pub fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let ranges = self.find(text);

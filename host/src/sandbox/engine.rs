@@ -87,9 +87,11 @@ pub(super) fn for_running(limits: &Limits) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// Live instances at most: running calls, spares, and a few that describe code.
+/// Live instances at most: running calls, spares, one on each thread that is just being cleared away,
+/// and a few that describe code.
 fn slots(limits: &Limits) -> u32 {
-    u32::try_from(limits.calls_at_once + limits.spares_total + 8).unwrap_or(u32::MAX)
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    u32::try_from(limits.calls_at_once + limits.spares_total + threads + 8).unwrap_or(u32::MAX)
 }
 
 /// A number for everything that compiled code depends on beside the component: wasmtime's version,

@@ -4,6 +4,7 @@
 //! it has called the host too often. Whichever it is, the store survives the guest's future, so that
 //! what it used and printed is still there to be told.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -47,8 +48,9 @@ pub(super) async fn timed<T>(
 
 /// Drives one step of a guest (instantiating it, or one of its exports) to its end.
 ///
-/// The step is polled again each time the guest yields, which happens after at most a million fuel;
-/// that is where the deadline, the caller and the count of host calls are looked at.
+/// The step is polled again each time the guest yields, which happens after at most a million fuel, and
+/// after a turn of host calls; that is where the deadline, the caller and the count of host calls are
+/// looked at. Each call of the host looks at them too (`pace.rs`).
 pub(super) async fn supervise<T>(
     store: &mut Store<State>,
     watch: &Watch,
@@ -56,14 +58,18 @@ pub(super) async fn supervise<T>(
 ) -> Ended<T> {
     let host_calls = store.data().host_calls.clone();
     let host_calls_max = store.data().budget.host_calls;
+    store.data_mut().ends_at(watch.until, watch.cancel.clone());
     let result = {
         let step = step(store);
         tokio::pin!(step);
-        let watched = std::future::poll_fn(|context| match step.as_mut().poll(context) {
-            std::task::Poll::Pending if host_calls.count() > host_calls_max => {
-                std::task::Poll::Ready(Err(BoundReached(Bound::HostCalls).into()))
+        let watched = std::future::poll_fn(|context| {
+            host_calls.turn_over();
+            match step.as_mut().poll(context) {
+                Poll::Pending if host_calls.count() > host_calls_max => {
+                    Poll::Ready(Err(BoundReached(Bound::HostCalls).into()))
+                }
+                other => other,
             }
-            other => other,
         });
         tokio::select! {
             biased;
@@ -76,7 +82,10 @@ pub(super) async fn supervise<T>(
 }
 
 /// What an error of wasmtime says about the guest.
-fn judge(store: &Store<State>, error: &wasmtime::Error) -> Outcome {
+fn judge(store: &mut Store<State>, error: &wasmtime::Error) -> Outcome {
+    if let Some(ended) = store.data_mut().ended.take() {
+        return ended;
+    }
     if let Some(BoundReached(bound)) = error.downcast_ref() {
         return Outcome::Stopped(*bound);
     }
@@ -115,6 +124,15 @@ pub(super) const PANIC: &str = "panicked at ";
 
 /// Length of a trap's message; a backtrace of wasm functions can be long.
 const TRAP_CHARS: usize = 2_000;
+
+/// A guest that took more memory than this, in bytes, is cleared away before its answer is given: freeing
+/// much takes as long as small calls do, so that too much could be waiting to be freed.
+const CLEAR_FIRST_BYTES: u64 = 48 << 20;
+
+/// What may be cleared away after the answer is given.
+pub(super) fn left_over(report: &Report, store: Store<State>) -> Option<Store<State>> {
+    (report.usage.peak_memory_bytes <= CLEAR_FIRST_BYTES).then_some(store)
+}
 
 /// The report of a guest that has come to `outcome`; takes what the store holds.
 pub(super) fn report(store: &mut Store<State>, watch: &Watch, outcome: Outcome) -> Report {

@@ -10,6 +10,7 @@ use wasmtime::component::{HasSelf, Linker};
 use super::bindings::system::mcpbox::guest::system;
 use super::bindings::tool::mcpbox::guest::{http, log, progress, secrets, types};
 use super::guest::PANIC;
+use super::pace;
 use super::state::State;
 use crate::clock::Clock;
 use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
@@ -23,6 +24,7 @@ use crate::egress::{OutboundRequest, SendError};
 pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    pace::take_turns(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
@@ -36,7 +38,7 @@ impl types::Host for State {}
 
 impl http::Host for State {
     async fn start(&mut self, request: http::Request) -> wasmtime::Result<Result<u32, http::Error>> {
-        self.host_call()?;
+        self.host_call(request.url.len() + request.body.as_ref().map_or(0, Vec::len)).await?;
         let request = OutboundRequest {
             method: request.method,
             url: request.url,
@@ -48,12 +50,12 @@ impl http::Host for State {
     }
 
     async fn wait(&mut self, ids: Vec<u32>, timeout_ms: Option<u64>) -> wasmtime::Result<Vec<u32>> {
-        self.host_call()?;
+        self.host_call(ids.len()).await?;
         Ok(self.fetches.wait(&ids, timeout_ms.map(Duration::from_millis)).await)
     }
 
     async fn take(&mut self, id: u32) -> wasmtime::Result<Result<http::Response, http::Error>> {
-        self.host_call()?;
+        self.host_call(0).await?;
         let answer = self.fetches.take(id).await;
         Ok(answer
             .map(|response| http::Response { status: response.status, headers: response.headers, body: response.body })
@@ -61,7 +63,7 @@ impl http::Host for State {
     }
 
     async fn cancel(&mut self, id: u32) -> wasmtime::Result<()> {
-        self.host_call()?;
+        self.host_call(0).await?;
         self.fetches.cancel(id);
         Ok(())
     }
@@ -79,12 +81,12 @@ fn told(error: SendError) -> http::Error {
 
 impl secrets::Host for State {
     async fn names(&mut self) -> wasmtime::Result<Vec<String>> {
-        self.host_call()?;
+        self.host_call(0).await?;
         Ok(self.reach.as_ref().map(|reach| reach.secrets.keys().cloned().collect()).unwrap_or_default())
     }
 
     async fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        self.host_call()?;
+        self.host_call(name.len()).await?;
         let value = self.reach.as_ref().and_then(|reach| reach.secrets.get(&name));
         Ok(value.map(|value| value.reveal().to_owned()))
     }
@@ -92,7 +94,7 @@ impl secrets::Host for State {
 
 impl log::Host for State {
     async fn emit(&mut self, level: types::LogLevel, mut message: String) -> wasmtime::Result<()> {
-        self.host_call()?;
+        self.host_call(message.len()).await?;
         cut(&mut message, self.budget.log_line_bytes);
         if level == types::LogLevel::Error && message.starts_with(PANIC) {
             self.panic = Some(message.clone());
@@ -116,7 +118,7 @@ impl log::Host for State {
 
 impl progress::Host for State {
     async fn report(&mut self, progress: f64, total: Option<f64>, mut message: Option<String>) -> wasmtime::Result<()> {
-        self.host_call()?;
+        self.host_call(message.as_ref().map_or(0, String::len)).await?;
         if self.reports >= self.budget.log_lines {
             self.dropped_lines += 1;
             return Ok(());
@@ -138,25 +140,26 @@ const RANDOM_BYTES: u32 = 65_536;
 
 impl system::Host for State {
     async fn now_ms(&mut self) -> wasmtime::Result<f64> {
-        self.host_call()?;
+        self.host_call(0).await?;
         // To the microsecond; a double is exact enough for 285 years.
         Ok(Clock::system().now().timestamp_micros() as f64 / 1e3)
     }
 
     async fn monotonic_ms(&mut self) -> wasmtime::Result<f64> {
-        self.host_call()?;
+        self.host_call(0).await?;
         Ok(self.born.elapsed().as_secs_f64() * 1e3)
     }
 
     async fn random(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
-        self.host_call()?;
-        let mut bytes = vec![0; usize::try_from(count.min(RANDOM_BYTES))?];
+        let count = usize::try_from(count.min(RANDOM_BYTES))?;
+        self.host_call(count).await?;
+        let mut bytes = vec![0; count];
         SysRng.try_fill_bytes(&mut bytes)?;
         Ok(bytes)
     }
 
     async fn print(&mut self, to: system::Output, text: String) -> wasmtime::Result<()> {
-        self.host_call()?;
+        self.host_call(text.len()).await?;
         match to {
             system::Output::Stdout => self.stdout.push(text.as_bytes()),
             system::Output::Stderr => self.stderr.push(text.as_bytes()),

@@ -19,7 +19,9 @@ mod interpreter;
 mod javascript;
 mod limiter;
 mod offered;
+mod pace;
 mod plain;
+mod pressure;
 mod sources;
 mod spares;
 mod state;
@@ -30,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use wasmtime::component::Linker;
@@ -44,6 +46,7 @@ use self::components::{Components, Kind, Opened};
 use self::guest::Watch;
 pub use self::interpreter::Description;
 pub use self::javascript::transpile_here;
+use self::pressure::Pressure;
 use self::sources::{Source, Sources};
 pub use self::state::Listener;
 use self::state::{Reach, State};
@@ -124,11 +127,14 @@ struct Inner {
 }
 
 /// The guests' own runtime; ended without waiting, because it may be dropped from async code.
-struct Guests(Option<tokio::runtime::Runtime>);
+struct Guests {
+    runtime: Option<tokio::runtime::Runtime>,
+    pressure: Arc<Pressure>,
+}
 
 impl Drop for Guests {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
@@ -144,14 +150,48 @@ impl Guests {
             })
             .enable_all()
             .build()?;
-        Ok(Self(Some(runtime)))
+        let pressure = Arc::new(Pressure::new(runtime.metrics().num_workers()));
+        Ok(Self { runtime: Some(runtime), pressure })
     }
 
     /// Runs `work` where guests run; dropping the answer stops it.
     async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, SandboxError> {
-        let Some(runtime) = &self.0 else { return Err(SandboxError::Panicked("the sandbox has stopped".into())) };
-        let mut task = AbortOnDrop(runtime.spawn(work.instrument(tracing::Span::current())));
+        let mut task = self.spawn(work)?;
         (&mut task.0).await.map_err(|error| SandboxError::Panicked(error.to_string()))
+    }
+
+    /// As [`run`](Self::run), for a call: its answer is here before what it leaves behind is cleared
+    /// away. The thread that it ran on does that next, before it turns to another guest, so that no
+    /// more is left over than there are threads, and of that nothing large
+    /// ([`left_over`](guest::left_over)).
+    async fn call<T: Send + 'static, L: Send + 'static>(
+        &self,
+        work: impl Future<Output = (T, L)> + Send + 'static,
+    ) -> Result<T, SandboxError> {
+        let (answer, answered) = oneshot::channel();
+        let pressure = Arc::clone(&self.pressure);
+        let mut task = self.spawn(async move {
+            let clear_away = async {
+                let (result, left) = work.await;
+                // Who no longer wants the answer has gone.
+                let _ = answer.send(result);
+                drop(left);
+            };
+            pressure.call(clear_away).await;
+        })?;
+        if let Ok(answer) = answered.await {
+            return Ok(answer);
+        }
+        let ended = (&mut task.0).await.err().map(|error| error.to_string());
+        Err(SandboxError::Panicked(ended.unwrap_or_else(|| "the call gave no answer".to_owned())))
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<AbortOnDrop<T>, SandboxError> {
+        let Some(runtime) = &self.runtime else { return Err(SandboxError::Panicked("the sandbox has stopped".into())) };
+        Ok(AbortOnDrop(runtime.spawn(work.instrument(tracing::Span::current()))))
     }
 }
 
@@ -183,7 +223,7 @@ impl Sandbox {
         let io = Handle::current();
         let sandbox =
             Self(Arc::new(Inner { engine, linker, compiler, components, sources, egress, limits, guests, io }));
-        sandbox.keep_spares(wanted);
+        sandbox.keep_spares();
         Ok(sandbox)
     }
 
@@ -270,7 +310,7 @@ impl Sandbox {
                 let time = job.budget.time;
                 self.0
                     .guests
-                    .run(async move {
+                    .call(async move {
                         let watch = Watch::new(time, cancel);
                         let outcome = match &opened.kind {
                             Kind::Contract(pre) => {
@@ -278,7 +318,9 @@ impl Sandbox {
                             }
                             Kind::Plain(plain) => plain.call(&mut store, &watch, &tool, &job.arguments).await,
                         };
-                        guest::report(&mut store, &watch, outcome)
+                        let report = guest::report(&mut store, &watch, outcome);
+                        let left = guest::left_over(&report, store);
+                        (report, left)
                     })
                     .await
             }

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use moka::future::Cache;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::bindings::interpreter::InterpreterPre;
 use super::guest::{self, Watch};
 use super::interpreter::{self, Description, Prepared};
 use super::javascript::{Read, Script, Transpiler};
-use super::spares::Spares;
+use super::spares::{Key, Spares, Wish};
 use super::state::{Reach, State};
 use super::{BESIDE_TIME, Sandbox, SandboxError};
 use crate::domain::budget::Budget;
@@ -45,14 +45,12 @@ pub(super) struct Sources {
     javascript: OnceCell<InterpreterPre<State>>,
     transpiler: Transpiler,
     descriptions: Cache<(Language, Digest), Arc<Description>>,
-    spares: Spares,
-    refill: mpsc::Sender<Source>,
+    spares: Arc<Spares>,
 }
 
 impl Sources {
-    /// `program` is the `mcpbox` executable. Also answers what [`Sandbox::keep_spares`] listens to.
-    pub(super) fn new(limits: &Limits, program: PathBuf) -> (Self, mpsc::Receiver<Source>) {
-        let (refill, wanted) = mpsc::channel(64);
+    /// `program` is the `mcpbox` executable.
+    pub(super) fn new(limits: &Limits, program: PathBuf) -> Self {
         let descriptions = Cache::builder()
             .max_capacity(CODE_CACHE_BYTES)
             .weigher(|_, found: &Arc<Description>| {
@@ -60,15 +58,13 @@ impl Sources {
                 u32::try_from(size).unwrap_or(u32::MAX)
             })
             .build();
-        let sources = Self {
+        Self {
             python: OnceCell::new(),
             javascript: OnceCell::new(),
             transpiler: Transpiler::new(program),
             descriptions,
-            spares: Spares::new(limits),
-            refill,
-        };
-        (sources, wanted)
+            spares: Arc::new(Spares::new(limits)),
+        }
     }
 }
 
@@ -97,21 +93,29 @@ impl Sandbox {
         language: Language,
         source: Arc<str>,
     ) -> Result<Result<Arc<Description>, Outcome>, SandboxError> {
-        let key = (language, Digest::of(source.as_bytes()));
+        let digest = Digest::of(source.as_bytes());
+        self.described(&Source { language, text: source, digest }).await
+    }
+
+    /// As [`describe`](Self::describe), for a source whose digest is known.
+    async fn described(&self, source: &Source) -> Result<Result<Arc<Description>, Outcome>, SandboxError> {
+        let key = (source.language, source.digest);
         if let Some(found) = self.0.sources.descriptions.get(&key).await {
             return Ok(Ok(found));
         }
-        let read = match language {
+        let read = match source.language {
             Language::Python => None,
-            Language::Javascript => match self.0.sources.transpiler.read(&source).await.map_err(SandboxError::Read)? {
-                Ok(read) => Some(read),
-                Err(outcome) => return Ok(Err(outcome)),
-            },
+            Language::Javascript => {
+                match self.0.sources.transpiler.read(&source.text).await.map_err(SandboxError::Read)? {
+                    Ok(read) => Some(read),
+                    Err(outcome) => return Ok(Err(outcome)),
+                }
+            }
         };
-        let pre = self.interpreter(language).await?.clone();
+        let pre = self.interpreter(source.language).await?.clone();
         let store = self.store(&self.beside_budget(), &[])?;
-        let text = Arc::clone(&source);
-        let code = read.as_ref().and_then(|read| read.code.clone()).map_or(source, Arc::from);
+        let text = Arc::clone(&source.text);
+        let code = read.as_ref().and_then(|read| read.code.clone()).map_or(Arc::clone(&text), Arc::from);
         let found = self
             .0
             .guests
@@ -151,7 +155,7 @@ impl Sandbox {
         cancel: CancellationToken,
     ) -> Result<Report, SandboxError> {
         let pre = self.interpreter(source.language).await?.clone();
-        let found = match self.describe(source.language, Arc::clone(&source.text)).await? {
+        let found = match self.described(&source).await? {
             Ok(found) => found,
             Err(outcome) => {
                 let mut store = self.store(&budget, &[])?;
@@ -162,7 +166,8 @@ impl Sandbox {
         // made without folders, so it is of no use to a call that has some.
         let folders = reach.grants.folders.clone();
         let prepared_ahead = source.language == Language::Python && folders.is_empty();
-        let spare = if prepared_ahead { self.0.sources.spares.take(source.digest) } else { None };
+        let key = Key::new(&source, &reach.grants);
+        let spare = if prepared_ahead { self.0.sources.spares.take(key) } else { None };
         let sandbox = self.clone();
         let fresh = match &spare {
             Some(_) => None,
@@ -171,7 +176,7 @@ impl Sandbox {
         let report = self
             .0
             .guests
-            .run(async move {
+            .call(async move {
                 let watch = Watch::new(budget.time, cancel);
                 let (mut store, instance, loaded) = match (spare, fresh) {
                     (Some(live), _) => {
@@ -182,7 +187,7 @@ impl Sandbox {
                         let (store, instance) = interpreter::start(&pre, store, &watch).await;
                         (store, instance, false)
                     }
-                    (None, None) => return None,
+                    (None, None) => return (None, None),
                 };
                 sandbox.attach(&mut store, reach);
                 let outcome = match instance {
@@ -208,11 +213,12 @@ impl Sandbox {
                     None => outcome,
                 };
                 let report = guest::report(&mut store, &watch, outcome);
-                // The next call should find one; a full queue means that others are wanted more.
-                if prepared_ahead && sandbox.0.sources.spares.wants(source.digest) {
-                    let _ = sandbox.0.sources.refill.try_send(source);
+                // The next call should find one.
+                if prepared_ahead {
+                    sandbox.0.sources.spares.wish(key, &source);
                 }
-                Some(report)
+                let left = guest::left_over(&report, store);
+                (Some(report), left)
             })
             .await?;
         report.ok_or_else(|| SandboxError::Place("no instance was made".into()))
@@ -232,40 +238,45 @@ impl Sandbox {
         .await
     }
 
-    /// Prepares spares in the background, one after the other, and drops those that nobody took.
-    pub(super) fn keep_spares(&self, mut wanted: mpsc::Receiver<Source>) {
-        let sandbox = Arc::downgrade(&self.0);
-        let Some(runtime) = &self.0.guests.0 else { return };
-        let idle = self.0.sources.spares.idle();
+    /// Prepares spares in the background, one after the other, while no call needs the machine, and
+    /// drops those that nobody took.
+    pub(super) fn keep_spares(&self) {
+        let Some(runtime) = &self.0.guests.runtime else { return };
+        let weak = Arc::downgrade(&self.0);
         runtime.spawn(async move {
-            loop {
-                let next = tokio::time::timeout(idle, wanted.recv()).await;
-                let Some(inner) = sandbox.upgrade() else { return };
+            while let Some(inner) = weak.upgrade() {
                 let sandbox = Self(inner);
-                match next {
-                    Ok(None) => return,
-                    Ok(Some(source)) => sandbox.prepare_spares(&source).await,
-                    Err(_) => {}
+                while let Some(wish) = sandbox.0.sources.spares.next() {
+                    sandbox.prepare_spares(&wish).await;
                 }
                 sandbox.0.sources.spares.sweep();
+                let (wished, idle) = (Arc::clone(&sandbox.0.sources.spares), sandbox.0.sources.spares.idle());
+                // Not while it waits: the sandbox ends when nobody else has it.
+                drop(sandbox);
+                let _ = tokio::time::timeout(idle, wished.wished()).await;
             }
         });
     }
 
-    async fn prepare_spares(&self, source: &Source) {
-        let Source { language, text, digest } = source;
-        let (Ok(pre), Ok(Ok(found))) =
-            (self.interpreter(*language).await, self.describe(*language, Arc::clone(text)).await)
-        else {
+    async fn prepare_spares(&self, wish: &Wish) {
+        let Wish { key, source } = wish;
+        let (spares, pressure) = (&self.0.sources.spares, &self.0.guests.pressure);
+        pressure.quiet().await;
+        let (Ok(pre), Ok(Ok(found))) = (self.interpreter(source.language).await, self.described(source).await) else {
             return;
         };
-        while self.0.sources.spares.wants(*digest) {
+        while spares.still_wants(*key) {
+            pressure.quiet().await;
             let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
             let Ok(store) = self.store(&Budget::new(&self.0.limits, None), &[]) else { return };
             let (store, Ok(instance)) = interpreter::start(pre, store, &watch).await else { return };
-            match interpreter::prepare(store, instance, &watch, &found.code, text).await {
-                Prepared::Ready(live) => self.0.sources.spares.put(*digest, live),
-                Prepared::NeedsCall => return self.0.sources.spares.mark_unpreparable(*digest),
+            if !pressure.is_quiet() {
+                // The half that is done is given up: the call that came needs the machine now.
+                continue;
+            }
+            match interpreter::prepare(store, instance, &watch, &found.code, &source.text).await {
+                Prepared::Ready(live) => spares.put(*key, live),
+                Prepared::NeedsCall => return spares.mark_unpreparable(*key),
             }
         }
     }

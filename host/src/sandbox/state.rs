@@ -5,9 +5,9 @@
 //! so a call that has some makes its own store.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -16,10 +16,11 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::engine::YIELD_FUEL;
 use super::fetch::Fetches;
 use super::limiter::Limiter;
+use super::pace::HostCalls;
 use super::stdio::Capture;
 use crate::domain::budget::Budget;
 use crate::domain::grant::{FolderAccess, FolderGrant, Grants};
-use crate::domain::outcome::{Bound, GuestEvent, LogLevel, LogLine};
+use crate::domain::outcome::{Bound, GuestEvent, LogLevel, LogLine, Outcome};
 use crate::domain::secret::Secrets;
 use crate::egress::Egress;
 
@@ -41,17 +42,23 @@ pub(super) struct Reach {
 #[error("the bound `{}` was reached", .0.as_str())]
 pub(super) struct BoundReached(pub(super) Bound);
 
-/// Calls of the host by one guest, readable while the guest runs.
-#[derive(Clone, Default)]
-pub(super) struct HostCalls(Arc<AtomicU64>);
+/// What ends a guest from outside, looked at each time it calls the host.
+struct Ends {
+    until: Instant,
+    cancel: CancellationToken,
+}
 
-impl HostCalls {
-    pub(super) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+/// What functions of WASI get to see once the guest has come to its end: nothing, so that they fail.
+struct Nothing {
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
 
-    fn add(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
+impl Nothing {
+    fn new() -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(0);
+        Self { wasi: WasiCtxBuilder::new().max_random_size(0).build(), table }
     }
 }
 
@@ -64,6 +71,10 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) budget: Budget,
     pub(super) host_calls: HostCalls,
+    ends: Option<Ends>,
+    /// How the guest ended, if a call of the host found that it has to.
+    pub(super) ended: Option<Outcome>,
+    nothing: Option<Box<Nothing>>,
     pub(super) reach: Option<Reach>,
     pub(super) fetches: Fetches,
     pub(super) stdout: Capture,
@@ -77,14 +88,15 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Counts a call of the host.
+    /// Counts a call of the host that hands over so many bytes, and lets others run when it is their
+    /// turn.
     ///
     /// # Errors
-    /// [`BoundReached`] when it was one too many.
-    pub(super) fn host_call(&self) -> wasmtime::Result<()> {
-        if self.host_calls.add() > self.budget.host_calls {
-            return Err(BoundReached(Bound::HostCalls).into());
-        }
+    /// [`BoundReached`] when the guest has come to its end.
+    pub(super) async fn host_call(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.may_go_on();
+        self.is_going_on()?;
+        self.host_calls.weigh(bytes).await;
         Ok(())
     }
 
@@ -99,6 +111,31 @@ impl State {
         }
     }
 
+    /// From now on a call of the host ends the guest after `until`, or when its caller has gone.
+    pub(super) fn ends_at(&mut self, until: Instant, cancel: CancellationToken) {
+        self.ends = Some(Ends { until, cancel });
+    }
+
+    /// # Errors
+    /// [`BoundReached`] when the guest has come to its end.
+    pub(super) fn is_going_on(&self) -> wasmtime::Result<()> {
+        if self.ended.is_some() { Err(BoundReached(Bound::HostCalls).into()) } else { Ok(()) }
+    }
+
+    /// Counts a call of the host and looks whether the guest has to end.
+    fn may_go_on(&mut self) -> bool {
+        let calls = self.host_calls.add();
+        if self.ended.is_none() {
+            self.ended = match &self.ends {
+                _ if calls > self.budget.host_calls => Some(Outcome::Stopped(Bound::HostCalls)),
+                Some(ends) if ends.cancel.is_cancelled() => Some(Outcome::Cancelled),
+                Some(ends) if ends.until <= Instant::now() => Some(Outcome::Stopped(Bound::Time)),
+                _ => None,
+            };
+        }
+        self.ended.is_none()
+    }
+
     /// Tells whoever listens.
     pub(super) fn tell(&self, event: GuestEvent) {
         if let Some(listener) = self.reach.as_ref().and_then(|reach| reach.listener.as_ref()) {
@@ -108,19 +145,26 @@ impl State {
 }
 
 impl WasiView for State {
-    /// Every call of a WASI function passes here, and is counted; the supervisor of the call looks at
-    /// the count each time the guest yields.
+    /// Every call of a WASI function passes here and is counted. It cannot be refused here; one that
+    /// comes too late finds nothing that it could work on.
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        self.host_calls.add();
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        if self.may_go_on() {
+            return WasiCtxView { ctx: &mut self.wasi, table: &mut self.table };
+        }
+        let nothing = self.nothing.get_or_insert_with(|| Box::new(Nothing::new()));
+        WasiCtxView { ctx: &mut nothing.wasi, table: &mut nothing.table }
     }
 }
 
 impl WasiHttpView for State {
-    /// Counted like every other call of WASI.
+    /// Counted like every other call of WASI, and like those it finds nothing when it comes too late.
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        self.host_calls.add();
-        WasiHttpCtxView { ctx: &mut self.wasi_http, table: &mut self.table, hooks: &mut self.fetches }
+        let table = if self.may_go_on() {
+            &mut self.table
+        } else {
+            &mut self.nothing.get_or_insert_with(|| Box::new(Nothing::new())).table
+        };
+        WasiHttpCtxView { ctx: &mut self.wasi_http, table, hooks: &mut self.fetches }
     }
 }
 
@@ -155,6 +199,9 @@ pub(super) fn new_store(
         table,
         limiter: Limiter::new(budget.memory_bytes, budget.table_elements),
         host_calls: HostCalls::default(),
+        ends: None,
+        ended: None,
+        nothing: None,
         reach: None,
         fetches: Fetches::new(egress.for_call(), budget),
         stdout,

@@ -169,7 +169,7 @@ impl Service {
         tx.commit().await?;
         if is_live != was_live {
             self.catalogue_changed();
-            if let Some(old) = live.filter(|old| is_live.is_none() || old.source_digest != target.source_digest) {
+            if let Some(old) = live {
                 self.executor().forget(old.source_digest);
             }
         }

@@ -88,6 +88,19 @@ impl Default for Validators {
     }
 }
 
+/// Texts of sources by the digest of their bytes, which are compared with it before they get here.
+pub(super) struct SourceCache(Cache<Digest, Arc<str>>);
+
+/// Bytes of sources that are kept.
+const SOURCE_BYTES: u64 = 32 << 20;
+
+impl Default for SourceCache {
+    fn default() -> Self {
+        let weigher = |_: &Digest, text: &Arc<str>| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        Self(Cache::builder().max_capacity(SOURCE_BYTES).weigher(weigher).build())
+    }
+}
+
 /// Why a version runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -198,13 +211,18 @@ impl Service {
                 tool.name
             )));
         }
+        if let Some(source) = self.0.sources.0.get(&version.source_digest).await {
+            return Ok(source);
+        }
         let bytes = blobs::get(self.db(), version.source_digest).await?;
         let bytes = bytes.filter(|bytes| Digest::of(bytes) == version.source_digest).ok_or_else(|| {
             tracing::error!(tool = %tool.id, version = %version.id, "the source is missing or changed; refusing to run it");
             Error::forbidden(format!("the source of `{}` is missing or was changed; it does not run", tool.name))
         })?;
         let source = String::from_utf8(bytes).map_err(|error| Error::internal("reading a source", error))?;
-        Ok(source.into())
+        let source: Arc<str> = source.into();
+        self.0.sources.0.insert(version.source_digest, Arc::clone(&source)).await;
+        Ok(source)
     }
 
     async fn check_arguments(&self, version: &Version, arguments: &str) -> Result<(), Error> {
@@ -231,8 +249,10 @@ impl Service {
 
     async fn carry_out(&self, caller: &Caller, call: Call, request: CallRequest) -> Result<CallAnswer, Error> {
         let place = self.executor().place(call.server.id, &caller.key()).await?;
-        let secrets = self.secrets_of(call.server.id).await?;
-        let redactor = Arc::new(Redactor::new(secrets.values().map(|value| value.reveal())));
+        // Side by side: waiting for the database is most of what a short call waits for.
+        let (secrets, grants) =
+            tokio::try_join!(self.secrets_of(call.server.id), self.grants_of(&call.tool, &call.version))?;
+        let redactor = self.0.redactors.of(call.server.id, &secrets).await;
         let own = call.version.timeout_ms.or(call.server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let budget = Budget::new(self.limits(), own);
         let job = Job {
@@ -243,7 +263,7 @@ impl Service {
             },
             arguments: call.arguments.clone(),
             secrets,
-            grants: Arc::new(self.grants_of(&call.tool, &call.version).await?),
+            grants: Arc::new(grants),
             budget: budget.clone(),
         };
         let listener = request.events.map(|events| listener(events, Arc::clone(&redactor)));

@@ -24,6 +24,7 @@ pub mod network_requests;
 pub mod page;
 mod permission;
 mod rate;
+mod redactors;
 pub mod secrets;
 pub mod servers;
 pub mod sessions;
@@ -41,12 +42,13 @@ use tokio_util::task::TaskTracker;
 
 use self::admins::Passwords;
 use self::api_keys::Noted;
-use self::calls::Validators;
+use self::calls::{SourceCache, Validators};
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
 use self::execution_log::ExecutionLog;
 pub use self::page::{Page, PageRequest};
 use self::rate::Rates;
+use self::redactors::Redactors;
 use crate::clock::Clock;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
@@ -87,6 +89,8 @@ struct Inner {
     log: ExecutionLog,
     catalogue: CatalogueCache,
     validators: Validators,
+    sources: SourceCache,
+    redactors: Redactors,
     changes: broadcast::Sender<Change>,
     passwords: Passwords,
     noted: Noted,
@@ -103,6 +107,8 @@ impl Service {
             log,
             catalogue: CatalogueCache::default(),
             validators: Validators::default(),
+            sources: SourceCache::default(),
+            redactors: Redactors::default(),
             changes: broadcast::Sender::new(CHANGES_BEHIND),
             passwords: Passwords::new(&parts.limits),
             noted: Noted::default(),

@@ -117,6 +117,7 @@ impl Service {
         }
         audit::write(&tx, caller, now, act("secret.set", &server, &secret, Some(before), Some(told(&secret)))).await?;
         tx.commit().await?;
+        self.redactor_forget(server.id).await;
         Ok(view(secret))
     }
 
@@ -131,6 +132,7 @@ impl Service {
         }
         audit::write(&tx, caller, now, act("secret.delete", &server, &secret, Some(told(&secret)), None)).await?;
         tx.commit().await?;
+        self.redactor_forget(server.id).await;
         Ok(())
     }
 

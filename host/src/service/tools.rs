@@ -182,6 +182,9 @@ impl Service {
         tx.commit().await?;
         if switched && tool.live_version_id.is_some() {
             self.catalogue_changed();
+            if let Some(live) = live(self.db(), &tool).await? {
+                self.executor().forget(live.source_digest);
+            }
         }
         self.tool_view(Found { server, tool, latest }, None).await
     }

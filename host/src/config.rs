@@ -47,6 +47,9 @@ pub struct Serving {
     /// Host names, beside loopback ones and addresses, under which this host answers; separated by commas.
     #[arg(long, env = "MCPBOX_ALLOWED_HOSTS", default_value = "", value_delimiter = ',', value_name = "NAMES")]
     pub allowed_hosts: Vec<String>,
+    /// Folders below which an administrator may give folders to tools; separated by commas. Without any, none.
+    #[arg(long, env = "MCPBOX_FOLDER_ROOTS", default_value = "", value_delimiter = ',', value_name = "FOLDERS")]
+    pub folder_roots: Vec<PathBuf>,
     /// Whether GET /metrics answers.
     #[arg(
         long,

@@ -203,6 +203,10 @@ limits! {
     // MCP and API.
     request_body_bytes, "MCPBOX_REQUEST_BODY_BYTES", Bytes, MIB, KIB, 64 * MIB,
         "Body of one request to the API or to MCP, counted as it arrives.";
+    upload_time_s, "MCPBOX_UPLOAD_TIME_S", Seconds, 300, 1, 3_600,
+        "How long the body of a component's upload may take to arrive; a slower one is refused.";
+    uploads_at_once, "MCPBOX_UPLOADS_AT_ONCE", Count, 4, 1, 100,
+        "Components that are uploaded at the same time, each in memory; the next one is refused at once.";
     batch_messages, "MCPBOX_BATCH_MESSAGES", Count, 50, 1, 1_000,
         "Messages in one MCP request body, in the one protocol version that has batches.";
     sse_connections, "MCPBOX_SSE_CONNECTIONS", Count, 50, 1, 10_000,

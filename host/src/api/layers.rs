@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 use super::ApiState;
 use super::extract::{Peer, too_large};
 use super::problem::{self, Problem};
+use super::upload;
 use crate::auth;
 use crate::limits::Limits;
 use crate::telemetry::metrics::{HttpExchange, http_exchange};
@@ -150,7 +151,12 @@ async fn host(State(state): State<ApiState>, request: Request, next: Next) -> Re
 }
 
 async fn body(State(state): State<ApiState>, request: Request, next: Next) -> Result<Response<Body>, Problem> {
-    let limit = state.service.limits().request_body_bytes;
+    let limits = state.service.limits();
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let limit = match route {
+        Some(path) if upload::PATHS.contains(&path) => upload::body_limit(limits),
+        _ => limits.request_body_bytes,
+    };
     // A body that says its size need not arrive to be refused.
     if request.body().size_hint().lower() > limit {
         return Err(too_large(limit));

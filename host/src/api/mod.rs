@@ -7,8 +7,10 @@
 mod approvals;
 mod audit;
 mod compilations;
+mod components;
 mod execution_logs;
 mod extract;
+mod folders;
 mod health;
 mod layers;
 mod limits;
@@ -20,6 +22,7 @@ mod secrets;
 mod servers;
 mod sessions;
 mod tools;
+mod upload;
 
 use std::sync::Arc;
 
@@ -31,6 +34,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use self::extract::Admin;
 use self::health::Signs;
 use self::rate::Rate;
+use self::upload::Uploads;
 use crate::service::Service;
 use crate::telemetry::Telemetry;
 
@@ -108,6 +112,11 @@ routes! {
     GET    "/api/tools/{id}"                            Admin   tools::get;
     PATCH  "/api/tools/{id}"                            Admin   tools::update;
     DELETE "/api/tools/{id}"                            Admin   tools::delete;
+    POST   "/api/servers/{id}/components"               Admin   components::create;
+    PUT    "/api/servers/{id}/components/{name}"        Admin   components::replace;
+    GET    "/api/tools/{id}/folders"                    Admin   folders::list;
+    POST   "/api/tools/{id}/folders"                    Admin   folders::add;
+    DELETE "/api/tools/{id}/folders"                    Admin   folders::remove;
     GET    "/api/tools/{id}/versions"                   Admin   tools::versions;
     GET    "/api/tools/{id}/logs"                       Admin   tools::logs;
     POST   "/api/tools/validate-code"                   Admin   tools::validate_code;
@@ -142,12 +151,14 @@ pub struct ApiState {
     settings: Arc<ApiSettings>,
     rate: Arc<Rate>,
     signs: Arc<Signs>,
+    uploads: Arc<Uploads>,
 }
 
 impl ApiState {
     pub fn new(service: Service, telemetry: Telemetry, settings: ApiSettings) -> Self {
         let rate = Arc::new(Rate::new(service.limits().api_requests_per_minute));
-        Self { service, telemetry, settings: Arc::new(settings), rate, signs: Arc::default() }
+        let uploads = Arc::new(Uploads::new(service.limits()));
+        Self { service, telemetry, settings: Arc::new(settings), rate, signs: Arc::default(), uploads }
     }
 }
 

@@ -53,8 +53,10 @@ kinds! {
         "The name is taken, the state does not allow the step, or somebody else was first; read again and decide.";
     TOO_LARGE PAYLOAD_TOO_LARGE "too-large" "Too large"
         "The body is larger than a limit; `GET /api/limits` lists them.";
-    UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "Not JSON"
-        "Send the body as `Content-Type: application/json`.";
+    UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "Not a type that is read here"
+        "Send the body as `Content-Type: application/json`; a component as `application/wasm` or in a form.";
+    TOO_SLOW REQUEST_TIMEOUT "too-slow" "Too slow"
+        "The body did not arrive within a limit; `GET /api/limits` lists them.";
     MISDIRECTED MISDIRECTED_REQUEST "misdirected" "Not a name of this host"
         "The request dialled a name that is not this machine's (a page of a stranger could have made it); MCPBOX_ALLOWED_HOSTS lists further names.";
     INVALID UNPROCESSABLE_ENTITY "invalid" "Invalid"
@@ -142,8 +144,8 @@ impl Problem {
         Self { cause: Some(cause), ..Self::new(&INTERNAL, "") }
     }
 
-    /// The answer in full. The host's own failure is logged here and nowhere else.
-    pub(super) fn write(&self, request_id: &str) -> Response<Body> {
+    /// The answer's body. The host's own failure is logged here and nowhere else.
+    pub(super) fn text(&self, request_id: &str) -> String {
         if let Some(Cause { doing, source }) = &self.cause {
             tracing::error!(error = &**source as &dyn StdError, "{doing} failed");
         }
@@ -157,7 +159,13 @@ impl Problem {
             errors: wrong.iter().map(|one| ToldError { pointer: &one.pointer, detail: &one.message }).collect(),
             request_id: request_id.to_owned(),
         };
-        let body = serde_json::to_vec(&told).unwrap_or_default();
+        serde_json::to_string(&told).unwrap_or_default()
+    }
+
+    /// The answer in full.
+    pub(super) fn write(&self, request_id: &str) -> Response<Body> {
+        let kind = self.kind;
+        let body = self.text(request_id);
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = kind.status;
         let headers = response.headers_mut();

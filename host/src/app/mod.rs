@@ -157,7 +157,8 @@ impl App {
         let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let lifecycle = Lifecycle::default();
-        let Made { service, db, sandbox } = make(place, limits, program.clone(), world, &lifecycle).await?;
+        let Made { service, db, sandbox } =
+            make(place, &serving.folder_roots, limits, program.clone(), world, &lifecycle).await?;
         let setup_code = service.setup_code_open().await?;
         let router = routes(settings, &service, telemetry, &lifecycle);
         let server = serve(listener, router, &lifecycle);
@@ -234,6 +235,7 @@ struct Made {
 
 async fn make(
     place: &Place,
+    folder_roots: &[PathBuf],
     limits: &Limits,
     program: PathBuf,
     world: World,
@@ -254,6 +256,7 @@ async fn make(
         stopping: lifecycle.stopping.clone(),
         ending: lifecycle.ending.clone(),
         setup_code_file: place.setup_code_file(),
+        folder_roots: folder_roots.iter().filter(|root| !root.as_os_str().is_empty()).cloned().collect(),
     });
     Ok(Made { service, db, sandbox })
 }
@@ -269,7 +272,7 @@ pub async fn offline<T, E: From<StartError>>(
     work: impl AsyncFnOnce(&Service) -> Result<T, E>,
 ) -> Result<T, E> {
     open_data_dir(&place.data_dir)?;
-    let made = make(place, limits, program, World::real(), &Lifecycle::default()).await?;
+    let made = make(place, &[], limits, program, World::real(), &Lifecycle::default()).await?;
     let result = work(&made.service).await;
     made.service.finish().await;
     made.db.close().await.map_err(StartError::from)?;

@@ -8,13 +8,17 @@ pub mod admins;
 mod answer;
 pub mod api_keys;
 pub mod approvals;
+mod arguments;
 pub mod audit;
 pub mod calls;
 pub mod catalogue;
 pub mod code;
 pub mod compilations;
+pub mod components;
 pub mod error;
 mod execution_log;
+pub mod exports;
+pub mod folders;
 mod given;
 pub mod health;
 mod hosts;
@@ -23,6 +27,7 @@ pub mod logs;
 pub mod network_requests;
 pub mod page;
 mod permission;
+mod programs;
 mod rate;
 pub mod secrets;
 pub mod servers;
@@ -41,7 +46,7 @@ use tokio_util::task::TaskTracker;
 
 use self::admins::Passwords;
 use self::api_keys::Noted;
-use self::calls::Validators;
+use self::arguments::Validators;
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
 use self::execution_log::ExecutionLog;
@@ -75,6 +80,8 @@ pub struct Parts {
     pub ending: CancellationToken,
     /// Where the code for the first administrator is kept.
     pub setup_code_file: PathBuf,
+    /// Below these a person may give folders to tools.
+    pub folder_roots: Vec<PathBuf>,
 }
 
 /// Everything that the doors can ask for. Clones share everything.

@@ -24,6 +24,7 @@ pub struct Wishes {
     pub limits: Limits,
     pub network: Arc<MappedNetwork>,
     pub metrics: bool,
+    pub folder_roots: Vec<PathBuf>,
 }
 
 impl Default for Wishes {
@@ -35,7 +36,7 @@ impl Default for Wishes {
             stop_grace_s: 1,
             ..Limits::default()
         };
-        Self { limits, network: Arc::default(), metrics: true }
+        Self { limits, network: Arc::default(), metrics: true, folder_roots: Vec::new() }
     }
 }
 
@@ -76,6 +77,7 @@ impl Host {
                 port: 0,
                 mcp_origins: vec!["https://claude.ai".to_owned()],
                 allowed_hosts: vec!["box.example".to_owned()],
+                folder_roots: wishes.folder_roots.clone(),
                 metrics: wishes.metrics,
             },
             limits: wishes.limits.clone(),

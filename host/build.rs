@@ -1,13 +1,49 @@
-//! Takes the Python runner into the executable, so that the product is one file.
+//! Takes into the executable what it hands out, so that the product is one file: the Python runner, and
+//! the templates that `mcpbox tool new` copies.
 
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 #[expect(clippy::disallowed_methods, reason = "what cargo tells a build script is no setting")]
 fn main() {
-    let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("../components/python/dist/python.wasm");
-    println!("cargo::rerun-if-changed={}", runner.display());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let Ok(out) = std::env::var("OUT_DIR") else { return };
-    if let Err(error) = std::fs::copy(&runner, Path::new(&out).join("python.wasm")) {
+    let out = Path::new(&out);
+    let runner = root.join("components/python/dist/python.wasm");
+    println!("cargo::rerun-if-changed={}", runner.display());
+    if let Err(error) = std::fs::copy(&runner, out.join("python.wasm")) {
         println!("cargo::error=the Python runner is missing; build it with `make runner` ({error})");
     }
+    let templates = root.join("guest-sdk/templates");
+    println!("cargo::rerun-if-changed={}", templates.display());
+    if let Err(error) = table(&templates).and_then(|table| std::fs::write(out.join("templates.rs"), table)) {
+        println!("cargo::error=the templates cannot be read ({error})");
+    }
+}
+
+/// Every file below the folder of each language, as Rust.
+fn table(templates: &Path) -> std::io::Result<String> {
+    let mut rows = String::new();
+    for language in sorted(templates)? {
+        let mut folders = vec![language.clone()];
+        while let Some(folder) = folders.pop() {
+            for path in sorted(&folder)? {
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = language.file_name().unwrap_or_default();
+                let inner = path.strip_prefix(&language).unwrap_or(&path);
+                let _ = writeln!(rows, "    ({name:?}, {inner:?}, include_bytes!({path:?})),");
+            }
+        }
+    }
+    Ok(format!("const TEMPLATES: &[(&str, &str, &[u8])] = &[\n{rows}];\n"))
+}
+
+fn sorted(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    paths.sort();
+    Ok(paths)
 }

@@ -25,6 +25,8 @@ pub struct Wishes {
     pub network: Arc<MappedNetwork>,
     pub metrics: bool,
     pub folder_roots: Vec<PathBuf>,
+    /// In place of the one that all tests share.
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl Default for Wishes {
@@ -36,7 +38,7 @@ impl Default for Wishes {
             stop_grace_s: 1,
             ..Limits::default()
         };
-        Self { limits, network: Arc::default(), metrics: true, folder_roots: Vec::new() }
+        Self { limits, network: Arc::default(), metrics: true, folder_roots: Vec::new(), cache_dir: None }
     }
 }
 
@@ -69,7 +71,7 @@ impl Host {
             place: Place {
                 data_dir: folder.path().join("data"),
                 database_url: postgres_database().await,
-                cache_dir: Some(cache_dir()),
+                cache_dir: Some(wishes.cache_dir.clone().unwrap_or_else(cache_dir)),
                 encryption_key: None,
             },
             serving: Serving {
@@ -128,10 +130,22 @@ impl Host {
         self.run().await;
     }
 
+    /// Stops the host, takes its compiled code away and starts it again.
+    pub async fn stop_and_forget(&mut self, cache: &Path) {
+        self.stop().await;
+        std::fs::remove_dir_all(cache.join("compiled")).expect("there is compiled code");
+        self.run().await;
+    }
+
     /// A person with an account of their own; the first is made with the setup code.
     pub async fn admin(&self) -> Admin<'_> {
         let code = self.app().setup_code().expect("no administrator yet").reveal().to_owned();
         self.setup(&code).await
+    }
+
+    /// Reads one value from the database, past the host.
+    pub fn read(&self, query: &str) -> String {
+        statement_run(self.settings.place.database_url.as_deref(), &self.data_dir(), query)
     }
 
     /// Changes the database behind the host's back; exactly one row has to be met.
@@ -189,6 +203,25 @@ impl Door {
             request = request.json(body);
         }
         request.send().await.expect("an answer")
+    }
+
+    /// Sends bytes as they are; answers as [`send`](Self::send).
+    pub async fn send_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        headers: &[(&str, &str)],
+        bytes: Vec<u8>,
+    ) -> (StatusCode, Value) {
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token).body(bytes);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.expect("an answer");
+        let status = response.status();
+        let text = response.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
     /// Makes the first administrator.
@@ -289,6 +322,26 @@ impl Admin<'_> {
         let tool_id = made["id"].as_str().expect("an id").to_owned();
         self.approve(&tool_id).await;
         tool_id
+    }
+
+    /// Sends a component; answers status and answer.
+    pub async fn upload(&self, method: Method, path: &str, bytes: Vec<u8>) -> (StatusCode, Value) {
+        let headers = [("content-type", "application/wasm")];
+        self.host.send_bytes(method, path, &self.token, &headers, bytes).await
+    }
+
+    /// A component on a server, as a draft; answers what the host says of it.
+    pub async fn component(&self, server: &str, name: &str, bytes: Vec<u8>) -> Value {
+        let (status, made) =
+            self.upload(Method::POST, &format!("/api/servers/{server}/components?name={name}"), bytes).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        made
+    }
+
+    /// An empty server; answers its id.
+    pub async fn server(&self, name: &str) -> String {
+        let made = self.ask(Method::POST, "/api/servers", Some(json!({"name": name}))).await;
+        made["id"].as_str().expect("an id").to_owned()
     }
 
     /// Opens a host to all tools of a server.

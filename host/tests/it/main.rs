@@ -11,6 +11,8 @@ mod api_sessions;
 mod approval;
 mod architecture;
 mod commands;
+mod components;
+mod components_cli;
 mod coverage;
 mod egress;
 mod executable;

@@ -1,0 +1,89 @@
+//! Components at the command line: started, looked into, run, brought to a host, approved.
+
+use serde_json::{Value, json};
+
+use crate::commands::beside;
+use crate::fixtures;
+use crate::harness::{Host, PASSWORD};
+use crate::program::{Installation, said};
+
+#[tokio::test]
+async fn a_component_goes_from_a_file_to_a_call() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    admin.server("lab").await;
+    std::fs::write(host.data_dir().join("Two-Tools.wasm"), fixtures::component("many_tools")).expect("written");
+    let password = format!("{PASSWORD}\n");
+    let push = ["tool", "push", "Two-Tools.wasm", "--server", "lab", "-u", "ada"];
+    let pushed = beside(&host, &push, &password).await;
+    assert!(pushed.stderr.contains("it has 2 tools") && pushed.stderr.contains("it is stored"), "{pushed:?}");
+    let told = pushed.done();
+    for words in
+        ["lab__one", "lab__two", "Version 1 of lab__two_tools", "mcpbox tool approve lab__two_tools", "Digest: "]
+    {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let approve = ["tool", "approve", "lab__two_tools", "-u", "ada", "--yes"];
+    let approved = beside(&host, &approve, &password).await.done();
+    assert!(approved.contains("Could use, when it is granted:") && approved.contains("  two\n"), "{approved}");
+    assert_eq!(beside(&host, &["call", "lab__two", "{}"], "").await.done(), "two\n");
+
+    assert!(beside(&host, &push, &password).await.done().contains("Nothing has changed since version 1."));
+    std::fs::write(host.data_dir().join("Two-Tools.wasm"), fixtures::component("echo")).expect("written");
+    let pushed = beside(&host, &push, &password).await.done();
+    assert!(pushed.contains("Version 2 of") && pushed.contains("It waits for a person"), "{pushed}");
+    let nowhere = beside(&host, &["tool", "push", "Two-Tools.wasm", "--server", "none", "-u", "ada"], &password).await;
+    assert!(nowhere.refused().contains("there is no server `none`"));
+    std::fs::write(host.data_dir().join("bad.wasm"), fixtures::component("bad_import")).expect("written");
+    let refused =
+        beside(&host, &["tool", "push", "bad.wasm", "--server", "lab", "-u", "ada"], &password).await.refused();
+    assert!(refused.contains("evil:host/shell"), "{refused}");
+    std::fs::write(host.data_dir().join("bad.wasm"), b"no component").expect("written");
+    let refused =
+        beside(&host, &["tool", "push", "bad.wasm", "--server", "lab", "-u", "ada"], &password).await.refused();
+    assert!(refused.contains("no WebAssembly"), "{refused}");
+}
+
+#[tokio::test]
+async fn an_author_looks_into_a_component_and_runs_it_without_a_host() {
+    let place = Installation::new().await;
+    std::fs::write(place.folder().join("pair.wasm"), fixtures::component("many_tools")).expect("written");
+    let shown = place.run(&["tool", "inspect", "pair.wasm"]).await.done();
+    assert!(shown.contains("Tools:\n  one\n") && shown.contains("Digest of the component: "), "{shown}");
+    let json = place.run(&["tool", "inspect", "pair.wasm", "--json"]).await.done();
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["exports"][1]["name"], json!("two"), "{json}");
+    assert_eq!(json["component"]["world"], json!("contract"), "{json}");
+
+    assert_eq!(place.run(&["tool", "run", "pair.wasm", "--tool", "two"]).await.done(), "two\n");
+    let unsaid = place.run(&["tool", "run", "pair.wasm"]).await.refused();
+    assert!(unsaid.contains("--tool: one, two"), "{unsaid}");
+    let unknown = place.run(&["tool", "run", "pair.wasm", "--tool", "three"]).await.refused();
+    assert!(unknown.contains("no tool `three`"), "{unknown}");
+    std::fs::write(place.folder().join("echo.wasm"), fixtures::component("echo")).expect("written");
+    assert_eq!(place.run(&["tool", "run", "echo.wasm", "--args", r#"{"a": 1}"#]).await.done(), "{\"a\":1}\n");
+    std::fs::write(place.folder().join("bad.wasm"), fixtures::truncated()).expect("written");
+    let refused = place.run(&["tool", "inspect", "bad.wasm"]).await.refused();
+    assert!(refused.contains("not a component that can run here"), "{refused}");
+    let other = place.run(&["tool", "run", "tool.txt"]).await.refused();
+    assert!(other.contains(".wasm"), "{other}");
+    assert!(!place.data_dir().exists(), "it needs no data folder");
+}
+
+#[tokio::test]
+async fn a_new_tool_works_as_it_is() {
+    let place = Installation::new().await;
+    let made = place.run(&["tool", "new", "greeting", "--lang", "python"]).await.done();
+    assert!(made.contains("cd greeting") && made.contains("mcpbox tool run main.py"), "{made}");
+    let text = std::fs::read_to_string(place.folder().join("greeting/main.py")).expect("it is there");
+    assert!(text.contains("greeting") && !text.contains("{{"), "{text}");
+    let line = ["tool", "run", "greeting/main.py", "--args", r#"{"name": "Ada"}"#];
+    assert_eq!(said(place.command(&line), "").await.done(), "Hello, Ada!\n");
+    for lang in ["javascript", "typescript"] {
+        place.run(&["tool", "new", &format!("greeting_{lang}"), "--lang", lang]).await.done();
+        assert!(place.folder().join(format!("greeting_{lang}")).is_dir());
+    }
+    let again = place.run(&["tool", "new", "greeting", "--lang", "python"]).await.refused();
+    assert!(again.contains("is there already"), "{again}");
+    assert_eq!(place.run(&["tool", "new", "No!", "--lang", "python"]).await.code, Some(2));
+}

@@ -33,10 +33,15 @@ runner: ## Build the Python runner, which the executable carries
 	@scripts/need.sh cargo cc python3 venv
 	@components/python/build.sh
 
+.PHONY: guests
+guests: ## Build the components of the examples and templates: Rust, C, Python
+	@scripts/need.sh cargo cc python3 venv guest-rust component-c
+	@guest-sdk/build.sh
+
 # --- check -------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-python-runner test-rust test-postgres clients conformance docs-check ## Everything that CI runs
+test: lint test-python-runner test-sdk test-rust test-postgres clients conformance docs-check ## Everything that CI runs
 
 .PHONY: lint
 lint: runner ## Formatting, clippy, shell and Python syntax, rules of the repository
@@ -46,17 +51,24 @@ lint: runner ## Formatting, clippy, shell and Python syntax, rules of the reposi
 	scripts/deny.py
 
 .PHONY: test-rust
-test-rust: runner ## The Rust tests, on SQLite
+test-rust: runner guests ## The Rust tests, on SQLite
 	cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-postgres
-test-postgres: runner ## The same Rust tests, on a PostgreSQL of their own
+test-postgres: runner guests ## The same Rust tests, on a PostgreSQL of their own
 	@scripts/need.sh postgres
 	scripts/with-postgres.sh cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-python-runner
 test-python-runner: runner ## The Python runner alone, under another WebAssembly host
 	components/python/test.sh
+
+.PHONY: test-sdk
+test-sdk: ## The Rust SDK: clippy, tests, examples of its documents, whether it can be published
+	cd guest-sdk && cargo fmt --all --check
+	cd guest-sdk && cargo clippy --locked --workspace --all-targets -- -D warnings
+	cd guest-sdk && cargo test --locked --workspace
+	cd guest-sdk && cargo publish --locked --dry-run --allow-dirty --quiet --workspace
 
 .PHONY: clients
 clients: build ## From source to call with real MCP clients, on SQLite and on PostgreSQL
@@ -83,4 +95,4 @@ bench: build ## Benchmarks: ours beside the baselines, one table (ARGS=--quick f
 .PHONY: clean
 clean: ## Remove what was built; installed tools in MCPBOX_CACHE stay
 	cargo clean
-	rm -rf components/python/dist
+	rm -rf components/python/dist guest-sdk/dist

@@ -9,6 +9,8 @@ import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Folders that have a lock file of their own.
+WORKSPACES = [ROOT, ROOT / "guest-sdk"]
 
 
 def allowed(expression, licences):
@@ -69,8 +71,8 @@ def faults(rules, packages):
             yield f"{name} is licensed under {package['license']}"
 
 
-def cargo(command, *options):
-    done = subprocess.run(["cargo", command, "--locked", *options], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+def cargo(workspace, command, *options):
+    done = subprocess.run(["cargo", command, "--locked", *options], cwd=workspace, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
 
 
@@ -78,11 +80,13 @@ def main():
     planted = {"name": "openssl-sys", "version": "0", "source": "git+x", "license": "MIT AND (GPL-3.0 OR AGPL-3.0)"}
     rules = tomllib.loads((ROOT / "deny.toml").read_text())
     assert len(list(faults(rules, [planted]))) == 3, "a planted package of every fault is not found"
-    # The lock file also lists what no feature of ours turns on; the tree does not.
-    tree = cargo("tree", "--workspace", "--target=all", "--prefix=none", "--format={p}")
-    built = {tuple(line.split()[:2]) for line in tree.splitlines() if line}
-    packages = json.loads(cargo("metadata", "--format-version=1"))["packages"]
-    packages = [package for package in packages if (package["name"], f"v{package['version']}") in built]
+    packages = []
+    for workspace in WORKSPACES:
+        # The lock file also lists what no feature of ours turns on; the tree does not.
+        tree = cargo(workspace, "tree", "--workspace", "--target=all", "--prefix=none", "--format={p}")
+        built = {tuple(line.split()[:2]) for line in tree.splitlines() if line}
+        listed = json.loads(cargo(workspace, "metadata", "--format-version=1"))["packages"]
+        packages += [package for package in listed if (package["name"], f"v{package['version']}") in built]
     found = list(faults(rules, packages))
     for fault in found:
         print(f"deny.toml: {fault}", file=sys.stderr)

@@ -44,12 +44,13 @@ pub struct Serving {
         value_name = "ORIGINS"
     )]
     pub mcp_origins: Vec<String>,
-    /// Host names, beside loopback ones and addresses, under which this host answers; separated by commas.
+    /// Host names, beside loopback ones, under which this host answers; separated by commas. On a host that
+    /// is opened to other machines addresses count too, and without a list every name does.
     #[arg(long, env = "MCPBOX_ALLOWED_HOSTS", default_value = "", value_delimiter = ',', value_name = "NAMES")]
     pub allowed_hosts: Vec<String>,
     /// Folders below which an administrator may give folders to tools; separated by commas. Without any, none.
     #[arg(long, env = "MCPBOX_FOLDER_ROOTS", default_value = "", value_delimiter = ',', value_name = "FOLDERS")]
-    pub folder_roots: Vec<PathBuf>,
+    pub folder_roots: Vec<String>,
     /// Whether GET /metrics answers.
     #[arg(
         long,

@@ -5,6 +5,8 @@
 //! that is not here does not exist; a row that nothing reads does not compile away, it fails the
 //! coverage test.
 
+pub mod pace;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -193,6 +195,10 @@ limits! {
         "Source of one tool.";
     component_bytes, "MCPBOX_COMPONENT_BYTES", Bytes, 64 * MIB, KIB, GIB,
         "A compiled component, as it is given to the compiler.";
+    component_tools, "MCPBOX_COMPONENT_TOOLS", Count, 256, 1, 10_000,
+        "Tools of one component, or functions that it exports; one with more is refused at upload.";
+    components_open, "MCPBOX_COMPONENTS_OPEN", Count, 256, 1, 100_000,
+        "Components whose compiled code is kept open; the least recently used is opened again when it is called.";
     compile_time_s, "MCPBOX_COMPILE_TIME_S", Seconds, 300, 1, 3_600,
         "Wall-clock time of compiling one component, in a process of its own.";
     compile_cpu_s, "MCPBOX_COMPILE_CPU_S", Seconds, 300, 1, 3_600,
@@ -203,10 +209,12 @@ limits! {
     // MCP and API.
     request_body_bytes, "MCPBOX_REQUEST_BODY_BYTES", Bytes, MIB, KIB, 64 * MIB,
         "Body of one request to the API or to MCP, counted as it arrives.";
-    upload_time_s, "MCPBOX_UPLOAD_TIME_S", Seconds, 300, 1, 3_600,
-        "How long the body of a component's upload may take to arrive; a slower one is refused.";
     uploads_at_once, "MCPBOX_UPLOADS_AT_ONCE", Count, 4, 1, 100,
         "Components that are uploaded at the same time, each in memory; the next one is refused at once.";
+    request_head_ms, "MCPBOX_REQUEST_HEAD_MS", Milliseconds, 30_000, 100, 300_000,
+        "Time for the head of a request, from the connection or the answer before; then 408, or an idle connection is closed.";
+    request_body_ms, "MCPBOX_REQUEST_BODY_MS", Milliseconds, 30_000, 100, 3_600_000,
+        "Time for each MiB of a request's body that was begun, from its head; a slower one is refused with 408.";
     batch_messages, "MCPBOX_BATCH_MESSAGES", Count, 50, 1, 1_000,
         "Messages in one MCP request body, in the one protocol version that has batches.";
     sse_connections, "MCPBOX_SSE_CONNECTIONS", Count, 50, 1, 10_000,
@@ -248,9 +256,13 @@ limits! {
 
     // Database.
     db_connections, "DB_POOL_SIZE", Count, 20, 1, 1_000,
-        "Database connections of one process.";
+        "Database connections of one process that stay open when nothing uses them.";
+    db_overflow, "DB_MAX_OVERFLOW", Count, 20, 0, 1_000,
+        "Database connections beyond that, opened while all others are in use, closed when they are no longer needed.";
     db_wait_s, "DB_POOL_TIMEOUT", Seconds, 30, 1, 300,
         "How long a query waits for a connection.";
+    db_recycle_s, "DB_POOL_RECYCLE", Seconds, 1_800, 1, 604_800,
+        "Age at which a database connection is replaced by a new one, once nothing uses it.";
 }
 
 impl Limits {

@@ -124,7 +124,9 @@ fn events(state: ApiState, purpose: Purpose, request_id: RequestId, request: Req
     let last = stream::once(async move {
         match take(&state, purpose, request, Some(sender)).await {
             Ok(view) => event("result", &view),
-            Err(problem) => Event::default().event("problem").data(problem.text(request_id.as_str())),
+            Err(problem) => {
+                Event::default().event("problem").data(String::from_utf8_lossy(&problem.body(request_id.as_str())))
+            }
         }
     });
     let events = both(told, last).map(Ok::<_, Infallible>);

@@ -16,6 +16,7 @@ use super::ApiState;
 use super::problem::{self, Problem};
 use crate::auth::AdminAuth;
 use crate::domain::caller::Caller;
+use crate::limits::pace::TooSlow;
 use crate::service::sessions::Session;
 use crate::service::{Error, PageRequest};
 
@@ -126,7 +127,10 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Json<T> {
             error if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 too_large(state.service.limits().request_body_bytes)
             }
-            error => Problem::new(&problem::MALFORMED, format!("the body could not be read: {}", error.body_text())),
+            error => match TooSlow::behind(&error) {
+                Some(slow) => Problem::new(&problem::TOO_SLOW, slow.to_string()),
+                None => Problem::new(&problem::MALFORMED, format!("the body breaks off: {}", error.body_text())),
+            },
         })?;
         Ok(Self(from_json(&bytes)?))
     }

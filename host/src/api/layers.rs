@@ -143,8 +143,8 @@ async fn security(request: Request, next: Next) -> Response<Body> {
 
 async fn host(State(state): State<ApiState>, request: Request, next: Next) -> Result<Response<Body>, Problem> {
     let settings = &state.settings;
-    if settings.local && !auth::is_own_host(request.headers(), &settings.allowed_hosts) {
-        let detail = "`Host` is not a name of this machine; MCPBOX_ALLOWED_HOSTS lists further ones";
+    if !auth::is_answered_host(request.headers(), settings.local, &settings.allowed_hosts) {
+        let detail = "`Host` is not a name of this host; if it should be one, add it to MCPBOX_ALLOWED_HOSTS";
         return Err(Problem::new(&problem::MISDIRECTED, detail));
     }
     Ok(next.run(request).await)
@@ -153,13 +153,11 @@ async fn host(State(state): State<ApiState>, request: Request, next: Next) -> Re
 async fn body(State(state): State<ApiState>, request: Request, next: Next) -> Result<Response<Body>, Problem> {
     let limits = state.service.limits();
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let limit = match route {
-        Some(path) if upload::PATHS.contains(&path) => upload::body_limit(limits),
-        _ => limits.request_body_bytes,
-    };
+    let is_upload = route.is_some_and(|path| upload::PATHS.contains(&path));
+    let limit = if is_upload { upload::body_limit(limits) } else { limits.request_body_bytes };
     // A body that says its size need not arrive to be refused.
     if request.body().size_hint().lower() > limit {
-        return Err(too_large(limit));
+        return Err(if is_upload { upload::too_large(limits.component_bytes) } else { too_large(limit) });
     }
     let request = request.map(|body| Body::new(Limited::new(body, Limits::size(limit))));
     Ok(next.run(request).await)

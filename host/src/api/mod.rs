@@ -58,84 +58,135 @@ pub struct Route {
     /// As axum writes it: `{id}` stands for one segment.
     pub path: &'static str,
     pub access: Access,
+    /// What it does, for `docs/api.md`.
+    pub sentence: &'static str,
     handler: fn() -> MethodRouter<ApiState>,
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal $access:ident $handler:path;)*) => {
+    ($($method:ident $path:literal $access:ident $handler:path, $sentence:literal;)*) => {
         /// Every route of this door.
         pub const ROUTES: &[Route] = &[$(Route {
             method: Method::$method,
             path: $path,
             access: Access::$access,
+            sentence: $sentence,
             handler: || on(MethodFilter::$method, $handler),
         },)*];
     };
 }
 
 routes! {
-    GET    "/"                                          Open    root::show;
+    GET    "/"                                          Open    root::show,
+        "Says in plain text where things are.";
 
-    GET    "/health"                                    Probe   health::show;
-    GET    "/health/detail"                             Probe   health::show;
-    GET    "/health/live"                               Probe   health::live;
-    GET    "/health/ready"                              Probe   health::ready;
-    GET    "/metrics"                                   Private metrics::show;
+    GET    "/health"                                    Probe   health::show,
+        "Whether this host is healthy: 200 while its database answers, otherwise 503.";
+    GET    "/health/detail"                             Probe   health::show,
+        "The same, under the name that some orchestrators ask for.";
+    GET    "/health/live"                               Probe   health::live,
+        "200 while the process answers.";
+    GET    "/health/ready"                              Probe   health::ready,
+        "200 while new work may be sent here; 503 while the host stops or its database does not answer.";
+    GET    "/metrics"                                   Private metrics::show,
+        "The [metrics](metrics.md) as Prometheus text; 404 with `ENABLE_METRICS=false`.";
 
-    GET    "/auth/status"                               Open    sessions::status;
-    POST   "/auth/setup"                                Open    sessions::setup;
-    POST   "/auth/login"                                Open    sessions::login;
-    POST   "/auth/logout"                               Admin   sessions::logout;
-    POST   "/auth/change-password"                      Admin   sessions::change_password;
-    GET    "/auth/me"                                   Admin   sessions::me;
+    GET    "/auth/status"                               Open    sessions::status,
+        "Whether the first administrator is still to be made.";
+    POST   "/auth/setup"                                Open    sessions::setup,
+        "Makes the first administrator: `username`, `password`, `setup_code`.";
+    POST   "/auth/login"                                Open    sessions::login,
+        "Opens a session: `username`, `password`; answers an access token.";
+    POST   "/auth/logout"                               Admin   sessions::logout,
+        "Ends the session of the token.";
+    POST   "/auth/change-password"                      Admin   sessions::change_password,
+        "Changes the own password: `current_password`, `new_password`; ends all sessions but a new one.";
+    GET    "/auth/me"                                   Admin   sessions::me,
+        "The own account.";
 
-    GET    "/api/limits"                                Admin   limits::list;
-    GET    "/api/compilations"                          Admin   compilations::list;
+    GET    "/api/limits"                                Admin   limits::list,
+        "Every [limit](limits.md) with the value in force.";
+    GET    "/api/compilations"                          Admin   compilations::list,
+        "What is being compiled now.";
 
-    POST   "/api/servers"                               Admin   servers::create;
-    GET    "/api/servers"                               Admin   servers::list;
-    GET    "/api/servers/{id}"                          Admin   servers::get;
-    PATCH  "/api/servers/{id}"                          Admin   servers::update;
-    DELETE "/api/servers/{id}"                          Admin   servers::delete;
-    POST   "/api/servers/{id}/allowed-hosts"            Admin   servers::allow_host;
-    DELETE "/api/servers/{id}/allowed-hosts"            Admin   servers::forbid_host;
-    POST   "/api/sandbox/servers/{id}/start"            Admin   servers::start;
-    POST   "/api/sandbox/servers/{id}/stop"             Admin   servers::stop;
+    POST   "/api/servers"                               Admin   servers::create,
+        "Makes a server.";
+    GET    "/api/servers"                               Admin   servers::list,
+        "Lists the servers.";
+    GET    "/api/servers/{id}"                          Admin   servers::get,
+        "One server, with its hosts and what waits for a person.";
+    PATCH  "/api/servers/{id}"                          Admin   servers::update,
+        "Changes name, description or time limit of a server.";
+    DELETE "/api/servers/{id}"                          Admin   servers::delete,
+        "Deletes a server with its tools and secrets.";
+    POST   "/api/servers/{id}/allowed-hosts"            Admin   servers::allow_host,
+        "Opens a host to all tools of a server.";
+    DELETE "/api/servers/{id}/allowed-hosts"            Admin   servers::forbid_host,
+        "Closes a host again (`?host=`); the next call does not reach it.";
+    POST   "/api/sandbox/servers/{id}/start"            Admin   servers::start,
+        "Offers the approved tools of a server.";
+    POST   "/api/sandbox/servers/{id}/stop"             Admin   servers::stop,
+        "Offers none of its tools any more.";
 
-    GET    "/api/servers/{id}/secrets"                  Admin   secrets::list;
-    POST   "/api/servers/{id}/secrets"                  Admin   secrets::create;
-    PUT    "/api/servers/{id}/secrets/{key_name}"       Admin   secrets::set;
-    DELETE "/api/servers/{id}/secrets/{key_name}"       Admin   secrets::delete;
+    GET    "/api/servers/{id}/secrets"                  Admin   secrets::list,
+        "Lists the secrets of a server by name; values are never shown.";
+    POST   "/api/servers/{id}/secrets"                  Admin   secrets::create,
+        "Makes a secret, with or without a value.";
+    PUT    "/api/servers/{id}/secrets/{key_name}"       Admin   secrets::set,
+        "Sets the value of a secret.";
+    DELETE "/api/servers/{id}/secrets/{key_name}"       Admin   secrets::delete,
+        "Deletes a secret.";
 
-    GET    "/api/servers/{id}/tools"                    Admin   tools::list;
-    POST   "/api/servers/{id}/tools"                    Admin   tools::create;
-    GET    "/api/tools/{id}"                            Admin   tools::get;
-    PATCH  "/api/tools/{id}"                            Admin   tools::update;
-    DELETE "/api/tools/{id}"                            Admin   tools::delete;
-    POST   "/api/servers/{id}/components"               Admin   components::create;
-    PUT    "/api/servers/{id}/components/{name}"        Admin   components::replace;
-    GET    "/api/tools/{id}/folders"                    Admin   folders::list;
-    POST   "/api/tools/{id}/folders"                    Admin   folders::add;
-    DELETE "/api/tools/{id}/folders"                    Admin   folders::remove;
-    GET    "/api/tools/{id}/versions"                   Admin   tools::versions;
-    GET    "/api/tools/{id}/logs"                       Admin   tools::logs;
-    POST   "/api/tools/validate-code"                   Admin   tools::validate_code;
-    POST   "/api/tools/test-code"                       Admin   tools::test_code;
+    GET    "/api/servers/{id}/tools"                    Admin   tools::list,
+        "Lists the tools of a server.";
+    POST   "/api/servers/{id}/tools"                    Admin   tools::create,
+        "Saves a tool; its first version is a draft.";
+    GET    "/api/tools/{id}"                            Admin   tools::get,
+        "One tool, with its newest source and schemas.";
+    PATCH  "/api/tools/{id}"                            Admin   tools::update,
+        "Changes a tool; what an approval covers becomes a new version.";
+    DELETE "/api/tools/{id}"                            Admin   tools::delete,
+        "Deletes a tool with its versions; its log rows stay.";
+    POST   "/api/servers/{id}/components"               Admin   components::create,
+        "Uploads a component as a new tool: its bytes, or a form with `file`; its first version is a draft.";
+    PUT    "/api/servers/{id}/components/{name}"        Admin   components::replace,
+        "Uploads a component as the next version of one; equal bytes make none.";
+    GET    "/api/tools/{id}/folders"                    Admin   folders::list,
+        "Lists the folders of this machine that a tool may use.";
+    POST   "/api/tools/{id}/folders"                    Admin   folders::add,
+        "Gives a folder below the operator's roots to a component.";
+    DELETE "/api/tools/{id}/folders"                    Admin   folders::remove,
+        "Takes a folder from a tool, by its `guest_path`.";
+    GET    "/api/tools/{id}/versions"                   Admin   tools::versions,
+        "Lists the versions of a tool, newest first.";
+    GET    "/api/tools/{id}/logs"                       Admin   tools::logs,
+        "Lists the calls of a tool, newest first.";
+    POST   "/api/tools/validate-code"                   Admin   tools::validate_code,
+        "Reads a source and answers its schemas or its faults; runs none of it.";
+    POST   "/api/tools/test-code"                       Admin   tools::test_code,
+        "Runs the approved version of a tool once and shows all that came of it.";
 
-    GET    "/api/approvals/tools"                       Admin   approvals::tools;
-    POST   "/api/approvals/tools/{id}/action"           Admin   approvals::decide_tool;
-    POST   "/api/approvals/tools/{id}/revoke"           Admin   approvals::revoke_tool;
-    GET    "/api/approvals/network"                     Admin   approvals::network;
-    POST   "/api/approvals/network/{id}/action"         Admin   approvals::decide_network;
+    GET    "/api/approvals/tools"                       Admin   approvals::tools,
+        "Lists what waits for a decision: source, schemas, and everything that it asks for.";
+    POST   "/api/approvals/tools/{id}/action"           Admin   approvals::decide_tool,
+        "Approves or rejects what was looked at; with `digest`, only exactly that.";
+    POST   "/api/approvals/tools/{id}/revoke"           Admin   approvals::revoke_tool,
+        "Takes an approval back; the tool is no longer offered.";
+    GET    "/api/approvals/network"                     Admin   approvals::network,
+        "Lists the hosts that tools ask for.";
+    POST   "/api/approvals/network/{id}/action"         Admin   approvals::decide_network,
+        "Approves or rejects a host.";
 
-    GET    "/api/execution-logs"                        Admin   execution_logs::list;
-    GET    "/api/audit"                                 Admin   audit::list;
+    GET    "/api/execution-logs"                        Admin   execution_logs::list,
+        "Lists the calls, newest first; `?server_id=` or `?tool_id=` picks.";
+    GET    "/api/audit"                                 Admin   audit::list,
+        "Lists every act that changed something, newest first.";
 }
 
 /// What the operator says about this door.
 #[derive(Clone, Debug, Default)]
 pub struct ApiSettings {
-    /// Whether the listener is on loopback only; then `Host` has to be a name of this machine.
+    /// Whether only this machine reaches the listener.
     pub local: bool,
     /// Further names of this machine, with or without a port.
     pub allowed_hosts: Vec<String>,
@@ -163,6 +214,16 @@ impl ApiState {
 }
 
 impl Access {
+    /// The words of documents for it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Open => "everybody",
+            Self::Admin => "administrators",
+            Self::Probe => "everybody, uncounted",
+            Self::Private => "peers in the own network",
+        }
+    }
+
     /// Whether the rate of its address counts such a request.
     fn is_counted(self) -> bool {
         matches!(self, Self::Open | Self::Admin)
@@ -179,6 +240,31 @@ impl Route {
             Access::Open | Access::Probe => handler,
         }
     }
+}
+
+const PAGE_HEAD: &str = "\
+# API
+
+Every address of the API. Bodies and answers are JSON; a list is `{items, total, page, page_size, pages}` and
+takes `?page=` and `?page_size=`; what does not succeed is one of the [problems](problems.md). Administrators
+show the token of `POST /auth/login` as `Authorization: Bearer TOKEN`. Requests of one address are counted
+(`RATE_LIMIT_REQUESTS_PER_MINUTE`), except where the page says so. Models speak MCP at `/mcp` and have
+[tools of their own](mcp-tools.md).
+
+This page is made from the table in `host/src/api/mod.rs`: change that, then run
+`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+
+| method | path | for whom | what it does |
+| --- | --- | --- | --- |
+";
+
+/// `docs/api.md`.
+pub fn markdown() -> String {
+    let mut page = String::from(PAGE_HEAD);
+    for Route { method, path, access, sentence, .. } in ROUTES {
+        page += &format!("| {method} | `{path}` | {} | {sentence} |\n", access.words());
+    }
+    page
 }
 
 /// The routes of this door and of the one `beside` it, with all layers. It wants to know the peer:

@@ -16,6 +16,9 @@ use serde::Serialize;
 use crate::auth;
 use crate::service::Error;
 use crate::service::error::Problem as Wrong;
+use crate::telemetry::RequestId;
+
+const MEDIA_TYPE: &str = "application/problem+json";
 
 /// A kind of problem: the `type` of an answer is `/problems/{name}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +52,16 @@ kinds! {
         "There is no such thing, or no such address.";
     METHOD_NOT_ALLOWED METHOD_NOT_ALLOWED "method-not-allowed" "Method not allowed"
         "The address exists and takes other methods; `Allow` lists them.";
+    TOO_SLOW REQUEST_TIMEOUT "too-slow" "Too slow"
+        "The request did not arrive in time; send it again, faster. `GET /api/limits` has the times.";
     CONFLICT CONFLICT "conflict" "In conflict with what there is"
         "The name is taken, the state does not allow the step, or somebody else was first; read again and decide.";
     TOO_LARGE PAYLOAD_TOO_LARGE "too-large" "Too large"
         "The body is larger than a limit; `GET /api/limits` lists them.";
     UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "Not a type that is read here"
         "Send the body as `Content-Type: application/json`; a component as `application/wasm` or in a form.";
-    TOO_SLOW REQUEST_TIMEOUT "too-slow" "Too slow"
-        "The body did not arrive within a limit; `GET /api/limits` lists them.";
     MISDIRECTED MISDIRECTED_REQUEST "misdirected" "Not a name of this host"
-        "The request dialled a name that is not this machine's (a page of a stranger could have made it); MCPBOX_ALLOWED_HOSTS lists further names.";
+        "The request dialled a name that is not this host's (a page of a stranger could have made it); if it should be one, add it to MCPBOX_ALLOWED_HOSTS.";
     INVALID UNPROCESSABLE_ENTITY "invalid" "Invalid"
         "What was given breaks a rule; `errors` names each place and its rule.";
     RATE_LIMITED TOO_MANY_REQUESTS "rate-limited" "Too many requests"
@@ -144,8 +147,8 @@ impl Problem {
         Self { cause: Some(cause), ..Self::new(&INTERNAL, "") }
     }
 
-    /// The answer's body. The host's own failure is logged here and nowhere else.
-    pub(super) fn text(&self, request_id: &str) -> String {
+    /// The JSON of the answer. The host's own failure is logged here and nowhere else.
+    pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
         if let Some(Cause { doing, source }) = &self.cause {
             tracing::error!(error = &**source as &dyn StdError, "{doing} failed");
         }
@@ -159,17 +162,16 @@ impl Problem {
             errors: wrong.iter().map(|one| ToldError { pointer: &one.pointer, detail: &one.message }).collect(),
             request_id: request_id.to_owned(),
         };
-        serde_json::to_string(&told).unwrap_or_default()
+        serde_json::to_vec(&told).unwrap_or_default()
     }
 
     /// The answer in full.
     pub(super) fn write(&self, request_id: &str) -> Response<Body> {
         let kind = self.kind;
-        let body = self.text(request_id);
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Body::from(self.body(request_id)));
         *response.status_mut() = kind.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if kind.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(auth::CHALLENGE));
         }
@@ -178,6 +180,18 @@ impl Problem {
         }
         response
     }
+}
+
+/// What a connection is told whose request broke off in its head: an answer as it goes over the wire.
+pub fn late_head(time: Duration) -> Vec<u8> {
+    let detail = format!("the head of the request took longer than {} ms (MCPBOX_REQUEST_HEAD_MS)", time.as_millis());
+    let body = Problem::new(&TOO_SLOW, detail).body(RequestId::new().as_str());
+    let head = format!(
+        "HTTP/1.1 {}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        TOO_SLOW.status,
+        body.len()
+    );
+    [head.into_bytes(), body].concat()
 }
 
 /// Whole seconds after which a wait is over.

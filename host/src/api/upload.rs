@@ -1,6 +1,6 @@
 //! The body of an upload: a component as it is, or in a form. It is read as it arrives, into memory up
-//! to the limit on components, within a time; so many at the same time as the limits say, so that they
-//! cannot fill the memory together.
+//! to the limit on components; so many at the same time as the limits say, so that they cannot fill the
+//! memory together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::problem::{self, Problem};
 use crate::limits::Limits;
+use crate::limits::pace::TooSlow;
 use crate::service::Error;
 use crate::service::components::{UploadStep, UploadSteps};
 
@@ -88,26 +89,15 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
 /// Reads the body. `steps` hears how much is there.
 ///
 /// # Errors
-/// 413 as soon as it is too large, 408 when it does not arrive in time, and what is wrong with a form.
+/// 413 as soon as it is too large, 408 when it comes too slowly, and what is wrong with a form.
 pub(super) async fn read(request: Request, limits: &Limits, steps: Option<&UploadSteps>) -> Result<Upload, Problem> {
-    let time = Duration::from_secs(limits.upload_time_s);
-    let reading = async {
-        match form(request.headers())? {
-            Form::Wasm => {
-                let chunks = request.into_body().into_data_stream();
-                let bytes =
-                    collect(chunks, limits.component_bytes, steps, |error: axum::Error| broken_off(&error.to_string()));
-                Ok(Upload { bytes: Some(bytes.await?), ..Upload::default() })
-            }
-            Form::Multipart => read_form(request, limits, steps).await,
+    match form(request.headers())? {
+        Form::Wasm => {
+            let chunks = request.into_body().into_data_stream();
+            let bytes = collect(chunks, limits.component_bytes, steps, |error: axum::Error| broken_off(&error)).await?;
+            Ok(Upload { bytes: Some(bytes), ..Upload::default() })
         }
-    };
-    match tokio::time::timeout(time, reading).await {
-        Ok(read) => read,
-        Err(_) => {
-            let detail = format!("the body did not arrive within {} s", limits.upload_time_s);
-            Err(Problem::new(&problem::TOO_SLOW, detail))
-        }
+        Form::Multipart => read_form(request, limits, steps).await,
     }
 }
 
@@ -179,12 +169,16 @@ fn unreadable(error: MultipartError) -> Problem {
         StatusCode::PAYLOAD_TOO_LARGE => {
             Problem::new(&problem::TOO_LARGE, "the form is larger than a component may be")
         }
+        _ if TooSlow::behind(&error).is_some() => broken_off(&error),
         _ => Problem::new(&problem::MALFORMED, format!("the form cannot be read: {}", error.body_text())),
     }
 }
 
-fn broken_off(why: &str) -> Problem {
-    Problem::new(&problem::MALFORMED, format!("the body broke off: {why}"))
+fn broken_off(error: &(dyn std::error::Error + 'static)) -> Problem {
+    match TooSlow::behind(error) {
+        Some(slow) => Problem::new(&problem::TOO_SLOW, slow.to_string()),
+        None => Problem::new(&problem::MALFORMED, format!("the body breaks off: {error}")),
+    }
 }
 
 /// The component of an upload.

@@ -1,5 +1,6 @@
 //! Makes a running host out of settings: every part once, wired here and nowhere else.
 
+mod connections;
 pub mod lifecycle;
 
 use std::io;
@@ -10,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::connections::Pace;
 use self::lifecycle::Lifecycle;
 use crate::api::{self, ApiSettings, ApiState};
 use crate::auth::McpAuth;
@@ -78,7 +79,7 @@ pub struct App {
     db: Database,
     sandbox: Sandbox,
     lifecycle: Lifecycle,
-    server: tokio::task::JoinHandle<io::Result<()>>,
+    server: tokio::task::JoinHandle<()>,
     setup_code: Option<SetupCode>,
     grace: Duration,
 }
@@ -161,7 +162,8 @@ impl App {
             make(place, &serving.folder_roots, limits, program.clone(), world, &lifecycle).await?;
         let setup_code = service.setup_code_open().await?;
         let router = routes(settings, &service, telemetry, &lifecycle);
-        let server = serve(listener, router, &lifecycle);
+        let stopping = lifecycle.stopping.clone();
+        let server = lifecycle.servers.spawn(connections::serve(listener, router, Pace::from(limits), stopping));
         Ok(Self {
             address,
             service,
@@ -235,7 +237,7 @@ struct Made {
 
 async fn make(
     place: &Place,
-    folder_roots: &[PathBuf],
+    folder_roots: &[String],
     limits: &Limits,
     program: PathBuf,
     world: World,
@@ -256,7 +258,7 @@ async fn make(
         stopping: lifecycle.stopping.clone(),
         ending: lifecycle.ending.clone(),
         setup_code_file: place.setup_code_file(),
-        folder_roots: folder_roots.iter().filter(|root| !root.as_os_str().is_empty()).cloned().collect(),
+        folder_roots: folder_roots.iter().filter(|root| !root.is_empty()).map(PathBuf::from).collect(),
     });
     Ok(Made { service, db, sandbox })
 }
@@ -283,8 +285,10 @@ pub async fn offline<T, E: From<StartError>>(
 fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycle: &Lifecycle) -> Router {
     let Settings { serving, .. } = settings;
     let local = serving.host.is_loopback();
-    let names: Vec<String> = serving.allowed_hosts.iter().filter(|name| !name.is_empty()).cloned().collect();
-    let origins: Vec<String> = serving.mcp_origins.iter().filter(|origin| !origin.is_empty()).cloned().collect();
+    let listed = |texts: &[String]| -> Vec<String> {
+        texts.iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect()
+    };
+    let (names, origins) = (listed(&serving.allowed_hosts), listed(&serving.mcp_origins));
     let mcp = McpState::new(
         service.clone(),
         McpAuth::new(service.clone()),
@@ -305,16 +309,4 @@ async fn keep_up(telemetry: Telemetry, stopping: CancellationToken) {
     while tokio::time::timeout(PAUSE, stopping.cancelled()).await.is_err() {
         telemetry.upkeep();
     }
-}
-
-fn serve(listener: TcpListener, router: Router, lifecycle: &Lifecycle) -> tokio::task::JoinHandle<io::Result<()>> {
-    // Small answers must not wait for more (Nagle); failing to say so costs only latency.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let stopping = lifecycle.stopping.clone();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    lifecycle
-        .servers
-        .spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopping.cancelled_owned()).await })
 }

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use axum::http::HeaderMap;
 
-pub use self::peer::{came_directly, is_own_host, is_private_peer};
+pub use self::peer::{came_directly, is_answered_host, is_private_peer};
 use crate::crypto::token::TokenKind;
 use crate::domain::caller::{Caller, Who};
 use crate::service::sessions::Session;

@@ -35,10 +35,25 @@ pub(super) fn is_this_machine(peer: SocketAddr, headers: &HeaderMap) -> bool {
     address::is_loopback(peer.ip()) && came_directly(headers) && is_own_host(headers, &[])
 }
 
+/// Whether the name that a request dialled is one under which a listener answers.
+///
+/// A `local` one, on loopback only, answers to own names. Another one answers to any address too, which no
+/// page can make its own name; and to every name as long as the operator listed none, because nobody but the
+/// operator knows how others reach this machine.
+pub fn is_answered_host(headers: &HeaderMap, local: bool, allowed: &[String]) -> bool {
+    is_own_host(headers, allowed) || (!local && (allowed.is_empty() || is_address(headers)))
+}
+
+fn is_address(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    host.to_str().ok().and_then(without_port).is_some_and(|name| name.parse::<IpAddr>().is_ok())
+}
+
 /// Whether the request dialled this machine by one of its own names, at any port: `localhost`, a
 /// loopback address, or one of `allowed`, each with or without a port. Without a single `Host` it
 /// did not.
-pub fn is_own_host(headers: &HeaderMap, allowed: &[String]) -> bool {
+fn is_own_host(headers: &HeaderMap, allowed: &[String]) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     let Some(host) = host.to_str().ok() else { return false };
@@ -148,6 +163,31 @@ mod tests {
             assert_eq!(is_this_machine(peer, &headers), direct, "{name}");
             assert_eq!(is_private_peer(peer, &headers), direct, "{name}");
         }
+    }
+
+    #[test]
+    fn a_listener_for_others_answers_to_listed_names_and_to_addresses() {
+        let listed = ["box.example.com".to_owned()];
+        for (host, local, open, with_list) in [
+            ("localhost:8000", true, true, true),
+            ("[::1]", true, true, true),
+            ("box.example.com", true, true, true),
+            ("192.168.1.2:8000", false, true, true),
+            ("[fd00::2]:8000", false, true, true),
+            ("evil.example.com", false, true, false),
+            ("192.168.1.2.nip.io", false, true, false),
+            ("0xc0a80102", false, true, false),
+            ("192.168.1.2:evil", false, true, false),
+            ("", false, true, false),
+        ] {
+            let headers = headers(&[("host", host)]);
+            assert_eq!(is_answered_host(&headers, true, &listed), local, "{host}");
+            assert_eq!(is_answered_host(&headers, false, &[]), open, "{host}");
+            assert_eq!(is_answered_host(&headers, false, &listed), with_list, "{host}");
+        }
+        assert!(!is_answered_host(&HeaderMap::new(), false, &listed));
+        let twice = headers(&[("host", "192.168.1.2"), ("host", "192.168.1.2")]);
+        assert!(!is_answered_host(&twice, false, &listed));
     }
 
     #[test]

@@ -7,13 +7,17 @@
 //! of one fsync for each transaction, which is small beside what a change by a person costs, and
 //! which the execution log shares among all rows of a batch.
 //!
+//! Connections are opened as they are needed, `db_connections` and `db_overflow` of them; of those
+//! that come back, so many stay open as `db_connections` says, until they are `db_recycle_s` old.
+//!
 //! PostgreSQL runs at READ COMMITTED: what must not change between reading and writing is locked
 //! ([`tools::lock`](super::tools::lock), [`Tx::lock`]) or written on condition.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use sea_orm::sqlx::pool::PoolOptions;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
@@ -29,14 +33,26 @@ use crate::limits::Limits;
 /// After this long without use a connection to PostgreSQL is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
 
+/// A connection over the number that stays is used for at least this long before it is closed: while more are
+/// needed all the time, they must not be opened for each query.
+const WORTH_OPENING: Duration = Duration::from_secs(1);
+
 /// The open database. Clones share its connections.
 #[derive(Clone)]
 pub struct Database {
-    pool: DatabaseConnection,
+    pool: Arc<DatabaseConnection>,
     location: Location,
     /// The turn to write, where there is one writer.
     turn: Option<Arc<Semaphore>>,
     wait: Duration,
+}
+
+/// Judges connections that come back: as many stay open as `keep` says.
+#[derive(Clone)]
+struct Surplus {
+    keep: usize,
+    /// Empty until the pool is open; weak, because the pool owns this.
+    pool: Arc<OnceLock<Weak<DatabaseConnection>>>,
 }
 
 /// Several reads and writes that become visible together. Dropped without [`Tx::commit`], nothing
@@ -78,19 +94,25 @@ impl Database {
         let fail = |source| DbError::Open { location: Box::new(location.clone()), source };
         // The address itself is handed to the driver by a closure: sea_orm would write the
         // options, password and all, into its trace.
+        let surplus = Surplus { keep: Limits::size(limits.db_connections), pool: Arc::default() };
         let mut options = ConnectOptions::new(match location {
             Location::Sqlite(_) => "sqlite:mcpbox",
             Location::Postgres(_) => "postgres://mcpbox",
         });
         options
-            .max_connections(u32::try_from(limits.db_connections).unwrap_or(u32::MAX))
+            .max_connections(u32::try_from(limits.db_connections + limits.db_overflow).unwrap_or(u32::MAX))
+            .max_lifetime(Duration::from_secs(limits.db_recycle_s))
             .acquire_timeout(wait)
             .sqlx_logging(false);
         let turn = match location {
             Location::Sqlite(path) => {
                 make_private(path).map_err(|source| DbError::File { location: Box::new(location.clone()), source })?;
                 let driver = sqlite(path, wait);
-                options.test_before_acquire(false).map_sqlx_sqlite_opts(move |_| driver.clone());
+                let surplus = surplus.clone();
+                options
+                    .test_before_acquire(false)
+                    .map_sqlx_sqlite_opts(move |_| driver.clone())
+                    .map_sqlx_sqlite_pool_opts(move |options| surplus.closed_by(options));
                 Some(Arc::new(Semaphore::new(1)))
             }
             Location::Postgres(url) => {
@@ -98,11 +120,17 @@ impl Database {
                     url.as_str().parse().map_err(|error| fail(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))))?;
                 let is_named = url.query_pairs().any(|(key, _)| key == "application_name");
                 let driver = if is_named { driver } else { driver.application_name("mcpbox") };
-                options.test_before_acquire_if_idle_for(TRUSTED_IDLE).map_sqlx_postgres_opts(move |_| driver.clone());
+                let surplus = surplus.clone();
+                options
+                    .test_before_acquire_if_idle_for(TRUSTED_IDLE)
+                    .map_sqlx_postgres_opts(move |_| driver.clone())
+                    .map_sqlx_postgres_pool_opts(move |options| surplus.closed_by(options));
                 None
             }
         };
-        let pool = sea_orm::Database::connect(options).await.map_err(fail)?;
+        let pool = Arc::new(sea_orm::Database::connect(options).await.map_err(fail)?);
+        // It is empty: nobody else knows it.
+        let _ = surplus.pool.set(Arc::downgrade(&pool));
         Ok(Self { pool, location: location.clone(), turn, wait })
     }
 
@@ -146,6 +174,37 @@ impl Database {
 
     pub(super) fn backend(&self) -> DbBackend {
         self.pool.get_database_backend()
+    }
+}
+
+impl Surplus {
+    fn closed_by<DB: sea_orm::sqlx::Database>(&self, options: PoolOptions<DB>) -> PoolOptions<DB> {
+        let surplus = self.clone();
+        options.after_release(move |_, connection| {
+            let stays = !surplus.has(connection.age);
+            Box::pin(async move { Ok(stays) })
+        })
+    }
+
+    /// Whether a connection of this age that comes back is one too many. Others that come back in the same
+    /// moment are neither idle nor in use, so that the number of idle ones alone does not tell.
+    fn has(&self, age: Duration) -> bool {
+        let pool = self.pool.get().and_then(Weak::upgrade);
+        pool.is_some_and(|pool| {
+            let (open, idle) = open_and_idle(&pool);
+            idle >= self.keep || (Limits::size(open.into()) > self.keep && age >= WORTH_OPENING)
+        })
+    }
+}
+
+/// How many connections are open, and how many of those nothing uses.
+fn open_and_idle(pool: &DatabaseConnection) -> (u32, usize) {
+    if pool.get_database_backend() == DbBackend::Postgres {
+        let pool = pool.get_postgres_connection_pool();
+        (pool.size(), pool.num_idle())
+    } else {
+        let pool = pool.get_sqlite_connection_pool();
+        (pool.size(), pool.num_idle())
     }
 }
 
@@ -287,9 +346,50 @@ mod tests {
         tx.commit().await
     }
 
+    /// Holds: db_connections, db_overflow, db_wait_s.
+    #[tokio::test]
+    async fn connections_over_the_size_are_opened_up_to_the_overflow_and_closed_when_they_come_back()
+    -> Result<(), DbError> {
+        let limits = Limits { db_connections: 2, db_overflow: 1, db_wait_s: 1, ..Limits::default() };
+        let db = bare(&limits).await;
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(db.pool.begin().await.doing("begin")?);
+        }
+        let began = std::time::Instant::now();
+        assert!(matches!(db.ping().await, Err(DbError::Unavailable { .. })), "three are open, and all are in use");
+        assert!(began.elapsed() >= Duration::from_secs(1));
+        drop(held);
+        // Connections come back behind the pool's back.
+        let closed = async {
+            while open_and_idle(&db.pool).0 > 2 {
+                db.ping().await?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(Duration::from_secs(60), closed).await.expect("one of the three is closed")?;
+        db.ping().await
+    }
+
+    /// Holds: db_recycle_s.
+    #[tokio::test]
+    async fn a_connection_that_is_too_old_is_replaced_once_nothing_uses_it() -> Result<(), DbError> {
+        let limits = Limits { db_connections: 1, db_overflow: 0, db_recycle_s: 1, ..Limits::default() };
+        let db = bare(&limits).await;
+        let held = db.pool.begin().await.doing("begin")?;
+        // Of this connection alone, and gone with it.
+        held.execute_unprepared("CREATE TEMPORARY TABLE mark (n INTEGER)").await.doing("mark the connection")?;
+        held.commit().await.doing("commit")?;
+        let began = std::time::Instant::now();
+        let replaced = async { while db.on().execute_unprepared("SELECT n FROM mark").await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(60), replaced).await.expect("it is replaced");
+        assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+        db.ping().await
+    }
+
     #[tokio::test]
     async fn a_writer_that_gets_no_turn_in_time_is_told_so() -> Result<(), DbError> {
-        let db = bare(&Limits { db_wait_s: 1, db_connections: 1, ..Limits::default() }).await;
+        let db = bare(&Limits { db_wait_s: 1, db_connections: 1, db_overflow: 0, ..Limits::default() }).await;
         let first = db.begin().await?;
         let error = db.begin().await.err().expect("there is one connection, and it is taken");
         assert!(matches!(error, DbError::Unavailable { .. }), "{error}");

@@ -41,6 +41,7 @@ pub use self::request::OutboundRequest;
 use self::target::Target;
 use crate::domain::grant::Grants;
 use crate::limits::Limits;
+use crate::telemetry::metrics;
 
 /// The bounds of each request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,18 @@ pub enum SendError {
     TooLarge(String),
 }
 
+impl SendError {
+    /// The word that metrics have for it.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Denied(_) | Self::Invalid(_) => "refused",
+            Self::Unreachable(_) => "unreachable",
+            Self::TimedOut(_) => "timed_out",
+            Self::TooLarge(_) => "too_large",
+        }
+    }
+}
+
 /// Most connections that wait for another request of their call; the oldest gives way.
 const KEPT_CONNECTIONS: usize = 8;
 
@@ -123,12 +136,17 @@ impl Egress {
         Self { kept: Some(Kept::default()), ..self.clone() }
     }
 
-    /// Whether a request to `url` would be let out, as far as that can be said without a look-up.
+    /// Whether a request to `url` would be let out, as far as that can be said without a look-up. One that
+    /// would not is counted as refused.
     ///
     /// # Errors
     /// `Invalid` or `Denied`, as [`Self::send`] would answer.
     pub fn judge(&self, grants: &Grants, url: &str) -> Result<(), SendError> {
-        Target::parse(url)?.permit(grants)
+        let judged = Target::parse(url).and_then(|target| target.permit(grants));
+        if let Err(error) = &judged {
+            metrics::egress_request(error.label());
+        }
+        judged
     }
 
     /// Sends a request and reads the whole response. Dropping the future closes the connection.
@@ -139,6 +157,12 @@ impl Egress {
     /// # Errors
     /// See [`SendError`]. Nothing is looked up or dialled for what is denied or invalid.
     pub async fn send(&self, grants: &Grants, request: OutboundRequest) -> Result<OutboundResponse, SendError> {
+        let sent = self.send_uncounted(grants, request).await;
+        metrics::egress_request(sent.as_ref().err().map_or("answered", SendError::label));
+        sent
+    }
+
+    async fn send_uncounted(&self, grants: &Grants, request: OutboundRequest) -> Result<OutboundResponse, SendError> {
         let target = Target::parse(&request.url)?;
         target.permit(grants)?;
         let time = request.timeout.map_or(self.settings.time, |asked| asked.min(self.settings.time));

@@ -9,11 +9,13 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 
 use super::error::{Failure, Kind, shorten};
+use crate::limits::pace::TooSlow;
 
 /// Reads a JSON body of at most `limit` bytes.
 ///
 /// # Errors
-/// 415 for another content type, 413 above the limit, 400 when the body breaks off.
+/// 415 for another content type, 413 above the limit, 408 when the body comes too slowly, 400 when it
+/// breaks off.
 pub async fn read(headers: &HeaderMap, mut body: Body, limit: u64) -> Result<Bytes, Failure> {
     check_content_type(headers)?;
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -22,7 +24,10 @@ pub async fn read(headers: &HeaderMap, mut body: Body, limit: u64) -> Result<Byt
     }
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Failure::new(Kind::InvalidRequest, "the body breaks off"))?;
+        let frame = frame.map_err(|error| match TooSlow::behind(&error) {
+            Some(slow) => Failure::new(Kind::TooSlow, slow.to_string()),
+            None => Failure::new(Kind::InvalidRequest, "the body breaks off"),
+        })?;
         let Ok(data) = frame.into_data() else { continue };
         if (read.len() + data.len()) as u64 > limit {
             return Err(too_large(limit));

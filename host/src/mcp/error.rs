@@ -29,6 +29,8 @@ pub enum Kind {
     UnsupportedVersion,
     /// The request is larger than a limit.
     TooLarge,
+    /// The body does not arrive in time.
+    TooSlow,
     /// The body is not JSON by its content type.
     MediaType,
     /// The client accepts neither JSON nor an event stream.
@@ -51,6 +53,7 @@ impl Kind {
             Self::Parse => -32700,
             Self::InvalidRequest
             | Self::TooLarge
+            | Self::TooSlow
             | Self::MediaType
             | Self::NotAcceptable
             | Self::MethodNotAllowed
@@ -84,6 +87,7 @@ impl Kind {
             Self::MethodNotFound | Self::InvalidParams => StatusCode::OK,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -281,6 +285,7 @@ mod tests {
             Kind::MissingCapability,
             Kind::UnsupportedVersion,
             Kind::TooLarge,
+            Kind::TooSlow,
             Kind::MediaType,
             Kind::NotAcceptable,
             Kind::MethodNotAllowed,

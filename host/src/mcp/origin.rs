@@ -2,8 +2,9 @@
 //!
 //! A page of a stranger can make a browser talk to `127.0.0.1`, or make its own name point there
 //! (DNS rebinding). So a request that says where it comes from (`Origin`) must come from this
-//! machine or from an origin that the operator listed, and on the local listener the name that was
-//! dialled (`Host`) must be this machine's or one that the operator listed. Refusals are 403.
+//! machine or from an origin that the operator listed, and the name that was dialled (`Host`) must be
+//! this machine's or one that the operator listed. On a listener for other machines addresses are names
+//! of it as well, and every name is until the operator lists some. Refusals are 403.
 
 use std::net::IpAddr;
 
@@ -19,7 +20,7 @@ use crate::auth;
 /// What the operator says about one listener.
 #[derive(Clone, Debug, Default)]
 pub struct McpSettings {
-    /// Whether only this machine reaches the listener; then `Host` is checked.
+    /// Whether only this machine reaches the listener.
     pub local: bool,
     /// Origins besides this machine's, as browsers write them: `https://claude.ai`.
     pub allowed_origins: Vec<String>,
@@ -37,10 +38,10 @@ impl McpSettings {
     /// # Errors
     /// 403 that names what was refused.
     pub fn judge(&self, headers: &HeaderMap) -> Result<Option<Allowed>, Failure> {
-        if self.local && !auth::is_own_host(headers, &self.allowed_hosts) {
+        if !auth::is_answered_host(headers, self.local, &self.allowed_hosts) {
             let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
             return Err(forbidden(&format!(
-                "`Host: {}` is not a name of this machine (MCPBOX_ALLOWED_HOSTS lists others)",
+                "`Host: {}` is not a name of this host; if it should be one, add it to MCPBOX_ALLOWED_HOSTS",
                 shorten(host)
             )));
         }
@@ -199,7 +200,23 @@ mod tests {
             (None, false),
         ] {
             assert_eq!(judged(&settings(true), host, None), good, "{host:?}");
-            assert!(judged(&settings(false), host, None), "{host:?}");
+            let nobody_listed = McpSettings { allowed_hosts: Vec::new(), ..settings(false) };
+            assert!(judged(&nobody_listed, host, None), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn on_another_listener_the_host_is_listed_or_an_address_once_some_are_listed() {
+        for (host, good) in [
+            (Some("localhost:8000"), true),
+            (Some("box.example.com"), true),
+            (Some("192.168.1.2:8000"), true),
+            (Some("[fd00::2]"), true),
+            (Some("evil.example.com"), false),
+            (Some("192.168.1.2.nip.io"), false),
+            (None, false),
+        ] {
+            assert_eq!(judged(&settings(false), host, None), good, "{host:?}");
         }
     }
 
@@ -218,6 +235,7 @@ mod tests {
     #[test]
     fn an_allowed_page_may_read_the_session_id() {
         let mut asked = HeaderMap::new();
+        asked.insert(HOST, HeaderValue::from_static("box.example.com"));
         asked.insert(ORIGIN, HeaderValue::from_static("https://claude.ai"));
         asked.insert(ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static("mcp-param-region,authorization"));
         let allowed = settings(false).judge(&asked).expect("allowed").expect("an origin");

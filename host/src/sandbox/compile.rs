@@ -7,16 +7,15 @@
 //! process will run, which is why the folder must be owned by this user, closed to others, and each
 //! file must have the digest that was noted when it was made.
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{OnceCell, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -27,6 +26,8 @@ use crate::telemetry::metrics;
 
 /// Exit code of the child when the component is at fault, not the machine.
 pub const EXIT_REFUSED: u8 = 65;
+/// What is said of bytes that have been changed.
+pub(super) const OTHER_BYTES: &str = "the component's bytes do not have the digest they are known by";
 /// What the child may print; more is cut.
 const MESSAGE_BYTES: usize = 4_000;
 
@@ -52,6 +53,12 @@ pub trait FetchBytes: std::fmt::Debug + Send + Sync {
     fn fetch(&self) -> BoxFuture<'_, Result<Arc<[u8]>, String>>;
 }
 
+/// # Errors
+/// When they cannot be had, which is not the component's fault.
+pub(super) async fn fetch(bytes: &dyn FetchBytes) -> Result<Arc<[u8]>, CompileError> {
+    bytes.fetch().await.map_err(|cause| CompileError::broken("fetching a component", cause))
+}
+
 impl FetchBytes for Arc<[u8]> {
     fn fetch(&self) -> BoxFuture<'_, Result<Arc<[u8]>, String>> {
         Box::pin(std::future::ready(Ok(Self::clone(self))))
@@ -72,15 +79,12 @@ pub struct Compilation {
     pub running: bool,
 }
 
-type Slot = Arc<OnceCell<Result<Component, CompileError>>>;
-
 pub(super) struct Compiler {
     engine: Engine,
     compatibility: u64,
     folder: PathBuf,
     program: PathBuf,
     one_at_a_time: Semaphore,
-    opened: Mutex<HashMap<Digest, Slot>>,
     under_way: watch::Sender<Vec<Compilation>>,
     component_bytes: u64,
     memory_bytes: u64,
@@ -103,7 +107,6 @@ impl Compiler {
             folder,
             program,
             one_at_a_time: Semaphore::new(1),
-            opened: Mutex::new(HashMap::new()),
             under_way: watch::Sender::new(Vec::new()),
             component_bytes: limits.component_bytes,
             memory_bytes: limits.compile_memory_bytes,
@@ -117,28 +120,19 @@ impl Compiler {
         self.under_way.subscribe()
     }
 
-    /// The compiled component: from memory, from disk, or compiled now; only then are its `bytes`
-    /// fetched. Those who ask for the same one wait for the same compilation. A refusal is remembered;
-    /// a broken machine is tried again.
+    /// The compiled component: from disk, or compiled now; only then are its `bytes` fetched. Who opens
+    /// one keeps it; two who ask at once may compile it twice.
     ///
     /// # Errors
     /// When the component is refused, or cannot be compiled here.
     pub(super) async fn open(&self, bytes: &dyn FetchBytes, digest: Digest) -> Result<Component, CompileError> {
-        let slot = Arc::clone(self.opened.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default());
-        let result = slot.get_or_init(|| self.make(bytes, digest)).await.clone();
-        if matches!(result, Err(CompileError::Broken { .. })) {
-            self.opened.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest);
-        }
-        result
-    }
-
-    async fn make(&self, bytes: &dyn FetchBytes, digest: Digest) -> Result<Component, CompileError> {
         let key = Digest::of_parts([&digest.as_bytes()[..], &self.compatibility.to_be_bytes()]);
         let file = self.folder.join(format!("{key}.cwasm"));
         if let Some(component) = self.open_file(&file).await? {
+            metrics::compilation("cached");
             return Ok(component);
         }
-        let bytes = bytes.fetch().await.map_err(|cause| CompileError::broken("fetching a component", cause))?;
+        let bytes = fetch(bytes).await?;
         let size_bytes = bytes.len() as u64;
         if size_bytes > self.component_bytes {
             return Err(CompileError::Refused(format!(
@@ -147,7 +141,7 @@ impl Compiler {
             )));
         }
         if Digest::of(&bytes) != digest {
-            return Err(CompileError::Refused("the component's bytes do not have the digest they are known by".into()));
+            return Err(CompileError::Refused(OTHER_BYTES.to_owned()));
         }
         self.announce(Compilation { digest, size_bytes, running: false });
         let result = self.compile(&bytes, digest, &file).await;
@@ -320,8 +314,18 @@ pub fn compile_here(input: &Path, output: &Path, memory_bytes: u64, cpu_s: u64) 
     }
     let bytes = std::fs::read(input).map_err(|error| CompileError::broken("reading the component", error))?;
     let engine = engine::for_compiling().map_err(|error| CompileError::broken("starting wasmtime", error))?;
-    let code = engine
-        .precompile_component(&bytes)
-        .map_err(|error| CompileError::Refused(format!("this is not a component that can run here: {error:#}")))?;
+    let code = engine.precompile_component(&bytes).map_err(|error| refusal(&format!("{error:#}")))?;
     write_private(output, &code).map_err(|error| CompileError::broken("writing compiled code", error))
+}
+
+fn refusal(why: &str) -> CompileError {
+    // The words of the validator for what this engine has switched off.
+    let hint = match why.contains("requires the component model ") {
+        true => {
+            ". Streams, futures, error contexts, async functions, maps and lists of fixed length are not offered here; \
+             a component whose types name one is refused whole"
+        }
+        false => "",
+    };
+    CompileError::Refused(format!("this is not a component that can run here: {why}{hint}"))
 }

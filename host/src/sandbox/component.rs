@@ -8,12 +8,14 @@ use wasmtime::Store;
 use super::bindings::tool::exports::mcpbox::guest::tools;
 use super::bindings::tool::mcpbox::guest::types;
 use super::bindings::tool::{Tool, ToolPre};
+use super::compile::CompileError;
 use super::guest::{Ended, Watch, supervise};
 use super::state::State;
 use crate::domain::component::{Export, ToolAnnotations};
 use crate::domain::content::{Annotations, Content, EmbeddedResource, ResourceBody, Role, ToolResult};
 use crate::domain::json;
 use crate::domain::outcome::{Bound, Exception, Outcome};
+use crate::limits::Limits;
 
 async fn start(pre: &ToolPre<State>, store: &mut Store<State>, watch: &Watch) -> Ended<Tool> {
     supervise(store, watch, async |store| pre.instantiate_async(store).await).await
@@ -40,6 +42,67 @@ pub(super) async fn list(pre: &ToolPre<State>, store: &mut Store<State>, watch: 
             }),
         })
         .collect())
+}
+
+/// What a component says of its tools, if it can be.
+///
+/// # Errors
+/// Refuses the component for the first tool that cannot be, with what is wrong with it.
+pub(super) fn checked(mut tools: Vec<Export>, limits: &Limits) -> Result<Vec<Export>, CompileError> {
+    let count = tools.len();
+    if count == 0 {
+        return Err(CompileError::Refused("the component lists no tools".to_owned()));
+    }
+    if count as u64 > limits.component_tools {
+        return Err(CompileError::Refused(format!(
+            "the component lists {count} tools; the limit is {}",
+            limits.component_tools
+        )));
+    }
+    tools.sort_by(|one, other| one.name.cmp(&other.name));
+    for (at, tool) in tools.iter().enumerate() {
+        let name: String = tool.name.chars().take(NAME_MAX).collect();
+        let fault = if !is_name(&tool.name) {
+            Some(format!("its name is not 1 to {NAME_MAX} of `A-Z`, `a-z`, `0-9`, `_` and `-`"))
+        } else if at > 0 && tools[at - 1].name == tool.name {
+            Some("it is listed twice".to_owned())
+        } else {
+            let output = tool.output_schema.as_deref().and_then(|schema| schema_fault("output schema", schema));
+            schema_fault("input schema", &tool.input_schema).or(output)
+        };
+        if let Some(fault) = fault {
+            return Err(CompileError::Refused(format!("the component lists a tool `{name}` that cannot be: {fault}")));
+        }
+    }
+    Ok(tools)
+}
+
+/// Length of a tool's name.
+const NAME_MAX: usize = 64;
+
+fn is_name(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(is_letter)
+}
+
+/// MCP wants the schema of an object for both.
+fn schema_fault(what: &str, schema: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<&'a RawValue>,
+    }
+    // Depth first: a reader that recurses must not see what is too deep. What is not JSON is told next.
+    if json::is_too_deep(schema) {
+        return Some(format!("its {what} is nested deeper than {} levels", json::DEPTH_MAX));
+    }
+    match serde_json::from_str::<Head<'_>>(schema) {
+        Err(error) => Some(format!("its {what} is not a JSON object: {error}")),
+        Ok(Head { kind }) if kind.is_none_or(|kind| kind.get() != "\"object\"") => {
+            Some(format!("its {what} lacks `\"type\": \"object\"`"))
+        }
+        Ok(_) => None,
+    }
 }
 
 /// Calls one tool of a component.

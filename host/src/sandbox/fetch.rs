@@ -6,8 +6,8 @@
 //! requests and never takes them holds up only itself.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -28,72 +28,149 @@ struct Ended {
 
 pub(super) struct Fetches {
     egress: Egress,
-    io: Option<Handle>,
+    /// Where requests run and what they may reach; none before the call has begun.
+    call: Option<(Handle, Arc<Grants>)>,
     places: Arc<Semaphore>,
+    body_max: usize,
     open_max: usize,
     started_max: u64,
     started: u64,
     tasks: JoinSet<(u32, Ended)>,
     running: HashMap<u32, AbortHandle>,
     ended: HashMap<u32, Ended>,
-    sent_bytes: u64,
-    received_bytes: Arc<AtomicU64>,
+    /// What became of requests of `wasi:http` that failed; a few of them, in words.
+    pub(super) failures: Failures,
+    traffic: Arc<Traffic>,
+}
+
+/// Sentences about requests that failed, each once, up to a bound. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Failures(Arc<Mutex<Vec<String>>>);
+
+impl Failures {
+    const MAX: usize = 20;
+
+    pub(super) fn add(&self, text: String) {
+        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if texts.len() < Self::MAX && !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+
+    pub(super) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A request that may begin.
+pub(super) struct Admitted {
+    number: u64,
+    pub(super) io: Handle,
+    grants: Arc<Grants>,
+    egress: Egress,
+    places: Arc<Semaphore>,
+    traffic: Arc<Traffic>,
+}
+
+impl Admitted {
+    /// Waits for a place among those that run at the same time. The place is kept as long as its
+    /// response is.
+    pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    pub(super) async fn send(&self, request: OutboundRequest) -> Answer {
+        self.traffic.sent(request.body.as_ref().map_or(0, bytes::Bytes::len));
+        let answer = self.egress.send(&self.grants, request).await;
+        if let Ok(response) = &answer {
+            self.traffic.received(response.body.len());
+        }
+        answer
+    }
+}
+
+/// What went over the network for one guest.
+#[derive(Default)]
+pub(super) struct Traffic {
+    sent_bytes: AtomicU64,
+    received_bytes: AtomicU64,
+}
+
+impl Traffic {
+    fn sent(&self, bytes: usize) {
+        self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn received(&self, bytes: usize) {
+        self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 impl Fetches {
     pub(super) fn new(egress: Egress, budget: &Budget) -> Self {
         Self {
             egress,
-            io: None,
+            call: None,
             places: Arc::new(Semaphore::new(budget.http_in_flight)),
+            body_max: budget.http_body_bytes,
             open_max: budget.handles,
             started_max: budget.http_requests,
             started: 0,
             tasks: JoinSet::new(),
             running: HashMap::new(),
             ended: HashMap::new(),
-            sent_bytes: 0,
-            received_bytes: Arc::new(AtomicU64::new(0)),
+            failures: Failures::default(),
+            traffic: Arc::default(),
         }
     }
 
-    /// Names the runtime that requests run on.
-    pub(super) fn run_on(&mut self, io: Handle) {
-        self.io = Some(io);
+    /// Names the runtime that requests run on, and what they may reach.
+    pub(super) fn begin_call(&mut self, io: Handle, grants: Arc<Grants>) {
+        self.call = Some((io, grants));
+    }
+
+    /// Lets one more request begin.
+    ///
+    /// # Errors
+    /// When it is refused: by the grants, or because there are too many.
+    pub(super) fn admit(&mut self, url: &str) -> Result<Admitted, SendError> {
+        let Some((io, grants)) = &self.call else {
+            return Err(SendError::Denied("requests are possible only within a call".to_owned()));
+        };
+        self.egress.judge(grants, url)?;
+        if self.started >= self.started_max {
+            return Err(SendError::TooLarge(format!("one call may start {} requests", self.started_max)));
+        }
+        self.started += 1;
+        Ok(Admitted {
+            number: self.started,
+            io: io.clone(),
+            grants: Arc::clone(grants),
+            egress: self.egress.clone(),
+            places: Arc::clone(&self.places),
+            traffic: Arc::clone(&self.traffic),
+        })
     }
 
     /// Begins a request and answers its id.
     ///
     /// # Errors
     /// When it is refused: by the grants, or because there are too many.
-    pub(super) fn start(&mut self, grants: &Arc<Grants>, request: OutboundRequest) -> Result<u32, SendError> {
-        self.egress.judge(grants, &request.url)?;
-        if self.started >= self.started_max {
-            return Err(SendError::TooLarge(format!("one call may start {} requests", self.started_max)));
-        }
+    pub(super) fn start(&mut self, request: OutboundRequest) -> Result<u32, SendError> {
         if self.running.len() + self.ended.len() >= self.open_max {
             return Err(SendError::TooLarge(format!(
                 "one call may hold {} requests open; take or cancel some first",
                 self.open_max
             )));
         }
-        let Some(io) = &self.io else {
-            return Err(SendError::Denied("requests are possible only within a call".to_owned()));
-        };
-        self.started += 1;
-        self.sent_bytes += request.body.as_ref().map_or(0, |body| body.len() as u64);
-        let id = u32::try_from(self.started).unwrap_or(u32::MAX);
-        let (egress, grants, places) = (self.egress.clone(), Arc::clone(grants), Arc::clone(&self.places));
-        let received = Arc::clone(&self.received_bytes);
+        let admitted = self.admit(&request.url)?;
+        let id = u32::try_from(admitted.number).unwrap_or(u32::MAX);
+        let io = admitted.io.clone();
         let task = async move {
-            let place = places.acquire_owned().await.ok();
-            let answer = egress.send(&grants, request).await;
-            if let Ok(response) = &answer {
-                received.fetch_add(response.body.len() as u64, Ordering::Relaxed);
-            }
-            (id, Ended { answer, _place: place })
+            let place = admitted.place().await;
+            (id, Ended { answer: admitted.send(request).await, _place: place })
         };
-        let abort = self.tasks.spawn_on(task, io);
+        let abort = self.tasks.spawn_on(task, &io);
         self.running.insert(id, abort);
         Ok(id)
     }
@@ -153,15 +230,19 @@ impl Fetches {
         self.ended.remove(&id);
     }
 
+    /// Bytes that the body of one request may have.
+    pub(super) fn body_max(&self) -> usize {
+        self.body_max
+    }
+
     pub(super) fn started(&self) -> u64 {
         self.started
     }
-
     pub(super) fn sent_bytes(&self) -> u64 {
-        self.sent_bytes
+        self.traffic.sent_bytes.load(Ordering::Relaxed)
     }
 
     pub(super) fn received_bytes(&self) -> u64 {
-        self.received_bytes.load(Ordering::Relaxed)
+        self.traffic.received_bytes.load(Ordering::Relaxed)
     }
 }

@@ -91,6 +91,10 @@ fn judge(store: &Store<State>, error: &wasmtime::Error) -> Outcome {
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return Outcome::Stopped(Bound::Handles);
     }
+    // A trap has no words; a guest that gives up by itself may have said why.
+    if let (Some(Trap::UnreachableCodeReached), Some(said)) = (error.downcast_ref(), &store.data().panic) {
+        return Outcome::Trapped { message: said.chars().take(TRAP_CHARS).collect() };
+    }
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return Outcome::Trapped { message: format!("the guest left with exit code {}", exit.0) };
     }
@@ -105,6 +109,10 @@ fn judge(store: &Store<State>, error: &wasmtime::Error) -> Outcome {
     Outcome::Trapped { message: text.chars().take(TRAP_CHARS).collect() }
 }
 
+/// How a line of the log at level `error` begins that says why the guest is about to give up; the SDK
+/// writes it for each panic, with the place: `panicked at src/lib.rs:10:5: message`.
+pub(super) const PANIC: &str = "panicked at ";
+
 /// Length of a trap's message; a backtrace of wasm functions can be long.
 const TRAP_CHARS: usize = 2_000;
 
@@ -112,6 +120,7 @@ const TRAP_CHARS: usize = 2_000;
 pub(super) fn report(store: &mut Store<State>, watch: &Watch, outcome: Outcome) -> Report {
     let left = store.get_fuel().unwrap_or(0);
     let state = store.data_mut();
+    state.log_failed_requests();
     let outcome = match outcome {
         // Python reports a failed allocation as an ordinary exception; the cause is worth knowing.
         Outcome::Raised(exception) if exception.kind == "MemoryError" && exception.message.is_empty() => {

@@ -1,23 +1,25 @@
 //! The host functions of the contract. Each is counted, bounded, and answers only from what the call
 //! was given.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::tool::mcpbox::guest::{http, log, progress, secrets, types};
+use super::guest::PANIC;
 use super::state::State;
 use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
 use crate::egress::{OutboundRequest, SendError};
 
-/// Everything that a guest can import: the contract and WASI 0.2 over an empty context.
+/// Everything that a guest can import: the contract and WASI 0.2 over an empty context. `offered.rs`
+/// lists the same by name.
 ///
 /// # Errors
 /// When an interface is defined twice.
 pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
@@ -30,10 +32,6 @@ impl types::Host for State {}
 impl http::Host for State {
     async fn start(&mut self, request: http::Request) -> wasmtime::Result<Result<u32, http::Error>> {
         self.host_call()?;
-        let Some(reach) = &self.reach else {
-            return Ok(Err(http::Error::Denied("requests are possible only within a call".to_owned())));
-        };
-        let grants = Arc::clone(&reach.grants);
         let request = OutboundRequest {
             method: request.method,
             url: request.url,
@@ -41,7 +39,7 @@ impl http::Host for State {
             body: request.body.map(Into::into),
             timeout: request.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
         };
-        Ok(self.fetches.start(&grants, request).map_err(told))
+        Ok(self.fetches.start(request).map_err(told))
     }
 
     async fn wait(&mut self, ids: Vec<u32>, timeout_ms: Option<u64>) -> wasmtime::Result<Vec<u32>> {
@@ -90,11 +88,14 @@ impl secrets::Host for State {
 impl log::Host for State {
     async fn emit(&mut self, level: types::LogLevel, mut message: String) -> wasmtime::Result<()> {
         self.host_call()?;
+        cut(&mut message, self.budget.log_line_bytes);
+        if level == types::LogLevel::Error && message.starts_with(PANIC) {
+            self.panic = Some(message.clone());
+        }
         if self.log.len() >= self.budget.log_lines {
             self.dropped_lines += 1;
             return Ok(());
         }
-        cut(&mut message, self.budget.log_line_bytes);
         let level = match level {
             types::LogLevel::Debug => LogLevel::Debug,
             types::LogLevel::Info => LogLevel::Info,

@@ -8,12 +8,16 @@
 mod bindings;
 mod compile;
 mod component;
+mod components;
 mod engine;
 mod fetch;
 mod guest;
+mod http;
 mod imports;
 mod interpreter;
 mod limiter;
+mod offered;
+mod plain;
 mod sources;
 mod spares;
 mod state;
@@ -33,15 +37,16 @@ use wasmtime::{Engine, Store};
 use self::bindings::tool::ToolPre;
 use self::compile::Compiler;
 pub use self::compile::{Compilation, CompileError, EXIT_REFUSED, FetchBytes, compile_here};
+use self::components::{Components, Kind, Opened};
 use self::guest::Watch;
 pub use self::interpreter::Description;
 use self::sources::{Source, Sources};
 pub use self::state::Listener;
 use self::state::{Reach, State};
 use crate::domain::budget::Budget;
-use crate::domain::component::{ComponentWorld, Inspection};
+use crate::domain::component::{ComponentWorld, Export, Inspection};
 use crate::domain::digest::Digest;
-use crate::domain::grant::Grants;
+use crate::domain::grant::{FolderGrant, Grants};
 use crate::domain::outcome::{Outcome, Report};
 use crate::domain::secret::Secrets;
 use crate::domain::tool::Language;
@@ -86,7 +91,7 @@ pub struct Job {
 pub enum SandboxError {
     #[error("the sandbox could not be started: {0}")]
     Start(String),
-    #[error("{0}")]
+    #[error(transparent)]
     Compile(#[from] CompileError),
     #[error("a guest could not be given a place: {0}")]
     Place(String),
@@ -102,6 +107,7 @@ struct Inner {
     engine: Engine,
     linker: Linker<State>,
     compiler: Compiler,
+    components: Components,
     sources: Sources,
     egress: Egress,
     limits: Limits,
@@ -167,8 +173,10 @@ impl Sandbox {
         let compiler = Compiler::new(engine.clone(), &cache_dir, program, &limits)?;
         let guests = Guests::new().map_err(|error| SandboxError::Start(error.to_string()))?;
         let (sources, wanted) = Sources::new(&limits);
+        let components = Components::new(&limits);
+        let io = Handle::current();
         let sandbox =
-            Self(Arc::new(Inner { engine, linker, compiler, sources, egress, limits, guests, io: Handle::current() }));
+            Self(Arc::new(Inner { engine, linker, compiler, components, sources, egress, limits, guests, io }));
         sandbox.keep_spares(wanted);
         Ok(sandbox)
     }
@@ -198,24 +206,38 @@ impl Sandbox {
         bytes: &dyn FetchBytes,
         digest: Digest,
     ) -> Result<Result<Inspection, Outcome>, SandboxError> {
-        let pre = self.tool(bytes, digest).await?;
-        let mut store = self.store(&self.beside_budget())?;
-        let listed = self
-            .0
+        let opened = self.component(bytes, digest).await?;
+        let bytes = compile::fetch(bytes).await?;
+        if Digest::of(&bytes) != digest {
+            return Err(CompileError::Refused(compile::OTHER_BYTES.to_owned()).into());
+        }
+        let (world, tools, skipped) = match &opened.kind {
+            Kind::Contract(pre) => match self.list(pre.clone()).await? {
+                Ok(tools) => (ComponentWorld::Contract, component::checked(tools, &self.0.limits)?, Vec::new()),
+                Err(outcome) => return Ok(Err(outcome)),
+            },
+            Kind::Plain(plain) => (ComponentWorld::Plain, plain.tools(&bytes), plain.skipped.clone()),
+        };
+        Ok(Ok(Inspection {
+            world,
+            exports: opened.exports.clone(),
+            imports: opened.imports.names.clone(),
+            capabilities: opened.imports.capabilities.clone(),
+            tools,
+            skipped,
+        }))
+    }
+
+    /// Asks a component of the contract for its tools.
+    async fn list(&self, pre: ToolPre<State>) -> Result<Result<Vec<Export>, Outcome>, SandboxError> {
+        let mut store = self.store(&self.beside_budget(), &[])?;
+        self.0
             .guests
             .run(async move {
                 let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
                 component::list(&pre, &mut store, &watch).await
             })
-            .await?;
-        Ok(listed.map(|tools| Inspection {
-            world: ComponentWorld::Contract,
-            exports: Vec::new(),
-            imports: Vec::new(),
-            capabilities: Vec::new(),
-            tools,
-            skipped: Vec::new(),
-        }))
+            .await
     }
 
     /// Runs one call to its end. `cancel` stops the guest; so does dropping the future, without a
@@ -236,15 +258,20 @@ impl Sandbox {
                 self.run_source(source, job.arguments, reach, job.budget, cancel).await
             }
             Program::Component { bytes, digest, tool } => {
-                let pre = self.tool(&*bytes, digest).await?;
-                let mut store = self.store(&job.budget)?;
+                let opened = self.component(&*bytes, digest).await?;
+                let mut store = self.store(&job.budget, &reach.grants.folders)?;
                 self.attach(&mut store, reach);
                 let time = job.budget.time;
                 self.0
                     .guests
                     .run(async move {
                         let watch = Watch::new(time, cancel);
-                        let outcome = component::call(&pre, &mut store, &watch, &tool, &job.arguments).await;
+                        let outcome = match &opened.kind {
+                            Kind::Contract(pre) => {
+                                component::call(pre, &mut store, &watch, &tool, &job.arguments).await
+                            }
+                            Kind::Plain(plain) => plain.call(&mut store, &watch, &tool, &job.arguments).await,
+                        };
                         guest::report(&mut store, &watch, outcome)
                     })
                     .await
@@ -255,12 +282,13 @@ impl Sandbox {
     /// Gives a guest what its call may reach.
     fn attach(&self, store: &mut Store<State>, reach: Reach) {
         let state = store.data_mut();
+        state.fetches.begin_call(self.0.io.clone(), Arc::clone(&reach.grants));
         state.reach = Some(reach);
-        state.fetches.run_on(self.0.io.clone());
     }
 
-    fn store(&self, budget: &Budget) -> Result<Store<State>, SandboxError> {
-        state::new_store(&self.0.engine, budget, &self.0.egress)
+    /// A store for one guest, which sees these folders and nothing else.
+    fn store(&self, budget: &Budget, folders: &[FolderGrant]) -> Result<Store<State>, SandboxError> {
+        state::new_store(&self.0.engine, budget, &self.0.egress, folders)
             .map_err(|error| SandboxError::Place(format!("{error:#}")))
     }
 
@@ -268,11 +296,7 @@ impl Sandbox {
         Budget::new(&self.0.limits, Some(BESIDE_TIME))
     }
 
-    async fn tool(&self, bytes: &dyn FetchBytes, digest: Digest) -> Result<ToolPre<State>, SandboxError> {
-        let component = self.0.compiler.open(bytes, digest).await?;
-        let pre = self.0.linker.instantiate_pre(&component).and_then(ToolPre::new);
-        Ok(pre.map_err(|error| {
-            CompileError::Refused(format!("the component asks for what is not offered here: {error:#}"))
-        })?)
+    async fn component(&self, bytes: &dyn FetchBytes, digest: Digest) -> Result<Arc<Opened>, SandboxError> {
+        Ok(self.0.components.open(&self.0.compiler, &self.0.linker, bytes, digest).await?)
     }
 }

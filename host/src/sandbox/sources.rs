@@ -85,7 +85,7 @@ impl Sandbox {
             return Ok(Ok(found));
         }
         let pre = self.interpreter(language).await?.clone();
-        let store = self.store(&self.beside_budget())?;
+        let store = self.store(&self.beside_budget(), &[])?;
         let found = self
             .0
             .guests
@@ -120,15 +120,17 @@ impl Sandbox {
         let code = match self.describe(source.language, Arc::clone(&source.text)).await? {
             Ok(found) => Arc::clone(&found.code),
             Err(outcome) => {
-                let mut store = self.store(&budget)?;
+                let mut store = self.store(&budget, &[])?;
                 return Ok(guest::report(&mut store, &Watch::new(budget.time, cancel), outcome));
             }
         };
-        let spare = self.0.sources.spares.take(source.digest);
+        // A spare was made without folders, and is of no use to a call that has some.
+        let folders = reach.grants.folders.clone();
+        let spare = folders.is_empty().then(|| self.0.sources.spares.take(source.digest)).flatten();
         let sandbox = self.clone();
         let fresh = match &spare {
             Some(_) => None,
-            None => Some(self.store(&budget)?),
+            None => Some(self.store(&budget, &folders)?),
         };
         let report = self
             .0
@@ -163,7 +165,7 @@ impl Sandbox {
                 };
                 let report = guest::report(&mut store, &watch, outcome);
                 // The next call should find one; a full queue means that others are wanted more.
-                if sandbox.0.sources.spares.wants(source.digest) {
+                if folders.is_empty() && sandbox.0.sources.spares.wants(source.digest) {
                     let _ = sandbox.0.sources.refill.try_send(source);
                 }
                 Some(report)
@@ -215,7 +217,7 @@ impl Sandbox {
         };
         while self.0.sources.spares.wants(*digest) {
             let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
-            let Ok(store) = self.store(&Budget::new(&self.0.limits, None)) else { return };
+            let Ok(store) = self.store(&Budget::new(&self.0.limits, None), &[]) else { return };
             let (store, Ok(instance)) = interpreter::start(pre, store, &watch).await else { return };
             match interpreter::prepare(store, instance, &watch, &found.code, text).await {
                 Prepared::Ready(live) => self.0.sources.spares.put(*digest, live),

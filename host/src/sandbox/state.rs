@@ -1,22 +1,24 @@
 //! What the host keeps for one guest: its budget, what it may reach, and what it has said so far.
 //!
 //! A guest that is prepared ahead of its call has no [`Reach`]: no hosts, no secrets, nobody who
-//! listens. The call brings it.
+//! listens. The call brings it. Folders cannot be brought: a guest may look for them when it starts,
+//! so a call that has some makes its own store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::engine::YIELD_FUEL;
 use super::fetch::Fetches;
 use super::limiter::Limiter;
 use super::stdio::Capture;
 use crate::domain::budget::Budget;
-use crate::domain::grant::Grants;
-use crate::domain::outcome::{Bound, GuestEvent, LogLine};
+use crate::domain::grant::{FolderAccess, FolderGrant, Grants};
+use crate::domain::outcome::{Bound, GuestEvent, LogLevel, LogLine};
 use crate::domain::secret::Secrets;
 use crate::egress::Egress;
 
@@ -54,6 +56,7 @@ impl HostCalls {
 
 pub(super) struct State {
     wasi: WasiCtx,
+    wasi_http: WasiHttpCtx,
     table: ResourceTable,
     pub(super) limiter: Limiter,
     pub(super) budget: Budget,
@@ -63,6 +66,8 @@ pub(super) struct State {
     pub(super) stdout: Capture,
     pub(super) stderr: Capture,
     pub(super) log: Vec<LogLine>,
+    /// What the guest said before it gave up; see [`super::guest::PANIC`].
+    pub(super) panic: Option<String>,
     /// Progress reports so far.
     pub(super) reports: usize,
     pub(super) dropped_lines: u64,
@@ -78,6 +83,17 @@ impl State {
             return Err(BoundReached(Bound::HostCalls).into());
         }
         Ok(())
+    }
+
+    /// Makes log lines of the requests that failed where the guest is told no more than a code.
+    pub(super) fn log_failed_requests(&mut self) {
+        for message in self.fetches.failures.take() {
+            if self.log.len() >= self.budget.log_lines {
+                self.dropped_lines += 1;
+                continue;
+            }
+            self.log.push(LogLine { level: LogLevel::Warning, message });
+        }
     }
 
     /// Tells whoever listens.
@@ -97,19 +113,41 @@ impl WasiView for State {
     }
 }
 
-/// A store for one guest: empty WASI, a full tank, nothing within reach.
+impl WasiHttpView for State {
+    /// Counted like every other call of WASI.
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.host_calls.add();
+        WasiHttpCtxView { ctx: &mut self.wasi_http, table: &mut self.table, hooks: &mut self.fetches }
+    }
+}
+
+/// A store for one guest: a full tank, nothing of WASI but these folders, nothing within reach.
 ///
 /// # Errors
-/// When the engine was not built for fuel.
-pub(super) fn new_store(engine: &Engine, budget: &Budget, egress: &Egress) -> wasmtime::Result<Store<State>> {
+/// When the engine was not built for fuel, or a folder cannot be opened.
+pub(super) fn new_store(
+    engine: &Engine,
+    budget: &Budget,
+    egress: &Egress,
+    folders: &[FolderGrant],
+) -> wasmtime::Result<Store<State>> {
     let stdout = Capture::new(budget.stdout_bytes);
     let stderr = Capture::new(budget.stdout_bytes);
     let mut table = ResourceTable::new();
     table.set_max_capacity(budget.handles);
-    let wasi =
-        WasiCtxBuilder::new().stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(RANDOM_BYTES).build();
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(RANDOM_BYTES);
+    for FolderGrant { host, guest, access } in folders {
+        let perms = match access {
+            FolderAccess::ReadOnly => FsPerms::ReadOnly,
+            FolderAccess::ReadWrite => FsPerms::ReadWrite,
+        };
+        wasi.preopened_dir(host, guest, perms)
+            .map_err(|error| error.context(format!("the granted folder `{guest}` cannot be opened")))?;
+    }
     let state = State {
-        wasi,
+        wasi: wasi.build(),
+        wasi_http: WasiHttpCtx::new(),
         table,
         limiter: Limiter::new(budget.memory_bytes, budget.table_elements),
         host_calls: HostCalls::default(),
@@ -118,6 +156,7 @@ pub(super) fn new_store(engine: &Engine, budget: &Budget, egress: &Egress) -> wa
         stdout,
         stderr,
         log: Vec::new(),
+        panic: None,
         reports: 0,
         dropped_lines: 0,
         budget: budget.clone(),

@@ -22,6 +22,17 @@ pub enum Kind {
     Histogram(&'static [f64]),
 }
 
+impl Kind {
+    /// The word of the text format for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
@@ -99,7 +110,31 @@ metrics! {
     COMPILATIONS: "mcpbox_compilations_total", Kind::Counter, Count, ["result"],
         "Components that were compiled or taken from the cache, by what came of it.";
     EGRESS_REQUESTS: "mcpbox_egress_requests_total", Kind::Counter, Count, ["result"],
-        "HTTP requests that guests started, by what came of them.";
+        "HTTP requests that guests asked for, by what came of them.";
+}
+
+const PAGE_HEAD: &str = "\
+# Metrics
+
+What `GET /metrics` tells, as Prometheus text. It answers peers in the own network only, and nobody with
+`ENABLE_METRICS=false`. A metric appears when there is something to tell of it; a histogram as its
+`_bucket`, `_sum` and `_count`.
+
+This page is made from the table in `host/src/telemetry/metrics.rs`: change that, then run
+`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+
+| metric | kind | unit | labels | what is counted, and when |
+| --- | --- | --- | --- | --- |
+";
+
+/// `docs/metrics.md`.
+pub fn markdown() -> String {
+    let mut page = String::from(PAGE_HEAD);
+    for Metric { name, kind, unit, labels, sentence } in TABLE {
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        page += &format!("| `{name}` | {} | {} | {} | {sentence} |\n", kind.word(), unit.word(), labels.join(", "));
+    }
+    page
 }
 
 /// What a request to one of the doors came to.
@@ -292,11 +327,8 @@ mod tests {
         telemetry.upkeep();
         let text = Telemetry::install().render();
         for row in TABLE {
-            let (name, kind) = match row.kind {
-                Kind::Counter => (row.name.to_owned(), "counter"),
-                Kind::Gauge => (row.name.to_owned(), "gauge"),
-                Kind::Histogram(_) => (format!("{}_count", row.name), "histogram"),
-            };
+            let kind = row.kind.word();
+            let name = format!("{}{}", row.name, if kind == "histogram" { "_count" } else { "" });
             assert!(text.contains(&format!("# HELP {} {}\n", row.name, row.sentence)), "{}\n{text}", row.name);
             assert!(text.contains(&format!("# TYPE {} {kind}\n", row.name)), "{}\n{text}", row.name);
             let line = text.lines().find(|line| line.starts_with(&name)).expect("a line of this metric");

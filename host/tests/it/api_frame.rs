@@ -9,6 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{Host, Wishes};
+use crate::mcp_client::{Client, initialize};
 
 /// Sends text as it stands over a connection of its own; answers the status and the body.
 async fn raw(host: &Host, request: String) -> (u16, Value) {
@@ -124,6 +125,7 @@ async fn a_body_that_is_not_json_is_malformed() {
     }
 }
 
+/// Holds: request_body_bytes.
 #[tokio::test]
 async fn a_body_is_counted_as_it_arrives() {
     let limits = Limits { request_body_bytes: 1_024, ..Wishes::default().limits };
@@ -144,6 +146,7 @@ async fn a_body_is_counted_as_it_arrives() {
     assert_eq!((status, &problem["type"]), (413, &json!("/problems/too-large")));
 }
 
+/// Holds: api_requests_per_minute.
 #[tokio::test]
 async fn one_address_asks_so_often_in_a_minute() {
     let limits = Limits { api_requests_per_minute: 3, ..Limits::default() };
@@ -186,6 +189,39 @@ async fn a_name_that_is_not_this_machines_is_not_served() {
     }
 }
 
+/// What both doors answer a request that dialled this name, without a credential.
+async fn dialled(host: &Host, name: &str) -> (u16, u16) {
+    let (api, _, answer) = host.send(Method::GET, "/auth/status", None, &[("host", name)], None).await;
+    let mcp = Client::of(host).post(&[("host", name)], &initialize("2025-11-25")).await;
+    let status = (api.as_u16(), mcp.status);
+    for text in [answer.to_string(), mcp.text().await] {
+        let refused = matches!(status, (421, 403));
+        assert_eq!(text.contains("add it to MCPBOX_ALLOWED_HOSTS"), refused, "{name}: {text}");
+    }
+    status
+}
+
+#[tokio::test]
+async fn a_host_for_others_answers_under_its_names_and_addresses() {
+    let listen = std::net::Ipv4Addr::UNSPECIFIED.into();
+    let listed = Host::with(Wishes { listen, ..Wishes::default() }).await;
+    for (name, statuses) in [
+        ("localhost", (200, 200)),
+        ("127.0.0.1:8000", (200, 200)),
+        // These reach it as well; MCP wants a credential of who does not dial a loopback name.
+        ("box.example:8443", (200, 401)),
+        ("192.168.1.2:8000", (200, 401)),
+        ("[fd00::2]", (200, 401)),
+        ("evil.example", (421, 403)),
+        ("192.168.1.2.nip.io", (421, 403)),
+    ] {
+        assert_eq!(dialled(&listed, name).await, statuses, "{name}");
+    }
+    let unlisted = Host::with(Wishes { listen, names: Vec::new(), ..Wishes::default() }).await;
+    assert_eq!(dialled(&unlisted, "any.example").await, (200, 401), "who knows how it is called");
+}
+
+/// Holds: page_size_max.
 #[tokio::test]
 async fn a_page_of_a_list_is_bounded() {
     let limits = Limits { page_size_max: 2, ..Wishes::default().limits };

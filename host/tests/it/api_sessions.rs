@@ -37,6 +37,7 @@ async fn the_first_start_is_set_up_once() {
     assert!(me["last_login_at"].is_string() && me.get("password_hash").is_none(), "{me}");
 }
 
+/// Holds: access_token_s.
 #[tokio::test]
 async fn a_token_opens_until_its_end() {
     let limits = Limits { access_token_s: 600, ..Wishes::default().limits };
@@ -85,6 +86,7 @@ async fn a_new_password_leaves_one_session() {
     assert_eq!(try_login(&host, "ada", "a new long password").await.0, StatusCode::OK);
 }
 
+/// Holds: logins_per_minute.
 #[tokio::test]
 async fn guessing_is_slow() {
     let limits = Limits { logins_per_minute: 2, ..Wishes::default().limits };

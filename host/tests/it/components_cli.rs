@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::commands::beside;
 use crate::fixtures;
 use crate::harness::{Host, PASSWORD};
-use crate::program::{Installation, said};
+use crate::program::{Installation, Said, said};
 
 #[tokio::test]
 async fn a_component_goes_from_a_file_to_a_call() {
@@ -32,6 +32,9 @@ async fn a_component_goes_from_a_file_to_a_call() {
     std::fs::write(host.data_dir().join("Two-Tools.wasm"), fixtures::component("echo")).expect("written");
     let pushed = beside(&host, &push, &password).await.done();
     assert!(pushed.contains("Version 2 of") && pushed.contains("It waits for a person"), "{pushed}");
+    // What is told on the way comes before the one line that says what is wrong.
+    let refused =
+        |said: &Said| (said.code == Some(1)).then(|| said.stderr.lines().last().unwrap_or_default().to_owned());
     let nowhere = beside(&host, &["tool", "push", "Two-Tools.wasm", "--server", "none", "-u", "ada"], &password).await;
     assert!(nowhere.refused().contains("there is no server `none`"));
     std::fs::write(host.data_dir().join("bad.wasm"), fixtures::component("bad_import")).expect("written");
@@ -63,8 +66,8 @@ async fn an_author_looks_into_a_component_and_runs_it_without_a_host() {
     std::fs::write(place.folder().join("echo.wasm"), fixtures::component("echo")).expect("written");
     assert_eq!(place.run(&["tool", "run", "echo.wasm", "--args", r#"{"a": 1}"#]).await.done(), "{\"a\":1}\n");
     std::fs::write(place.folder().join("bad.wasm"), fixtures::truncated()).expect("written");
-    let refused = place.run(&["tool", "inspect", "bad.wasm"]).await.refused();
-    assert!(refused.contains("not a component that can run here"), "{refused}");
+    let said = place.run(&["tool", "inspect", "bad.wasm"]).await;
+    assert!(said.code == Some(1) && said.stderr.contains("not a component that can run here"), "{said:?}");
     let other = place.run(&["tool", "run", "tool.txt"]).await.refused();
     assert!(other.contains(".wasm"), "{other}");
     assert!(!place.data_dir().exists(), "it needs no data folder");

@@ -1,12 +1,14 @@
 //! Forgetting is red: what is declared in a table of the product must be refused to strangers, written
 //! down, and owned by a file.
 
+use std::collections::BTreeSet;
+
 use mcpbox::api::{Access, ROUTES};
 use mcpbox::limits::TABLE;
 use reqwest::{Method, StatusCode};
 
 use crate::harness::Host;
-use crate::source;
+use crate::source::{self, Source};
 
 /// A path of the route table with something in the place of each segment that varies.
 fn path(route: &str) -> String {
@@ -48,6 +50,66 @@ async fn every_limit_is_told_with_the_value_in_force() {
     for limit in TABLE {
         assert!(told.contains(&format!("\"{}\"", limit.name)), "{}", limit.name);
     }
+}
+
+/// Marks a test that goes past a limit: a line of its documentation, with the limits' names.
+const MARK: &str = "/// Holds: ";
+
+/// What is wrong with the marks of these sources: a limit without one, a name that is no limit, a mark that
+/// stands at no test.
+fn mark_faults(limits: &[&str], files: &[Source]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut held = BTreeSet::new();
+    for Source { path, text } in files {
+        let mut lines = text.lines().map(str::trim_start);
+        while let Some(line) = lines.next() {
+            let Some(names) = line.strip_prefix(MARK) else { continue };
+            let below = lines.clone().find(|line| !line.starts_with("///")).unwrap_or_default();
+            if !below.starts_with("#[test]") && !below.starts_with("#[tokio::test") {
+                faults.push(format!("{path}: `{line}` stands at no test"));
+                continue;
+            }
+            for name in names.trim_end_matches('.').split(", ") {
+                if limits.contains(&name) {
+                    held.insert(name);
+                } else {
+                    faults.push(format!("{path}: there is no limit `{name}`"));
+                }
+            }
+        }
+    }
+    let forgotten = limits.iter().filter(|name| !held.contains(**name));
+    faults.extend(forgotten.map(|name| format!("no test goes past `{name}`: mark one with `{MARK}{name}.`")));
+    faults
+}
+
+#[test]
+fn every_limit_has_a_test_that_goes_past_it() {
+    let limits: Vec<&str> = TABLE.iter().map(|limit| limit.name).collect();
+    let mut files = source::sources();
+    files.retain(|file| file.path.starts_with("host/") && file.has_extension(&["rs"]));
+    let faults = mark_faults(&limits, &files);
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn a_planted_limit_that_no_test_holds_is_found() {
+    let mark = |names: &str, below: &str| format!("    {MARK}{names}.\n    /// More.\n    {below}\n");
+    let text = [
+        mark("one_ms, two_bytes", "#[test]"),
+        mark("three", "#[tokio::test(flavor = \"multi_thread\")]"),
+        mark("unknown", "#[tokio::test]"),
+        mark("four", "fn no_test() {}"),
+    ];
+    let files = [Source { path: "host/x.rs".to_owned(), text: text.concat() }];
+    assert_eq!(
+        mark_faults(&["one_ms", "two_bytes", "three", "four"], &files),
+        [
+            "host/x.rs: there is no limit `unknown`",
+            "host/x.rs: `/// Holds: four.` stands at no test",
+            "no test goes past `four`: mark one with `/// Holds: four.`",
+        ]
+    );
 }
 
 #[test]

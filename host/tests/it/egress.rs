@@ -189,6 +189,7 @@ async fn this_machine_and_the_metadata_of_clouds_are_never_reached() {
     assert!(network.dialled().iter().all(|address| address.ip() == ip(PUBLIC)), "{:?}", network.dialled());
 }
 
+/// Holds: http_body_bytes, http_header_bytes.
 #[tokio::test]
 async fn a_response_over_the_limit_fails_that_request() {
     let limits = Limits { http_body_bytes: 10_000, http_header_bytes: 2_000, ..Wishes::default().limits };
@@ -220,6 +221,7 @@ async fn a_response_over_the_limit_fails_that_request() {
     assert!(told.contains("TooLarge"), "{told}");
 }
 
+/// Holds: http_time_ms.
 #[tokio::test]
 async fn a_server_that_does_not_answer_ends_that_request_by_its_time() {
     let (host, network) = host_with(Limits { http_time_ms: 200, ..Wishes::default().limits }).await;
@@ -244,6 +246,7 @@ async def main(url: str) -> str:
     }
 }
 
+/// Holds: http_in_flight, call_http_requests.
 #[tokio::test]
 async fn no_more_requests_than_the_limit_run_at_the_same_time_or_are_started() {
     let limits = Limits { http_in_flight: 2, call_http_requests: 6, http_time_ms: 1_000, ..Wishes::default().limits };

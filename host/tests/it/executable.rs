@@ -116,6 +116,7 @@ async fn an_order_to_stop_lets_a_running_call_finish_and_keeps_its_row() {
     serving.stop().await;
 }
 
+/// Holds: stop_grace_s.
 #[tokio::test]
 async fn an_endless_call_is_ended_after_the_grace_and_keeps_its_row() {
     let place = Installation::new().await;

@@ -4,7 +4,7 @@
 //! toolchain.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding};
 use wit_parser::Resolve;
@@ -29,9 +29,39 @@ pub fn component(name: &str) -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{name} becomes no component: {error:?}"))
 }
 
-/// The name of each fixture, sorted.
+/// The plain component of `components/fixtures/plain/NAME.wit` and `.wat`.
+pub fn plain(name: &str) -> Vec<u8> {
+    let read = |extension: &str| {
+        let file = folder().join("plain").join(name).with_extension(extension);
+        fs::read_to_string(&file).unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()))
+    };
+    built(&read("wit"), &read("wat"))
+}
+
+/// A component of the only world of `wit`, which may name what `components/fixtures/wit` holds.
+pub fn built(wit: &str, wat: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"));
+    let mut resolve = Resolve::default();
+    resolve.push_dir(source::file("guest-sdk/wit")).expect("the contract parses");
+    resolve.push_dir(folder().join("wit")).expect("the world of the fixtures parses");
+    let package = resolve.push_str("plain.wit", wit).unwrap_or_else(|error| panic!("{error:?}"));
+    let world = resolve.select_world(&[package], None).unwrap_or_else(|error| panic!("{error:?}"));
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+        .expect("a module takes a section");
+    ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .and_then(|encoder| encoder.encode())
+        .unwrap_or_else(|error| panic!("no component: {error:?}"))
+}
+
+/// The name of each fixture of the contract, sorted.
 pub fn names() -> Vec<String> {
-    let files = fs::read_dir(folder()).expect("the folder of fixtures is there");
+    names_in(&folder())
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).expect("the folder of fixtures is there");
     let mut names: Vec<String> = files
         .map(|file| file.expect("a folder can be listed").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
@@ -81,7 +111,7 @@ fn folder() -> PathBuf {
 }
 
 /// The interfaces that a component imports; the encoder and this check that it is valid.
-fn imports(name: &str, bytes: &[u8]) -> Vec<String> {
+pub fn imports(name: &str, bytes: &[u8]) -> Vec<String> {
     let decoded = wit_component::decode(bytes).unwrap_or_else(|error| panic!("{name}: {error:?}"));
     let DecodedWasm::Component(contract, world) = decoded else { panic!("{name} is no component") };
     let world = &contract.worlds[world];
@@ -110,9 +140,25 @@ fn every_fixture_is_a_component_that_imports_only_what_its_habit_needs() {
 }
 
 #[test]
+fn every_plain_fixture_imports_only_what_it_needs() {
+    for name in names_in(&folder().join("plain")) {
+        let expected: &[&str] = match name.as_str() {
+            "http_get" => &["wasi:http/outgoing-handler", "wasi:http/types", "wasi:io/poll", "wasi:io/streams"],
+            "files" => &["wasi:filesystem/preopens", "wasi:filesystem/types"],
+            _ => &[],
+        };
+        let mut found = imports(&name, &plain(&name));
+        found.retain(|import| import != "wasi:io/error@0.2.0");
+        found.sort();
+        let expected: Vec<String> = expected.iter().map(|name| format!("{name}@0.2.0")).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
 fn the_page_of_the_fixtures_names_each() {
     let page = fs::read_to_string(folder().join("README.md")).expect("the fixtures have a page");
-    for name in names() {
+    for name in names().into_iter().chain(names_in(&folder().join("plain"))) {
         assert!(page.contains(&format!("| `{name}` |")), "README.md lacks {name}");
     }
 }

@@ -26,6 +26,21 @@ fn the_page_of_problems_is_up_to_date() {
     hold("docs/problems.md", &mcpbox::api::problem::markdown());
 }
 
+#[test]
+fn the_page_of_routes_is_up_to_date() {
+    hold("docs/api.md", &mcpbox::api::markdown());
+}
+
+#[test]
+fn the_page_of_management_tools_is_up_to_date() {
+    hold("docs/mcp-tools.md", &mcpbox::mcp::manage::markdown());
+}
+
+#[test]
+fn the_page_of_metrics_is_up_to_date() {
+    hold("docs/metrics.md", &mcpbox::telemetry::metrics::markdown());
+}
+
 /// The dependencies that a manifest lists under `table`, such as `dependencies`.
 fn listed(manifest: &str, table: &str) -> Vec<String> {
     let mut inside = false;

@@ -1,6 +1,8 @@
 //! A real host on a free port, with its own database, a clock that tests turn and a network that
 //! tests make up; and the actors that speak to it.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,6 +29,10 @@ pub struct Wishes {
     pub folder_roots: Vec<PathBuf>,
     /// In place of the one that all tests share.
     pub cache_dir: Option<PathBuf>,
+    /// Where it listens.
+    pub listen: IpAddr,
+    /// The names under which it answers.
+    pub names: Vec<String>,
 }
 
 impl Default for Wishes {
@@ -38,7 +44,16 @@ impl Default for Wishes {
             stop_grace_s: 1,
             ..Limits::default()
         };
-        Self { limits, network: Arc::default(), metrics: true, folder_roots: Vec::new(), cache_dir: None }
+        let names = vec!["box.example".to_owned()];
+        Self {
+            limits,
+            network: Arc::default(),
+            metrics: true,
+            folder_roots: Vec::new(),
+            cache_dir: None,
+            listen: Ipv4Addr::LOCALHOST.into(),
+            names,
+        }
     }
 }
 
@@ -75,11 +90,11 @@ impl Host {
                 encryption_key: None,
             },
             serving: Serving {
-                host: "127.0.0.1".parse().expect("an address"),
+                host: wishes.listen,
                 port: 0,
                 mcp_origins: vec!["https://claude.ai".to_owned()],
-                allowed_hosts: vec!["box.example".to_owned()],
-                folder_roots: wishes.folder_roots.clone(),
+                allowed_hosts: wishes.names.clone(),
+                folder_roots: wishes.folder_roots.iter().map(|root| root.display().to_string()).collect(),
                 metrics: wishes.metrics,
             },
             limits: wishes.limits.clone(),
@@ -94,7 +109,7 @@ impl Host {
     async fn run(&mut self) {
         let world = World { clock: self.clock.clone(), network: self.wishes.network.clone() };
         let app = App::start(&self.settings, world).await.expect("the host starts");
-        self.door.base = format!("http://{}", app.address());
+        self.door.base = format!("http://127.0.0.1:{}", app.address().port());
         self.app = Some(app);
     }
 
@@ -146,6 +161,22 @@ impl Host {
     /// Reads one value from the database, past the host.
     pub fn read(&self, query: &str) -> String {
         statement_run(self.settings.place.database_url.as_deref(), &self.data_dir(), query)
+    }
+
+    /// Every column of the database, as `table.column`.
+    pub fn columns(&self) -> BTreeSet<String> {
+        let url = self.settings.place.database_url.as_deref();
+        let statement = match url {
+            Some(_) => {
+                "SELECT string_agg(table_name || '.' || column_name, ' ') FROM information_schema.columns \
+                 WHERE table_schema = current_schema()"
+            }
+            None => {
+                "SELECT group_concat(t.name || '.' || c.name, ' ') FROM sqlite_master t \
+                 JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'"
+            }
+        };
+        statement_run(url, &self.data_dir(), statement).split(' ').map(str::to_owned).collect()
     }
 
     /// Changes the database behind the host's back; exactly one row has to be met.

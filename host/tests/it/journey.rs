@@ -182,6 +182,7 @@ async fn a_tool_keeps_to_its_own_time_limit() {
     assert!(told.contains("longer than its 0.3 s") && told.contains("begun"), "{told}");
 }
 
+/// Holds: source_bytes.
 #[tokio::test]
 async fn a_source_over_the_limit_is_refused_with_the_number() {
     let limits = Limits { source_bytes: 2_000, ..Wishes::default().limits };

@@ -72,6 +72,7 @@ async fn who_is_not_on_this_machine_shows_a_key() {
     assert_eq!(client.post(&[("authorization", &good)], &initialize("2025-11-25")).await.status, 401);
 }
 
+/// Holds: request_body_bytes.
 #[tokio::test]
 async fn a_body_is_json_of_a_bounded_size_and_depth() {
     let limits = Limits { request_body_bytes: 4_096, ..Wishes::default().limits };
@@ -109,6 +110,7 @@ async fn a_client_that_reads_only_streams_gets_one() {
     assert_eq!(messages[0]["result"]["protocolVersion"], "2025-11-25");
 }
 
+/// Holds: mcp_requests_per_minute.
 #[tokio::test]
 async fn a_caller_that_asks_too_often_is_told_when_to_come_back() {
     let limits = Limits { mcp_requests_per_minute: 10, ..Wishes::default().limits };

@@ -78,6 +78,7 @@ async fn an_unknown_method_is_an_answer_not_a_lost_session() {
     assert_eq!(client.post(&within, &answered).await.status, 202);
 }
 
+/// Holds: batch_messages.
 #[tokio::test]
 async fn batches_are_answered_in_the_one_version_that_has_them() {
     let limits = Limits { batch_messages: 5, ..Wishes::default().limits };
@@ -179,6 +180,7 @@ async fn log_lines_come_from_the_level_on_that_was_set() {
     assert_eq!(quiet.len(), 1);
 }
 
+/// Holds: sessions, session_idle_s.
 #[tokio::test]
 async fn an_idle_session_ends_and_a_full_house_makes_room() {
     let limits = Limits { sessions: 2, session_idle_s: 60, ..Wishes::default().limits };

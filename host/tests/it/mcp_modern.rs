@@ -205,6 +205,7 @@ async fn closing_the_answer_stops_the_guest() {
     assert_eq!(outcome_of_last_call(&host, &tools[1]).await, "cancelled");
 }
 
+/// Holds: sse_keep_alive_s.
 #[tokio::test]
 async fn a_long_call_becomes_a_stream_before_a_proxy_takes_it_for_dead() {
     let limits = Limits { sse_keep_alive_s: 1, ..Wishes::default().limits };

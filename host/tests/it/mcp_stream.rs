@@ -31,6 +31,7 @@ async fn a_change_of_the_tools_reaches_open_streams_and_those_who_come_back() {
     assert_eq!(elsewhere.status, 405);
 }
 
+/// Holds: sse_connections.
 #[tokio::test]
 async fn the_stream_over_the_limit_is_told_why_and_calls_go_on() {
     let limits = Limits { sse_connections: 1, ..Wishes::default().limits };

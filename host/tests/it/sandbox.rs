@@ -110,6 +110,7 @@ async fn a_good_component_answers() {
     assert_eq!(text(&report), r#"{"a":1}"#);
 }
 
+/// Holds: call_handles.
 #[tokio::test]
 async fn each_bad_habit_is_stopped_by_its_bound() {
     for (name, expected) in [
@@ -141,6 +142,7 @@ async fn an_endless_loop_ends_at_its_deadline_and_at_its_fuel() {
     assert_eq!((bound(&report), report.usage.fuel), (Some(Bound::Cpu), 5_000_000));
 }
 
+/// Holds: call_table_elements.
 #[tokio::test]
 async fn refused_memory_is_an_ordinary_failure_for_the_guest() {
     let small = Budget { memory_bytes: 64 << 20, ..budget() };
@@ -198,6 +200,7 @@ async fn listing_the_tools_of_a_component_is_bounded_like_a_call() {
 }
 
 /// What the compiler refuses, and the words for it.
+/// Holds: component_bytes.
 #[tokio::test]
 async fn what_cannot_run_here_is_refused_with_the_reason() {
     let limits = Limits { component_bytes: 1 << 20, ..Limits::default() };
@@ -224,6 +227,7 @@ async fn a_component_whose_bytes_are_not_those_of_its_digest_is_refused() {
     assert!(matches!(refused, Err(SandboxError::Compile(CompileError::Refused(_)))), "{refused:?}");
 }
 
+/// Holds: compile_memory_bytes, compile_time_s.
 #[tokio::test]
 async fn compiling_is_bounded_in_memory_and_time() {
     let bytes = fixtures::component("echo");

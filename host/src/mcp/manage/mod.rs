@@ -79,6 +79,22 @@ pub fn lines() -> &'static [u8] {
     &LINES
 }
 
+const PAGE_HEAD: &str = "\
+# Management tools
+
+The tools with which a model builds tools, in the words that it reads itself. They are listed at `/mcp` before
+the tools that people approved. None of them approves, and none sets or reads a secret: that is for people, at
+the [API](api.md) or the command line.
+
+This page is made from the tools in `host/src/mcp/manage`: change those, then run
+`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+";
+
+/// `docs/mcp-tools.md`.
+pub fn markdown() -> String {
+    ALL.iter().fold(String::from(PAGE_HEAD), |page, tool| page + &tool.section())
+}
+
 /// What a tool does to the world, as MCP's `ToolAnnotations` say it. None of ours reaches further
 /// than this host.
 #[derive(Clone, Copy, Debug)]
@@ -217,6 +233,26 @@ impl Tool {
             #[cfg(test)]
             takes: |value| serde_json::from_value::<T::Arguments>(value).is_ok(),
         }
+    }
+
+    /// Its part of `docs/mcp-tools.md`.
+    fn section(&self) -> String {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut section = format!("\n## {}\n\n{}\n", self.name, text(&self.line["description"]));
+        let input = &self.line["inputSchema"];
+        let required = input["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for (row, (name, argument)) in input["properties"].as_object().into_iter().flatten().enumerate() {
+            if row == 0 {
+                section += "\n| argument | type | required | what it is |\n| --- | --- | --- | --- |\n";
+            }
+            let types = match &argument["type"] {
+                Value::Array(types) => types.iter().map(text).collect::<Vec<_>>().join(" or "),
+                one => text(one),
+            };
+            let must = if required.iter().any(|required| required == name) { "yes" } else { "" };
+            section += &format!("| `{name}` | {types} | {must} | {} |\n", text(&argument["description"]));
+        }
+        section
     }
 
     /// Checks the arguments and runs the tool.

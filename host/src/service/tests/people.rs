@@ -202,12 +202,15 @@ async fn of_two_changes_of_a_password_at_the_same_time_one_counts() -> Done {
     Ok(())
 }
 
+/// Holds: passwords_at_once, password_wait_ms.
 #[tokio::test]
 async fn so_many_passwords_are_compared_at_the_same_time() -> Done {
-    let host = host_within(Limits { passwords_at_once: 1, password_wait_ms: 0, ..Limits::default() }).await;
+    let host = host_within(Limits { passwords_at_once: 1, password_wait_ms: 100, ..Limits::default() }).await;
     host.ada().await?;
     let turn = host.hashing_turn().await?;
+    let began = std::time::Instant::now();
     assert!(matches!(host.login(HERE, "ada", PASSWORD).await, Err(Error::Busy { .. })));
+    assert!(began.elapsed() >= Duration::from_millis(100), "it waited for its turn");
     drop(turn);
     assert!(host.login(HERE, "ada", PASSWORD).await.is_ok());
     Ok(())

@@ -1,6 +1,37 @@
 //! What is kept: secrets, the audit log, the execution log.
 
+use std::time::Duration;
+
 use super::*;
+use crate::domain::ids::VersionId;
+use crate::service::execution_log::ExecutionLog;
+
+/// A row of a call that failed.
+fn row(server_id: ServerId, tool_id: ToolId, version_id: VersionId) -> execution_logs::ExecutionLog {
+    execution_logs::ExecutionLog {
+        id: CallId::new(),
+        server_id,
+        tool_id,
+        version_id,
+        tool_name: "weather__forecast".into(),
+        caller: "local".into(),
+        request_id: "r".into(),
+        is_test: false,
+        arguments: "{}".into(),
+        result: None,
+        error: Some("ValueError: no such city".into()),
+        stdout: String::new(),
+        outcome: "raised".into(),
+        success: false,
+        fuel: 7.into(),
+        peak_memory_bytes: 8.into(),
+        duration_us: 1_500.into(),
+        http_requests: 0.into(),
+        http_sent_bytes: 0.into(),
+        http_received_bytes: 0.into(),
+        started_at: testing::at(0),
+    }
+}
 
 #[tokio::test]
 async fn a_model_makes_a_placeholder_and_a_person_sets_the_value() -> Done {
@@ -64,6 +95,23 @@ async fn only_people_read_who_did_what_from_where() -> Done {
     Ok(())
 }
 
+/// Holds: log_queue_rows.
+#[tokio::test]
+async fn a_call_waits_when_too_many_rows_are_queued() -> Done {
+    let db = testing::fresh().await;
+    let log = ExecutionLog::start(db.clone(), &Limits { log_queue_rows: 3, ..Limits::default() });
+    // From now on no row gets there.
+    db.close().await?;
+    let row = || row(ServerId::new(), ToolId::new(), VersionId::new());
+    let mut taken = 0;
+    while tokio::time::timeout(Duration::from_secs(1), log.push(row())).await.is_ok() {
+        taken += 1;
+    }
+    // One batch is on its way for good, and the queue is full.
+    assert!((4..=203).contains(&taken), "{taken}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_calls_of_a_tool_are_shown_newest_first() -> Done {
     let host = host().await;
@@ -71,27 +119,8 @@ async fn the_calls_of_a_tool_are_shown_newest_first() -> Done {
     let tool = host.approved(server.id, "forecast").await?;
     let version = tool_rows::by_id(&*host.db, tool.id).await?.and_then(|tool| tool.live_version_id);
     let row = |arguments: &str| execution_logs::ExecutionLog {
-        id: CallId::new(),
-        server_id: server.id,
-        tool_id: tool.id,
-        version_id: version.expect("it is approved"),
-        tool_name: tool.gateway_name.clone(),
-        caller: "local".into(),
-        request_id: "r".into(),
-        is_test: false,
         arguments: arguments.into(),
-        result: None,
-        error: Some("ValueError: no such city".into()),
-        stdout: String::new(),
-        outcome: "raised".into(),
-        success: false,
-        fuel: 7.into(),
-        peak_memory_bytes: 8.into(),
-        duration_us: 1_500.into(),
-        http_requests: 0.into(),
-        http_sent_bytes: 0.into(),
-        http_received_bytes: 0.into(),
-        started_at: testing::at(0),
+        ..row(server.id, tool.id, version.expect("it is approved"))
     };
     let tx = host.db.begin().await?;
     execution_logs::insert_many(&tx, vec![row(r#"{"city":"Oslo"}"#), row(r#"{"city":"Bergen"}"#)]).await?;

@@ -1,0 +1,172 @@
+//! Connections of a listener: accepted, served, closed in order.
+//!
+//! Nobody holds a connection by sending slowly. The head of a request has its time, from the opening of the
+//! connection or from the answer before it: one that breaks off is told so with 408, a connection that says
+//! nothing is closed without a word. A body has its time too ([`Paced`]). A request that has arrived is never
+//! cut short here: its answer may take, and stream, as long as it likes.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use crate::api;
+use crate::limits::Limits;
+use crate::limits::pace::Paced;
+
+/// How slowly a request may arrive.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    head: Duration,
+    body: Duration,
+}
+
+impl From<&Limits> for Pace {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            head: Duration::from_millis(limits.request_head_ms),
+            body: Duration::from_millis(limits.request_body_ms),
+        }
+    }
+}
+
+/// Serves until the order to stop, and then until the last answer is out.
+pub(super) async fn serve(listener: TcpListener, router: Router, pace: Pace, stopping: CancellationToken) {
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                connections.spawn(connection(stream, peer, router.clone(), pace, stopping.clone()));
+            }
+            Err(error) => rest_after(&error).await,
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// A client that is gone again costs nothing; without handles the machine needs a moment.
+async fn rest_after(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        tracing::error!(error = error as &dyn std::error::Error, "a connection could not be accepted");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    Pace { head, body }: Pace,
+    stopping: CancellationToken,
+) {
+    // Small answers must not wait for more (Nagle); failing to say so costs only latency.
+    let _ = stream.set_nodelay(true);
+    let late = Arc::new(AtomicBool::new(false));
+    let line = Line { stream, is_heard: false, late: Arc::clone(&late), head };
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(|incoming| Body::new(Paced::new(incoming, body)));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let answer = router.clone().oneshot(request);
+        async move { Ok::<Response, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .serve_connection(TokioIo::new(line), service)
+        .with_upgrades();
+    tokio::pin!(serving);
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = stopping.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::trace!(%peer, error = &error as &dyn std::error::Error, "a connection broke");
+        late.store(error.is_timeout(), Ordering::Relaxed);
+    }
+}
+
+/// A connection that, when it is hung up on in the middle of a head, is told why. hyper itself says
+/// nothing then, and it has the connection; so this is done when hyper lets go of it.
+struct Line {
+    stream: TcpStream,
+    /// Whether something came since the last answer.
+    is_heard: bool,
+    /// Whether the time for a head is over.
+    late: Arc<AtomicBool>,
+    head: Duration,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.is_heard && self.late.load(Ordering::Relaxed) {
+            // It fits what an idle connection takes at once, or the peer does not read anyhow.
+            let _ = self.stream.try_write(&api::problem::late_head(self.head));
+        }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
+        self.is_heard |= into.filled().len() > before;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.is_heard = false;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.is_heard = false;
+        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

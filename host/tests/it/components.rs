@@ -379,6 +379,50 @@ async fn arguments_are_held_to_the_schema_of_the_tool_that_is_called() {
 }
 
 #[tokio::test]
+async fn a_plain_component_reads_the_folder_that_it_was_given_and_no_longer_when_it_left_the_roots() {
+    let root = tempfile::tempdir().expect("a folder");
+    let inside = root.path().join("tables");
+    std::fs::create_dir(&inside).expect("made");
+    std::fs::write(inside.join("a.csv"), "x").expect("written");
+    let host = Host::with(Wishes { folder_roots: vec![root.path().to_owned()], ..Wishes::default() }).await;
+    let admin = host.admin().await;
+    let server = admin.server("lab").await;
+    let made = admin.component(&server, "files", fixtures::plain("files")).await;
+    assert_eq!(names(&made["exports"]), ["files_folders", "files_read", "files_write"], "{made}");
+    assert_eq!((&made["component"]["world"], &made["component"]["capabilities"]), (&json!("plain"), &json!(["files"])));
+    admin.approve(id(&made)).await;
+    let read = json!({"path": "a.csv"});
+    assert!(host.model().failed("lab__files_read", read.clone()).await.contains("255"), "no folder is given");
+    let folder = json!({"host_path": inside, "guest_path": "/data", "access": "read_only"});
+    admin.ask(Method::POST, &format!("/api/tools/{}/folders", id(&made)), Some(folder)).await;
+    assert_eq!(host.model().call("lab__files_read", read.clone()).await["content"][0]["text"], json!("eA=="));
+    let wrong = host.model().failed("lab__files_read", json!({"path": 1})).await;
+    assert!(wrong.contains("/path"), "the schema of the function: {wrong}");
+    // Somebody puts a link in its place.
+    std::fs::rename(&inside, root.path().join("moved")).expect("moved");
+    std::os::unix::fs::symlink("/etc", &inside).expect("linked");
+    let refused = host.model().failed("lab__files_read", read).await;
+    assert!(refused.contains("`/data`") && refused.contains("MCPBOX_FOLDER_ROOTS"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_component_with_more_functions_than_may_be_is_refused_whole() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let server = admin.server("lab").await;
+    let functions: String = (0..3_000).map(|n| format!("(export \"f{n}\" (func $f))")).collect();
+    let text = format!(
+        "(component (core module $m (func (export \"f\"))) (core instance $i (instantiate $m)) \
+         (func $f (canon lift (core func $i \"f\"))) {functions})"
+    );
+    let bytes = wat::parse_str(&text).expect("a component");
+    let path = format!("/api/servers/{server}/components?name=many");
+    let (status, refused) = admin.upload(Method::POST, &path, bytes).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{refused}");
+    assert!(refused["detail"].as_str().is_some_and(|why| why.contains("3000") && why.contains("256")), "{refused}");
+}
+
+#[tokio::test]
 async fn folders_are_given_by_people_below_the_operators_roots() {
     let root = tempfile::tempdir().expect("a folder");
     let inside = root.path().join("tables");

@@ -29,9 +29,10 @@ build: runner ## Build the executable
 	@cargo build $(CARGO_FLAGS) --bin mcpbox
 
 .PHONY: runner
-runner: ## Build the Python runner, which the executable carries
-	@scripts/need.sh cargo cc python3 venv
+runner: ## Build the interpreters of Python and JavaScript, which the executable carries
+	@scripts/need.sh cargo cc python3 venv guest-rust guest-c
 	@components/python/build.sh
+	@components/javascript/build.sh
 
 .PHONY: guests
 guests: ## Build the components of the examples and templates: Rust, C, Python
@@ -95,4 +96,4 @@ bench: build ## Benchmarks: ours beside the baselines, one table (ARGS=--quick f
 .PHONY: clean
 clean: ## Remove what was built; installed tools in MCPBOX_CACHE stay
 	cargo clean
-	rm -rf components/python/dist guest-sdk/dist
+	rm -rf components/python/dist components/javascript/dist guest-sdk/dist

@@ -1,5 +1,5 @@
-//! Takes into the executable what it hands out, so that the product is one file: the Python runner, and
-//! the templates that `mcpbox tool new` copies.
+//! Takes into the executable what it hands out, so that the product is one file: the interpreters, and the
+//! templates that `mcpbox tool new` copies.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,13 @@ fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let Ok(out) = std::env::var("OUT_DIR") else { return };
     let out = Path::new(&out);
-    let runner = root.join("components/python/dist/python.wasm");
-    println!("cargo::rerun-if-changed={}", runner.display());
-    if let Err(error) = std::fs::copy(&runner, out.join("python.wasm")) {
-        println!("cargo::error=the Python runner is missing; build it with `make runner` ({error})");
+    for language in ["python", "javascript"] {
+        let runner = format!("{language}.wasm");
+        let built = root.join("components").join(language).join("dist").join(&runner);
+        println!("cargo::rerun-if-changed={}", built.display());
+        if let Err(error) = std::fs::copy(&built, out.join(&runner)) {
+            println!("cargo::error=the runner {runner} is missing; build it with `make runner` ({error})");
+        }
     }
     let templates = root.join("guest-sdk/templates");
     println!("cargo::rerun-if-changed={}", templates.display());

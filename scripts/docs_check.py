@@ -2,7 +2,7 @@
 """Holds the documents to the product: what they tell to type exists, and their examples answer as shown.
 
 Checked: ARCHITECTURE.md lists the rooms that there are; in every Markdown page each `make TARGET` is a target, each `mcpbox COMMAND` a command. A block
-that begins with ```python NAME.py is a file; in a block ```console, the lines behind `$ ` are run
+that begins with ```python NAME.py (or javascript, typescript) is a file; in a block ```console, the lines behind `$ ` are run
 beside the files of the page, and must print exactly the lines that follow. MCPBOX_BIN is the
 executable. (Links are checked by the Rust tests.)
 """
@@ -76,7 +76,7 @@ def examples(path, text):
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PATH": f"{BINARY.parent}:{os.environ['PATH']}"}
         for kind, name, body in FENCE.findall(text):
-            if kind == "python" and name:
+            if kind in ("python", "javascript", "typescript") and name:
                 (pathlib.Path(folder) / name).write_text(body)
             if kind != "console":
                 continue

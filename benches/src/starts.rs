@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use mcpbox::domain::tool::Language;
 use mcpbox::limits::Limits;
 use serde_json::json;
 use tempfile::TempDir;
@@ -32,7 +33,7 @@ async fn once(bench: &Bench) -> anyhow::Result<Table> {
         let cpu = proc::own_cpu()?.children;
         let sandbox = guests::sandbox(&bench.program, folder.path(), &Limits::default())?;
         let began = Instant::now();
-        sandbox.prepare().await?;
+        sandbox.prepare(Language::Python).await?;
         let took = began.elapsed();
         let cpu = proc::own_cpu()?.children.saturating_sub(cpu);
         let what = format!("compile the Python runner, once on a machine ({} s of CPU)", number(cpu.as_secs_f64()));
@@ -51,7 +52,7 @@ async fn once(bench: &Bench) -> anyhow::Result<Table> {
         let sandbox = guests::sandbox(&bench.program, &bench.cache, &Limits::default())?;
         pools.push(began.elapsed());
         let began = Instant::now();
-        sandbox.prepare().await?;
+        sandbox.prepare(Language::Python).await?;
         opens.push(began.elapsed());
         drop(sandbox);
         let began = Instant::now();

@@ -25,6 +25,7 @@ use crate::crypto::setup_code::{SetupCode, SetupCodeError};
 use crate::crypto::vault::Vault;
 use crate::db::migrate::{self, MigrateError};
 use crate::db::{Database, DbError, Location, LocationError};
+use crate::domain::tool::Language;
 use crate::egress::{Egress, EgressSettings, Network, RealNetwork};
 use crate::executor::Executor;
 use crate::limits::Limits;
@@ -200,12 +201,15 @@ impl App {
         &self.db
     }
 
-    /// Opens the Python interpreter, compiling it when this machine has not done so before.
+    /// Opens the interpreters, compiling them when this machine has not done so before.
     ///
     /// # Errors
     /// When it cannot be compiled here.
     pub async fn prepare(&self) -> Result<(), SandboxError> {
-        self.sandbox.prepare().await
+        for language in Language::ALL {
+            self.sandbox.prepare(language).await?;
+        }
+        Ok(())
     }
 
     /// Makes the next part of stopping hard: running calls are ended now.

@@ -9,6 +9,7 @@ mod migrate;
 mod prompt;
 mod serve;
 mod tool;
+mod transpile;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,9 @@ enum Command {
     /// Compile a component; the host starts this for itself.
     #[command(hide = true)]
     Compile(compile::Compile),
+    /// Read a JavaScript source; the host starts this for itself.
+    #[command(hide = true)]
+    Transpile(transpile::Transpile),
 }
 
 /// The command line as it is, for those who document it.
@@ -68,8 +72,10 @@ pub fn main() -> ExitCode {
         eprintln!("mcpbox: .env cannot be read: {error}");
         return ExitCode::FAILURE;
     }
-    if let Command::Compile(compile) = &cli.command {
-        return compile.run();
+    match &cli.command {
+        Command::Compile(compile) => return compile.run(),
+        Command::Transpile(transpile) => return transpile.run(),
+        _ => {}
     }
     let code = run(cli.command).unwrap_or_else(|error| {
         eprintln!("mcpbox: {error:#}");
@@ -91,6 +97,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Admin(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Compile(compile) => Ok(compile.run()),
+            Command::Transpile(transpile) => Ok(transpile.run()),
         }
     });
     // A blocked thread (a prompt, a name look-up) must not hold the process.

@@ -53,7 +53,7 @@ fn listen() -> anyhow::Result<impl Future<Output = ()>> {
     order_to_stop().context("listening to signals")
 }
 
-/// Opens the Python interpreter and says so, when it takes long enough to wonder.
+/// Opens the interpreters and says so, when it takes long enough to wonder.
 async fn prepare(app: &App) -> anyhow::Result<()> {
     let mut compiling = app.compilations();
     let preparing = app.prepare();
@@ -62,16 +62,16 @@ async fn prepare(app: &App) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             result = &mut preparing => {
-                result.context("preparing the Python runner")?;
+                result.context("preparing the interpreters")?;
                 if said {
-                    say("The Python runner is ready.\n");
+                    say("The interpreters are ready.\n");
                 }
                 return Ok(());
             }
             Ok(()) = compiling.changed(), if !said => {
                 if compiling.borrow().iter().any(|compilation| compilation.running) {
                     said = true;
-                    say("Compiling the Python runner for this processor (once, half a minute to a minute) ...\n");
+                    say("Compiling the interpreters for this processor (once, half a minute to a minute) ...\n");
                 }
             }
         }

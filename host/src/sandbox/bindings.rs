@@ -12,6 +12,16 @@ pub(super) mod tool {
     });
 }
 
+/// What interpreters without WASI import beside the above.
+pub(super) mod system {
+    wasmtime::component::bindgen!({
+        path: "../guest-sdk/wit",
+        inline: "package mcpbox:host; world system { import mcpbox:guest/system@1.0.0; }",
+        world: "mcpbox:host/system",
+        imports: { default: async | trappable },
+    });
+}
+
 /// The world of interpreters, sharing the imports above.
 pub(super) mod interpreter {
     wasmtime::component::bindgen!({

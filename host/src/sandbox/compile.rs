@@ -10,7 +10,6 @@
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,17 +18,14 @@ use tokio::sync::{Semaphore, watch};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::child::{self, ChildBounds, ChildEnd};
 use super::engine;
 use crate::domain::digest::Digest;
 use crate::limits::Limits;
 use crate::telemetry::metrics;
 
-/// Exit code of the child when the component is at fault, not the machine.
-pub const EXIT_REFUSED: u8 = 65;
 /// What is said of bytes that have been changed.
 pub(super) const OTHER_BYTES: &str = "the component's bytes do not have the digest they are known by";
-/// What the child may print; more is cut.
-const MESSAGE_BYTES: usize = 4_000;
 
 /// Why a component has no compiled code.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -181,36 +177,23 @@ impl Compiler {
         write_private(&input, bytes).map_err(|error| CompileError::broken("writing the component", error))?;
         let _input = Removed(&input);
         let _output = Removed(&output);
-        let child = tokio::process::Command::new(&self.program)
-            .arg("compile")
-            .args(["--memory-bytes", &self.memory_bytes.to_string(), "--cpu-s", &self.cpu_s.to_string()])
-            .arg("--input")
-            .arg(&input)
-            .arg("--output")
-            .arg(&output)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| CompileError::broken(DOING, error))?;
-        let ended = match tokio::time::timeout(self.time, child.wait_with_output()).await {
-            Err(_) => {
-                return Err(CompileError::Refused(format!("compiling took longer than {} s", self.time.as_secs())));
-            }
-            Ok(ended) => ended.map_err(|error| CompileError::broken("waiting for the compiler", error))?,
-        };
-        let said = String::from_utf8_lossy(&ended.stderr[..ended.stderr.len().min(MESSAGE_BYTES)]).trim().to_owned();
-        match ended.status.code() {
-            Some(0) => {}
-            Some(code) if code == i32::from(EXIT_REFUSED) => return Err(CompileError::Refused(said)),
-            Some(_) => return Err(CompileError::broken("compiling", said)),
-            None => {
+        let bounds =
+            ChildBounds { memory_bytes: self.memory_bytes, cpu_s: self.cpu_s, time: self.time, output_bytes: 0 };
+        let arguments =
+            ["compile".into(), "--input".into(), input.clone().into(), "--output".into(), output.clone().into()];
+        let ended = child::run(&self.program, arguments, &[], bounds).await;
+        match ended.map_err(|error| CompileError::broken(DOING, error))? {
+            ChildEnd::Done(_) => {}
+            ChildEnd::Refused(said) => return Err(CompileError::Refused(said)),
+            ChildEnd::Failed(said) => return Err(CompileError::broken("compiling", said)),
+            ChildEnd::Killed(_) => {
                 return Err(CompileError::Refused(format!(
                     "compiling needed more than {} bytes of memory or {} s of CPU",
                     self.memory_bytes, self.cpu_s
                 )));
+            }
+            ChildEnd::TooSlow => {
+                return Err(CompileError::Refused(format!("compiling took longer than {} s", self.time.as_secs())));
             }
         }
         keep(&output, file).map_err(|error| CompileError::broken("keeping compiled code", error))
@@ -307,11 +290,7 @@ fn open_checked(engine: &Engine, file: &Path) -> Result<Option<Component>, Compi
 /// # Errors
 /// [`CompileError::Refused`] when the component is at fault.
 pub fn compile_here(input: &Path, output: &Path, memory_bytes: u64, cpu_s: u64) -> Result<(), CompileError> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let bound = |value| Rlimit { current: Some(value), maximum: Some(value) };
-    for (resource, value) in [(Resource::As, memory_bytes), (Resource::Cpu, cpu_s), (Resource::Core, 0)] {
-        setrlimit(resource, bound(value)).map_err(|error| CompileError::broken("bounding the compiler", error))?;
-    }
+    child::bound_here(memory_bytes, cpu_s).map_err(|error| CompileError::broken("bounding the compiler", error))?;
     let bytes = std::fs::read(input).map_err(|error| CompileError::broken("reading the component", error))?;
     let engine = engine::for_compiling().map_err(|error| CompileError::broken("starting wasmtime", error))?;
     let code = engine.precompile_component(&bytes).map_err(|error| refusal(&format!("{error:#}")))?;

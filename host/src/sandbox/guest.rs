@@ -122,8 +122,11 @@ pub(super) fn report(store: &mut Store<State>, watch: &Watch, outcome: Outcome) 
     let state = store.data_mut();
     state.log_failed_requests();
     let outcome = match outcome {
-        // Python reports a failed allocation as an ordinary exception; the cause is worth knowing.
-        Outcome::Raised(exception) if exception.kind == "MemoryError" && exception.message.is_empty() => {
+        // A failed allocation is an ordinary exception of Python and of JavaScript; the cause is worth knowing.
+        Outcome::Raised(exception)
+            if (exception.kind == "MemoryError" && exception.message.is_empty())
+                || (exception.kind == "InternalError" && exception.message == "out of memory") =>
+        {
             Outcome::Raised(Exception {
                 message: format!("the memory of one call is bounded by {} bytes", state.budget.memory_bytes),
                 ..exception

@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use wasmtime::component::{HasSelf, Linker};
 
+use super::bindings::system::mcpbox::guest::system;
 use super::bindings::tool::mcpbox::guest::{http, log, progress, secrets, types};
 use super::guest::PANIC;
 use super::state::State;
+use crate::clock::Clock;
 use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
 use crate::egress::{OutboundRequest, SendError};
 
@@ -24,6 +28,7 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     progress::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    system::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 
@@ -123,6 +128,38 @@ impl progress::Host for State {
         // JSON has no infinities; a report that cannot be told is not told.
         if progress.is_finite() && total.is_none_or(f64::is_finite) {
             self.tell(GuestEvent::Progress(Progress { progress, total, message }));
+        }
+        Ok(())
+    }
+}
+
+/// Random bytes in one go.
+const RANDOM_BYTES: u32 = 65_536;
+
+impl system::Host for State {
+    async fn now_ms(&mut self) -> wasmtime::Result<f64> {
+        self.host_call()?;
+        // To the microsecond; a double is exact enough for 285 years.
+        Ok(Clock::system().now().timestamp_micros() as f64 / 1e3)
+    }
+
+    async fn monotonic_ms(&mut self) -> wasmtime::Result<f64> {
+        self.host_call()?;
+        Ok(self.born.elapsed().as_secs_f64() * 1e3)
+    }
+
+    async fn random(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
+        self.host_call()?;
+        let mut bytes = vec![0; usize::try_from(count.min(RANDOM_BYTES))?];
+        SysRng.try_fill_bytes(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    async fn print(&mut self, to: system::Output, text: String) -> wasmtime::Result<()> {
+        self.host_call()?;
+        match to {
+            system::Output::Stdout => self.stdout.push(text.as_bytes()),
+            system::Output::Stderr => self.stderr.push(text.as_bytes()),
         }
         Ok(())
     }

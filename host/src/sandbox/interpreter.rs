@@ -10,6 +10,7 @@ use wasmtime::Store;
 use super::bindings::interpreter::exports::mcpbox::guest::runner;
 use super::bindings::interpreter::{Interpreter, InterpreterPre};
 use super::guest::{Ended, Watch, supervise, timed};
+use super::javascript::Script;
 use super::state::State;
 use crate::domain::content::{Content, ToolResult};
 use crate::domain::json;
@@ -25,6 +26,8 @@ pub struct Description {
     pub input_schema: String,
     /// JSON Schema of the structured result, if the author gave a type.
     pub output_schema: Option<String>,
+    /// What only the host knows of it; none for Python, whose interpreter reads the types itself.
+    pub(super) script: Option<Script>,
 }
 
 /// An interpreter that lives.
@@ -65,6 +68,7 @@ pub(super) async fn describe(
         summary: found.summary,
         input_schema: found.input_schema,
         output_schema: found.output_schema,
+        script: None,
     })
 }
 
@@ -103,14 +107,27 @@ pub(super) async fn load(
 }
 
 /// Runs `main`.
-pub(super) async fn call(store: &mut Store<State>, instance: &Interpreter, watch: &Watch, arguments: &str) -> Outcome {
+pub(super) async fn call(
+    store: &mut Store<State>,
+    instance: &Interpreter,
+    watch: &Watch,
+    script: Option<&Script>,
+    arguments: &str,
+) -> Outcome {
     let runner = instance.mcpbox_guest_runner();
     let result_bytes = store.data().budget.result_bytes;
     let answer = timed("call", store, watch, async |store| runner.call_call(store, arguments).await).await;
     match answer {
         Err(outcome) => outcome,
         Ok(Err(exception)) => raised(exception),
-        Ok(Ok(outcome)) => returned(outcome, result_bytes),
+        Ok(Ok(mut outcome)) => {
+            if let Some(script) = script
+                && outcome.result.len() <= result_bytes
+            {
+                outcome.structured = script.structured(&outcome.result);
+            }
+            returned(outcome, result_bytes)
+        }
     }
 }
 

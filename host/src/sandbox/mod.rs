@@ -6,6 +6,7 @@
 //! encryption key, and it is the only room that names wasmtime.
 
 mod bindings;
+mod child;
 mod compile;
 mod component;
 mod components;
@@ -15,6 +16,7 @@ mod guest;
 mod http;
 mod imports;
 mod interpreter;
+mod javascript;
 mod limiter;
 mod offered;
 mod plain;
@@ -35,11 +37,13 @@ use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 
 use self::bindings::tool::ToolPre;
+pub use self::child::EXIT_REFUSED;
 use self::compile::Compiler;
-pub use self::compile::{Compilation, CompileError, EXIT_REFUSED, FetchBytes, compile_here};
+pub use self::compile::{Compilation, CompileError, FetchBytes, compile_here};
 use self::components::{Components, Kind, Opened};
 use self::guest::Watch;
 pub use self::interpreter::Description;
+pub use self::javascript::transpile_here;
 use self::sources::{Source, Sources};
 pub use self::state::Listener;
 use self::state::{Reach, State};
@@ -93,6 +97,8 @@ pub enum SandboxError {
     Start(String),
     #[error(transparent)]
     Compile(#[from] CompileError),
+    #[error("a source could not be read: {0}")]
+    Read(String),
     #[error("a guest could not be given a place: {0}")]
     Place(String),
     #[error("the host failed while it ran a guest: {0}")]
@@ -170,9 +176,9 @@ impl Sandbox {
         let SandboxSettings { limits, cache_dir, program } = settings;
         let engine = engine::for_running(&limits).map_err(|error| SandboxError::Start(format!("{error:#}")))?;
         let linker = imports::linker(&engine).map_err(|error| SandboxError::Start(format!("{error:#}")))?;
+        let (sources, wanted) = Sources::new(&limits, program.clone());
         let compiler = Compiler::new(engine.clone(), &cache_dir, program, &limits)?;
         let guests = Guests::new().map_err(|error| SandboxError::Start(error.to_string()))?;
-        let (sources, wanted) = Sources::new(&limits);
         let components = Components::new(&limits);
         let io = Handle::current();
         let sandbox =

@@ -3,6 +3,7 @@
 //! An interpreter is one component for all sources of its language; a call gets an instance of it that
 //! nobody used before. Where making one takes long (Python), instances are prepared ahead.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use moka::future::Cache;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::bindings::interpreter::InterpreterPre;
 use super::guest::{self, Watch};
 use super::interpreter::{self, Description, Prepared};
+use super::javascript::{Read, Script, Transpiler};
 use super::spares::Spares;
 use super::state::{Reach, State};
 use super::{BESIDE_TIME, Sandbox, SandboxError};
@@ -23,6 +25,8 @@ use crate::limits::Limits;
 
 /// The Python interpreter, as `make runner` built it.
 static PYTHON_RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/python.wasm"));
+/// The JavaScript interpreter, likewise.
+static JAVASCRIPT_RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/javascript.wasm"));
 
 /// Memory for compiled sources, in bytes.
 const CODE_CACHE_BYTES: u64 = 64 << 20;
@@ -38,30 +42,43 @@ pub(super) struct Source {
 /// What the sandbox keeps for sources.
 pub(super) struct Sources {
     python: OnceCell<InterpreterPre<State>>,
+    javascript: OnceCell<InterpreterPre<State>>,
+    transpiler: Transpiler,
     descriptions: Cache<(Language, Digest), Arc<Description>>,
     spares: Spares,
     refill: mpsc::Sender<Source>,
 }
 
 impl Sources {
-    /// Also what [`Sandbox::keep_spares`] listens to.
-    pub(super) fn new(limits: &Limits) -> (Self, mpsc::Receiver<Source>) {
+    /// `program` is the `mcpbox` executable. Also answers what [`Sandbox::keep_spares`] listens to.
+    pub(super) fn new(limits: &Limits, program: PathBuf) -> (Self, mpsc::Receiver<Source>) {
         let (refill, wanted) = mpsc::channel(64);
         let descriptions = Cache::builder()
             .max_capacity(CODE_CACHE_BYTES)
-            .weigher(|_, found: &Arc<Description>| u32::try_from(found.code.len()).unwrap_or(u32::MAX))
+            .weigher(|_, found: &Arc<Description>| {
+                let size = found.code.len() + found.script.as_ref().map_or(0, Script::size_bytes);
+                u32::try_from(size).unwrap_or(u32::MAX)
+            })
             .build();
-        (Self { python: OnceCell::new(), descriptions, spares: Spares::new(limits), refill }, wanted)
+        let sources = Self {
+            python: OnceCell::new(),
+            javascript: OnceCell::new(),
+            transpiler: Transpiler::new(program),
+            descriptions,
+            spares: Spares::new(limits),
+            refill,
+        };
+        (sources, wanted)
     }
 }
 
 impl Sandbox {
-    /// Opens the Python interpreter, compiling it if this machine has not yet done so.
+    /// Opens the interpreter of a language, compiling it if this machine has not yet done so.
     ///
     /// # Errors
     /// When it cannot be compiled here.
-    pub async fn prepare(&self) -> Result<(), SandboxError> {
-        self.interpreter(Language::Python).await.map(|_| ())
+    pub async fn prepare(&self, language: Language) -> Result<(), SandboxError> {
+        self.interpreter(language).await.map(|_| ())
     }
 
     /// Drops what was prepared for a source that is no longer wanted.
@@ -84,8 +101,17 @@ impl Sandbox {
         if let Some(found) = self.0.sources.descriptions.get(&key).await {
             return Ok(Ok(found));
         }
+        let read = match language {
+            Language::Python => None,
+            Language::Javascript => match self.0.sources.transpiler.read(&source).await.map_err(SandboxError::Read)? {
+                Ok(read) => Some(read),
+                Err(outcome) => return Ok(Err(outcome)),
+            },
+        };
         let pre = self.interpreter(language).await?.clone();
         let store = self.store(&self.beside_budget(), &[])?;
+        let text = Arc::clone(&source);
+        let code = read.as_ref().and_then(|read| read.code.clone()).map_or(source, Arc::from);
         let found = self
             .0
             .guests
@@ -93,18 +119,26 @@ impl Sandbox {
                 let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
                 let (mut store, instance) = interpreter::start(&pre, store, &watch).await;
                 match instance {
-                    Ok(instance) => interpreter::describe(&mut store, &instance, &watch, &source).await,
+                    Ok(instance) => interpreter::describe(&mut store, &instance, &watch, &code).await,
                     Err(outcome) => Err(outcome),
                 }
             })
             .await?;
         match found {
             Ok(found) => {
-                let found = Arc::new(found);
+                let found = Arc::new(match read {
+                    None => found,
+                    Some(Read { summary, input_schema, output_schema, script, .. }) => {
+                        Description { code: found.code, summary, input_schema, output_schema, script: Some(script) }
+                    }
+                });
                 self.0.sources.descriptions.insert(key, Arc::clone(&found)).await;
                 Ok(Ok(found))
             }
-            Err(outcome) => Ok(Err(outcome)),
+            Err(outcome) => Ok(Err(match read {
+                None => outcome,
+                Some(read) => read.script.told(outcome, &text),
+            })),
         }
     }
 
@@ -117,16 +151,18 @@ impl Sandbox {
         cancel: CancellationToken,
     ) -> Result<Report, SandboxError> {
         let pre = self.interpreter(source.language).await?.clone();
-        let code = match self.describe(source.language, Arc::clone(&source.text)).await? {
-            Ok(found) => Arc::clone(&found.code),
+        let found = match self.describe(source.language, Arc::clone(&source.text)).await? {
+            Ok(found) => found,
             Err(outcome) => {
                 let mut store = self.store(&budget, &[])?;
                 return Ok(guest::report(&mut store, &Watch::new(budget.time, cancel), outcome));
             }
         };
-        // A spare was made without folders, and is of no use to a call that has some.
+        // A fresh instance of QuickJS is ready sooner than a prepared one would be found; and a spare was
+        // made without folders, so it is of no use to a call that has some.
         let folders = reach.grants.folders.clone();
-        let spare = folders.is_empty().then(|| self.0.sources.spares.take(source.digest)).flatten();
+        let prepared_ahead = source.language == Language::Python && folders.is_empty();
+        let spare = if prepared_ahead { self.0.sources.spares.take(source.digest) } else { None };
         let sandbox = self.clone();
         let fresh = match &spare {
             Some(_) => None,
@@ -155,17 +191,25 @@ impl Sandbox {
                         let ready = if loaded {
                             Ok(())
                         } else {
-                            interpreter::load(&mut store, &instance, &watch, &code, &source.text, &arguments).await
+                            let code = &found.code;
+                            interpreter::load(&mut store, &instance, &watch, code, &source.text, &arguments).await
                         };
                         match ready {
-                            Ok(()) => interpreter::call(&mut store, &instance, &watch, &arguments).await,
+                            Ok(()) => {
+                                let script = found.script.as_ref();
+                                interpreter::call(&mut store, &instance, &watch, script, &arguments).await
+                            }
                             Err(outcome) => outcome,
                         }
                     }
                 };
+                let outcome = match &found.script {
+                    Some(script) => script.told(outcome, &source.text),
+                    None => outcome,
+                };
                 let report = guest::report(&mut store, &watch, outcome);
                 // The next call should find one; a full queue means that others are wanted more.
-                if folders.is_empty() && sandbox.0.sources.spares.wants(source.digest) {
+                if prepared_ahead && sandbox.0.sources.spares.wants(source.digest) {
                     let _ = sandbox.0.sources.refill.try_send(source);
                 }
                 Some(report)
@@ -177,7 +221,7 @@ impl Sandbox {
     async fn interpreter(&self, language: Language) -> Result<&InterpreterPre<State>, SandboxError> {
         let (cell, runner) = match language {
             Language::Python => (&self.0.sources.python, PYTHON_RUNNER),
-            Language::Javascript => return Err(SandboxError::Start("the JavaScript runner is not built".into())),
+            Language::Javascript => (&self.0.sources.javascript, JAVASCRIPT_RUNNER),
         };
         cell.get_or_try_init(|| async {
             let component = self.0.compiler.open(&runner, Digest::of(runner)).await?;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
@@ -55,6 +56,8 @@ impl HostCalls {
 }
 
 pub(super) struct State {
+    /// The zero of the guest's monotonic clock.
+    pub(super) born: Instant,
     wasi: WasiCtx,
     wasi_http: WasiHttpCtx,
     table: ResourceTable,
@@ -146,6 +149,7 @@ pub(super) fn new_store(
             .map_err(|error| error.context(format!("the granted folder `{guest}` cannot be opened")))?;
     }
     let state = State {
+        born: Instant::now(),
         wasi: wasi.build(),
         wasi_http: WasiHttpCtx::new(),
         table,

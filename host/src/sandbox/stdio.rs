@@ -33,7 +33,8 @@ impl Capture {
         Self(Arc::new(Mutex::new(Buffer { kept: Vec::new(), bound, dropped_bytes: 0 })))
     }
 
-    fn push(&self, bytes: &[u8]) {
+    /// Keeps what there is room for.
+    pub(super) fn push(&self, bytes: &[u8]) {
         let mut buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = buffer.bound - buffer.kept.len();
         let take = room.min(bytes.len());

@@ -190,6 +190,22 @@ async fn an_author_runs_a_source_without_a_host() {
 }
 
 #[tokio::test]
+async fn an_author_runs_javascript_and_typescript_by_the_end_of_the_name() {
+    let place = Installation::new().await;
+    for (name, source) in [
+        ("tool.js", "export function main({ x }) { return x * 2 }"),
+        ("tool.mjs", "export default ({ x }) => x * 2"),
+        ("tool.ts", "export function main({ x }: { x: number }): number { return x * 2 }"),
+    ] {
+        std::fs::write(place.folder().join(name), source).expect("written");
+        let done = said(place.command(&["tool", "run", name, "--args", r#"{"x": 21}"#]), "").await;
+        assert_eq!((done.stdout.as_str(), done.code), ("42\n", Some(0)), "{name}: {done:?}");
+    }
+    std::fs::write(place.folder().join("tool.rb"), "").expect("written");
+    assert!(said(place.command(&["tool", "run", "tool.rb"]), "").await.refused().contains(".ts"));
+}
+
+#[tokio::test]
 async fn an_author_grants_hosts_and_secrets_by_name() {
     let place = Installation::new().await;
     let source = "async def main(url: str):\n    await http.get(url)\n";

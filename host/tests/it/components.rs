@@ -410,16 +410,19 @@ async fn a_component_with_more_functions_than_may_be_is_refused_whole() {
     let host = Host::start().await;
     let admin = host.admin().await;
     let server = admin.server("lab").await;
-    let functions: String = (0..3_000).map(|n| format!("(export \"f{n}\" (func $f))")).collect();
-    let text = format!(
-        "(component (core module $m (func (export \"f\"))) (core instance $i (instantiate $m)) \
-         (func $f (canon lift (core func $i \"f\"))) {functions})"
-    );
-    let bytes = wat::parse_str(&text).expect("a component");
     let path = format!("/api/servers/{server}/components?name=many");
-    let (status, refused) = admin.upload(Method::POST, &path, bytes).await;
-    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{refused}");
-    assert!(refused["detail"].as_str().is_some_and(|why| why.contains("3000") && why.contains("256")), "{refused}");
+    for (count, most) in [(300, "256"), (3_000, "1000")] {
+        let functions: String = (0..count).map(|n| format!("(export \"f{n}\" (func $f))")).collect();
+        let text = format!(
+            "(component (core module $m (func (export \"f\"))) (core instance $i (instantiate $m)) \
+             (func $f (canon lift (core func $i \"f\"))) {functions})"
+        );
+        let bytes = wat::parse_str(&text).expect("a component");
+        let (status, refused) = admin.upload(Method::POST, &path, bytes).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{refused}");
+        let why = refused["detail"].as_str().expect("a text");
+        assert!(why.contains(&count.to_string()) && why.contains(most), "{why}");
+    }
 }
 
 #[tokio::test]

@@ -93,9 +93,16 @@ async fn a_new_tool_works_as_it_is() {
     assert!(text.contains("greeting") && !text.contains("{{"), "{text}");
     let line = ["tool", "run", "greeting/main.py", "--args", r#"{"name": "Ada"}"#];
     assert_eq!(said(place.command(&line), "").await.done(), "Hello, Ada!\n");
-    for lang in ["javascript", "typescript"] {
+    for (lang, file) in [("javascript", "main.js"), ("typescript", "main.ts")] {
         place.run(&["tool", "new", &format!("greeting_{lang}"), "--lang", lang]).await.done();
-        assert!(place.folder().join(format!("greeting_{lang}")).is_dir());
+        let file = format!("greeting_{lang}/{file}");
+        let line = ["tool", "run", &file, "--args", r#"{"name": "Ada"}"#];
+        assert_eq!(said(place.command(&line), "").await.done(), "Hello, Ada!\n", "{lang}");
+    }
+    for (lang, file) in [("rust", "Cargo.toml"), ("c", "Makefile")] {
+        place.run(&["tool", "new", &format!("greeting_{lang}"), "--lang", lang]).await.done();
+        let text = std::fs::read_to_string(place.folder().join(format!("greeting_{lang}/{file}"))).expect("made");
+        assert!(text.contains(&format!("greeting_{lang}")) && !text.contains("{{"), "{text}");
     }
     let again = place.run(&["tool", "new", "greeting", "--lang", "python"]).await.refused();
     assert!(again.contains("is there already"), "{again}");

@@ -334,7 +334,7 @@ async fn python_meets_its_bounds_as_ordinary_exceptions_where_it_can() {
 #[tokio::test]
 async fn a_cancelled_call_stops_its_guest_and_keeps_what_it_printed() {
     let sandbox = sandbox();
-    sandbox.prepare().await.expect("the interpreter");
+    sandbox.prepare(Language::Python).await.expect("the interpreter");
     let source = "def main():\n    print('begun', flush=True)\n    log.info('begun')\n    while True: pass";
     let cancel = CancellationToken::new();
     let heard = cancel.clone();
@@ -354,7 +354,7 @@ async fn a_cancelled_call_stops_its_guest_and_keeps_what_it_printed() {
 #[tokio::test]
 async fn endless_loops_leave_their_neighbours_and_the_host_alone() {
     let sandbox = sandbox();
-    sandbox.prepare().await.expect("the interpreter");
+    sandbox.prepare(Language::Python).await.expect("the interpreter");
     let cancel = CancellationToken::new();
     let loops: Vec<_> = (0..16)
         .map(|_| {

@@ -88,9 +88,9 @@ enum Form {
 fn form(file: &Path) -> anyhow::Result<Form> {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("py") => Ok(Form::Source(Language::Python)),
-        Some("js" | "mjs" | "ts") => Ok(Form::Source(Language::Javascript)),
+        Some("js" | "mjs" | "ts" | "mts") => Ok(Form::Source(Language::Javascript)),
         Some("wasm") => Ok(Form::Component),
-        _ => bail!("{}: a tool ends in .py, .js, .mjs, .ts or .wasm", file.display()),
+        _ => bail!("{}: the name must end in .py, .js, .mjs, .ts or .wasm", file.display()),
     }
 }
 
@@ -168,9 +168,7 @@ pub(super) fn sandbox(limits: &Limits, place: &Place) -> anyhow::Result<Sandbox>
 async fn source(sandbox: &Sandbox, file: &Path, language: Language, limits: &Limits) -> anyhow::Result<Program> {
     let text = String::from_utf8(read(file, limits.source_bytes)?);
     let source = text.with_context(|| format!("{} is not UTF-8", file.display()))?;
-    if language == Language::Python {
-        while_compiling(sandbox, sandbox.prepare()).await?;
-    }
+    while_compiling(sandbox, sandbox.prepare(language)).await?;
     Ok(Program::Source { language, digest: Digest::of(source.as_bytes()), source: source.into() })
 }
 
@@ -282,7 +280,7 @@ mod tests {
     fn a_file_is_what_its_name_ends_in() {
         let named = |name: &str| form(Path::new(name)).ok();
         assert_eq!(named("a.py"), Some(Form::Source(Language::Python)));
-        for name in ["a.js", "a.mjs", "a.ts"] {
+        for name in ["a.js", "a.mjs", "a.ts", "a.mts"] {
             assert_eq!(named(name), Some(Form::Source(Language::Javascript)));
         }
         assert_eq!((named("a.wasm"), named("a.txt"), named("a")), (Some(Form::Component), None, None));

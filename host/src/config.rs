@@ -48,6 +48,9 @@ pub struct Serving {
     /// is opened to other machines addresses count too, and without a list every name does.
     #[arg(long, env = "MCPBOX_ALLOWED_HOSTS", default_value = "", value_delimiter = ',', value_name = "NAMES")]
     pub allowed_hosts: Vec<String>,
+    /// Folders below which an administrator may give folders to tools; separated by commas. Without any, none.
+    #[arg(long, env = "MCPBOX_FOLDER_ROOTS", default_value = "", value_delimiter = ',', value_name = "FOLDERS")]
+    pub folder_roots: Vec<String>,
     /// Whether GET /metrics answers.
     #[arg(
         long,

@@ -209,6 +209,8 @@ limits! {
     // MCP and API.
     request_body_bytes, "MCPBOX_REQUEST_BODY_BYTES", Bytes, MIB, KIB, 64 * MIB,
         "Body of one request to the API or to MCP, counted as it arrives.";
+    uploads_at_once, "MCPBOX_UPLOADS_AT_ONCE", Count, 4, 1, 100,
+        "Components that are uploaded at the same time, each in memory; the next one is refused at once.";
     request_head_ms, "MCPBOX_REQUEST_HEAD_MS", Milliseconds, 30_000, 100, 300_000,
         "Time for the head of a request, from the connection or the answer before; then 408, or an idle connection is closed.";
     request_body_ms, "MCPBOX_REQUEST_BODY_MS", Milliseconds, 30_000, 100, 3_600_000,

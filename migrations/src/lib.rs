@@ -35,6 +35,8 @@ changes! {
     m0011_admin_sessions,
     m0012_api_keys,
     m0013_settings,
+    m0014_tool_names,
+    m0015_tool_folders,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

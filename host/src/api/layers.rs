@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 use super::ApiState;
 use super::extract::{Peer, too_large};
 use super::problem::{self, Problem};
+use super::upload;
 use crate::auth;
 use crate::limits::Limits;
 use crate::telemetry::metrics::{HttpExchange, http_exchange};
@@ -150,10 +151,13 @@ async fn host(State(state): State<ApiState>, request: Request, next: Next) -> Re
 }
 
 async fn body(State(state): State<ApiState>, request: Request, next: Next) -> Result<Response<Body>, Problem> {
-    let limit = state.service.limits().request_body_bytes;
+    let limits = state.service.limits();
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let is_upload = route.is_some_and(|path| upload::PATHS.contains(&path));
+    let limit = if is_upload { upload::body_limit(limits) } else { limits.request_body_bytes };
     // A body that says its size need not arrive to be refused.
     if request.body().size_hint().lower() > limit {
-        return Err(too_large(limit));
+        return Err(if is_upload { upload::too_large(limits.component_bytes) } else { too_large(limit) });
     }
     let request = request.map(|body| Body::new(Limited::new(body, Limits::size(limit))));
     Ok(next.run(request).await)

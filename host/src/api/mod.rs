@@ -7,8 +7,10 @@
 mod approvals;
 mod audit;
 mod compilations;
+mod components;
 mod execution_logs;
 mod extract;
+mod folders;
 mod health;
 mod layers;
 mod limits;
@@ -20,6 +22,7 @@ mod secrets;
 mod servers;
 mod sessions;
 mod tools;
+mod upload;
 
 use std::sync::Arc;
 
@@ -31,6 +34,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use self::extract::Admin;
 use self::health::Signs;
 use self::rate::Rate;
+use self::upload::Uploads;
 use crate::service::Service;
 use crate::telemetry::Telemetry;
 
@@ -143,6 +147,16 @@ routes! {
         "Changes a tool; what an approval covers becomes a new version.";
     DELETE "/api/tools/{id}"                            Admin   tools::delete,
         "Deletes a tool with its versions; its log rows stay.";
+    POST   "/api/servers/{id}/components"               Admin   components::create,
+        "Uploads a component as a new tool: its bytes, or a form with `file`; its first version is a draft.";
+    PUT    "/api/servers/{id}/components/{name}"        Admin   components::replace,
+        "Uploads a component as the next version of one; equal bytes make none.";
+    GET    "/api/tools/{id}/folders"                    Admin   folders::list,
+        "Lists the folders of this machine that a tool may use.";
+    POST   "/api/tools/{id}/folders"                    Admin   folders::add,
+        "Gives a folder below the operator's roots to a component.";
+    DELETE "/api/tools/{id}/folders"                    Admin   folders::remove,
+        "Takes a folder from a tool, by its `guest_path`.";
     GET    "/api/tools/{id}/versions"                   Admin   tools::versions,
         "Lists the versions of a tool, newest first.";
     GET    "/api/tools/{id}/logs"                       Admin   tools::logs,
@@ -188,12 +202,14 @@ pub struct ApiState {
     settings: Arc<ApiSettings>,
     rate: Arc<Rate>,
     signs: Arc<Signs>,
+    uploads: Arc<Uploads>,
 }
 
 impl ApiState {
     pub fn new(service: Service, telemetry: Telemetry, settings: ApiSettings) -> Self {
         let rate = Arc::new(Rate::new(service.limits().api_requests_per_minute));
-        Self { service, telemetry, settings: Arc::new(settings), rate, signs: Arc::default() }
+        let uploads = Arc::new(Uploads::new(service.limits()));
+        Self { service, telemetry, settings: Arc::new(settings), rate, signs: Arc::default(), uploads }
     }
 }
 

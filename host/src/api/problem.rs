@@ -58,8 +58,8 @@ kinds! {
         "The name is taken, the state does not allow the step, or somebody else was first; read again and decide.";
     TOO_LARGE PAYLOAD_TOO_LARGE "too-large" "Too large"
         "The body is larger than a limit; `GET /api/limits` lists them.";
-    UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "Not JSON"
-        "Send the body as `Content-Type: application/json`.";
+    UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "Not a type that is read here"
+        "Send the body as `Content-Type: application/json`; a component as `application/wasm` or in a form.";
     MISDIRECTED MISDIRECTED_REQUEST "misdirected" "Not a name of this host"
         "The request dialled a name that is not this host's (a page of a stranger could have made it); if it should be one, add it to MCPBOX_ALLOWED_HOSTS.";
     INVALID UNPROCESSABLE_ENTITY "invalid" "Invalid"
@@ -147,8 +147,11 @@ impl Problem {
         Self { cause: Some(cause), ..Self::new(&INTERNAL, "") }
     }
 
-    /// The JSON of the answer.
-    fn body(&self, request_id: &str) -> Vec<u8> {
+    /// The JSON of the answer. The host's own failure is logged here and nowhere else.
+    pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
+        if let Some(Cause { doing, source }) = &self.cause {
+            tracing::error!(error = &**source as &dyn StdError, "{doing} failed");
+        }
         let Self { kind, wrong, .. } = self;
         let internal = format!("internal error; the log of the host tells of request {request_id}");
         let told = Told {
@@ -162,11 +165,8 @@ impl Problem {
         serde_json::to_vec(&told).unwrap_or_default()
     }
 
-    /// The answer in full. The host's own failure is logged here and nowhere else.
+    /// The answer in full.
     pub(super) fn write(&self, request_id: &str) -> Response<Body> {
-        if let Some(Cause { doing, source }) = &self.cause {
-            tracing::error!(error = &**source as &dyn StdError, "{doing} failed");
-        }
         let kind = self.kind;
         let mut response = Response::new(Body::from(self.body(request_id)));
         *response.status_mut() = kind.status;

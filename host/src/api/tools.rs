@@ -46,6 +46,8 @@ pub(super) struct Update {
     /// In place of `code` and `language`.
     python_code: Option<String>,
     enabled: Option<bool>,
+    /// Of a component: those of its tools that are switched off, all of them.
+    disabled_tools: Option<Vec<String>>,
     timeout_ms: Option<u64>,
 }
 
@@ -61,6 +63,8 @@ pub(super) struct Code {
 #[serde(deny_unknown_fields)]
 pub(super) struct Test {
     tool_id: ToolId,
+    /// Of a component, which of its tools; absent: its only one.
+    export: Option<String>,
     arguments: Option<Box<RawValue>>,
 }
 
@@ -104,10 +108,10 @@ pub(super) async fn update(
     State(state): State<ApiState>,
     admin: Admin,
     Path(id): Path<ToolId>,
-    Json(Update { name, description, code, language, python_code, enabled, timeout_ms }): Json<Update>,
+    Json(Update { name, description, code, language, python_code, enabled, disabled_tools, timeout_ms }): Json<Update>,
 ) -> Result<Json<ToolView>, Problem> {
     let code = GivenCode::of(code, language, python_code)?;
-    let change = ToolChange { name, description, code, enabled, timeout_ms };
+    let change = ToolChange { name, description, code, enabled, disabled_tools, timeout_ms };
     Ok(Json(state.service.tool_update(admin.caller(), id, change).await?))
 }
 
@@ -153,11 +157,11 @@ pub(super) async fn test_code(
     State(state): State<ApiState>,
     admin: Admin,
     Extension(request_id): Extension<RequestId>,
-    Json(Test { tool_id, arguments }): Json<Test>,
+    Json(Test { tool_id, export, arguments }): Json<Test>,
 ) -> Result<Json<TestView>, Problem> {
     let cancel = CancellationToken::new();
     let _gone = cancel.clone().drop_guard();
     let request = CallRequest { name: String::new(), arguments, request_id, cancel, events: None };
-    let answer = state.service.tool_test(admin.caller(), tool_id, request).await?;
+    let answer = state.service.tool_test(admin.caller(), tool_id, export.as_deref(), request).await?;
     Ok(Json(TestView { success: !answer.is_error, result: answer.result, execution: answer.execution }))
 }

@@ -159,7 +159,8 @@ impl App {
         let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let lifecycle = Lifecycle::default();
-        let Made { service, db, sandbox } = make(place, limits, program.clone(), world, &lifecycle).await?;
+        let Made { service, db, sandbox } =
+            make(place, &serving.folder_roots, limits, program.clone(), world, &lifecycle).await?;
         let setup_code = service.setup_code_open().await?;
         let router = routes(settings, &service, telemetry, &lifecycle);
         let stopping = lifecycle.stopping.clone();
@@ -240,6 +241,7 @@ struct Made {
 
 async fn make(
     place: &Place,
+    folder_roots: &[String],
     limits: &Limits,
     program: PathBuf,
     world: World,
@@ -260,6 +262,7 @@ async fn make(
         stopping: lifecycle.stopping.clone(),
         ending: lifecycle.ending.clone(),
         setup_code_file: place.setup_code_file(),
+        folder_roots: folder_roots.iter().filter(|root| !root.is_empty()).map(PathBuf::from).collect(),
     });
     Ok(Made { service, db, sandbox })
 }
@@ -275,7 +278,7 @@ pub async fn offline<T, E: From<StartError>>(
     work: impl AsyncFnOnce(&Service) -> Result<T, E>,
 ) -> Result<T, E> {
     open_data_dir(&place.data_dir)?;
-    let made = make(place, limits, program, World::real(), &Lifecycle::default()).await?;
+    let made = make(place, &[], limits, program, World::real(), &Lifecycle::default()).await?;
     let result = work(&made.service).await;
     made.service.finish().await;
     made.db.close().await.map_err(StartError::from)?;

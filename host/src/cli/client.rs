@@ -46,11 +46,61 @@ impl Client {
                 serde_json::from_str(&text).context("the host's answer is not JSON")
             };
         }
-        let problem: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        match problem["detail"].as_str().or(problem["title"].as_str()) {
-            Some(detail) => bail!("{detail}"),
-            None => bail!("the host answered {status}"),
+        Err(refused(status, &text))
+    }
+
+    /// Sends a component and hears of each step; answers what came of it.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is not a success; with the words of the host.
+    pub(super) async fn upload(
+        &self,
+        method: Method,
+        path: &str,
+        bytes: Vec<u8>,
+        mut told: impl FnMut(&Value),
+    ) -> anyhow::Result<Value> {
+        let request = self.request(method, path).header("content-type", "application/wasm");
+        let mut response = self.answer(request.header("accept", "text/event-stream").body(bytes)).await?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(refused(status, &response.text().await.context("reading the host's answer")?));
         }
+        let mut heard = Vec::new();
+        while let Some(chunk) = response.chunk().await.context("reading the host's answer")? {
+            heard.extend_from_slice(&chunk);
+            while let Some(end) = heard.windows(2).position(|pair| pair == b"\n\n") {
+                let event: Vec<u8> = heard.drain(..end + 2).collect();
+                let event = String::from_utf8(event).context("reading the host's answer")?;
+                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+                let data = field("data:").unwrap_or("null");
+                match field("event:") {
+                    Some("step") => told(&serde_json::from_str(data).unwrap_or(Value::Null)),
+                    Some("result") => return serde_json::from_str(data).context("the host's answer is not JSON"),
+                    Some("problem") => return Err(refused(status, data)),
+                    _ => {}
+                }
+            }
+        }
+        bail!("the host's answer broke off")
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
+        request.send().await.map_err(|error| {
+            if error.is_connect() {
+                anyhow::anyhow!("no host answers at {}; start one with `mcpbox serve`, or set MCPBOX_URL", self.base)
+            } else {
+                anyhow::Error::new(error)
+            }
+        })
     }
 
     /// Sends a request and reads the answer as text, whatever its status.
@@ -64,24 +114,14 @@ impl Client {
         body: Option<&Value>,
         headers: &[(&str, &str)],
     ) -> anyhow::Result<(StatusCode, String)> {
-        let url = format!("{}{path}", self.base);
-        let mut request = self.http.request(method, &url);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send().await.map_err(|error| {
-            if error.is_connect() {
-                anyhow::anyhow!("no host answers at {}; start one with `mcpbox serve`, or set MCPBOX_URL", self.base)
-            } else {
-                anyhow::Error::new(error)
-            }
-        })?;
+        let response = self.answer(request).await?;
         let status = response.status();
         Ok((status, response.text().await.context("reading the host's answer")?))
     }
@@ -102,5 +142,14 @@ impl Client {
         if let Err(error) = self.json(Method::POST, "/auth/logout", None).await {
             eprintln!("mcpbox: the login could not be ended: {error:#}");
         }
+    }
+}
+
+/// A refusal in the host's words.
+fn refused(status: StatusCode, text: &str) -> anyhow::Error {
+    let problem: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+    match problem["detail"].as_str().or(problem["title"].as_str()) {
+        Some(detail) => anyhow::anyhow!("{detail}"),
+        None => anyhow::anyhow!("the host answered {status}"),
     }
 }

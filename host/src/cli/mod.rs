@@ -39,7 +39,7 @@ enum Command {
     },
     /// Call a tool of a running host.
     Call(call::Call),
-    /// Run and approve tools.
+    /// Start, run, upload and approve tools.
     #[command(subcommand)]
     Tool(tool::ToolCommand),
     /// Make administrators and API keys.

@@ -8,7 +8,9 @@ use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeEr
 use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
 use uuid::Uuid;
 
+use crate::domain::component::{Export, Surface};
 use crate::domain::digest::Digest;
+use crate::domain::grant::FolderAccess;
 use crate::domain::ids::{
     AdminId, ApiKeyId, AuditId, CallId, GrantRequestId, SecretId, ServerId, SessionId, ToolId, VersionId,
 };
@@ -27,6 +29,10 @@ pub struct Port(pub u16);
 /// A list of short texts, kept as a JSON array.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts(pub Vec<String>);
+
+/// The tools of a component, kept as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exports(pub Vec<Export>);
 
 impl From<u64> for Whole {
     fn from(value: u64) -> Self {
@@ -116,4 +122,12 @@ column! {
     Whole as i64: |whole| whole.0.try_into().unwrap_or(i64::MAX), |stored| (*stored).try_into().ok().map(Whole);
     Port as i32: |port| i32::from(port.0), |stored| (*stored).try_into().ok().map(Port);
     Texts as String: |texts| serde_json::Value::from(texts.0).to_string(), |text| serde_json::from_str(text).ok().map(Texts);
+    Exports as String: |exports| json(&exports.0), |text| serde_json::from_str(text).ok().map(Exports);
+    Surface as String: |surface| json(&surface), |text| serde_json::from_str(text).ok();
+    FolderAccess as String: |access| access.as_str().to_owned(), |text| FolderAccess::parse(text);
+}
+
+/// Plain data with text for keys, which is always JSON.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

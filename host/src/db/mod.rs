@@ -29,10 +29,12 @@ pub mod servers;
 pub mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tool_folders;
+pub mod tool_names;
 pub mod tools;
 pub mod versions;
 
-pub use column::{Port, Texts, Whole};
+pub use column::{Exports, Port, Texts, Whole};
 pub use connection::{Conn, Database, Lock, Tx};
 pub use decision::Decision;
 pub use error::DbError;

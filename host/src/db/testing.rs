@@ -13,7 +13,9 @@ use super::connection::on::On as _;
 use super::servers::Server;
 use super::tools::Tool;
 use super::versions::Version;
-use super::{Database, Location, PageRequest, Texts, Tx, Whole, blobs, migrate, servers, tools, versions};
+use super::{
+    Database, Exports, Location, PageRequest, Texts, Tx, Whole, blobs, migrate, servers, tool_names, tools, versions,
+};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId, VersionId};
 use crate::domain::tool::{ApprovalStatus, ChangeSource, ServerStatus, ToolKind};
@@ -121,6 +123,7 @@ pub(crate) fn tool(server_id: ServerId, name: &str) -> Tool {
         server_id,
         name: name.to_owned(),
         enabled: true,
+        disabled_exports: Texts::default(),
         latest_version: 1,
         live_version_id: None,
         live_digest: None,
@@ -145,6 +148,8 @@ pub(crate) fn version(tool_id: ToolId, number: i32, source_digest: Digest) -> Ve
         timeout_ms: None,
         input_schema: r#"{"type":"object"}"#.to_owned(),
         output_schema: None,
+        exports: Exports::default(),
+        surface: None,
         hosts: Texts(vec!["api.example.com:443".to_owned()]),
         modules: Texts::default(),
         secret_names: Texts(vec!["API_KEY".to_owned()]),
@@ -174,6 +179,7 @@ pub(crate) async fn furnish(tx: &Tx, server_name: &str, tool_name: &str) -> (Ser
     };
     let tool = tool(server.id, tool_name);
     tools::insert(tx, tool.clone()).await.expect("insert a tool");
+    tool_names::hold(tx, server.id, tool.id, &[tool_name.to_owned()]).await.expect("hold a name");
     let source = blobs::put(tx, b"def main(): return 1".to_vec(), at(0)).await.expect("put a blob");
     let version = version(tool.id, 1, source);
     versions::insert(tx, version.clone()).await.expect("insert a version");

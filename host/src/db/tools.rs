@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    RelationTrait as _,
+};
 
 pub use entity::Model as Tool;
 use entity::{Column, Entity};
@@ -12,7 +16,7 @@ use super::error::Doing as _;
 use super::page::load;
 use super::servers::{self, Server};
 use super::versions::{self, Located, Version};
-use super::{Conn, DbError, Page, PageRequest, Tx, Whole};
+use super::{Conn, DbError, Page, PageRequest, Texts, Tx, Whole, tool_names};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId, VersionId};
 use crate::domain::tool::ServerStatus;
@@ -20,7 +24,7 @@ use crate::domain::tool::ServerStatus;
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
 
-    use super::{DateTime, Digest, ServerId, ToolId, Utc, VersionId};
+    use super::{DateTime, Digest, ServerId, Texts, ToolId, Utc, VersionId};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "tools")]
@@ -30,6 +34,8 @@ pub(super) mod entity {
         pub server_id: ServerId,
         pub name: String,
         pub enabled: bool,
+        /// Exports that are switched off; of a component.
+        pub disabled_exports: Texts,
         /// The number of the newest version.
         pub latest_version: i32,
         /// The approved version that is called.
@@ -57,6 +63,14 @@ pub(super) mod entity {
             to = "super::versions::entity::Column::Id"
         )]
         LiveVersion,
+        #[sea_orm(has_many = "super::tool_names::entity::Entity")]
+        Name,
+    }
+
+    impl Related<super::tool_names::entity::Entity> for Entity {
+        fn to() -> RelationDef {
+            Relation::Name.def()
+        }
     }
 
     impl Related<super::servers::entity::Entity> for Entity {
@@ -79,6 +93,7 @@ pub(super) mod entity {
 pub struct ToolChange {
     pub name: String,
     pub enabled: bool,
+    pub disabled_exports: Texts,
     pub latest_version: i32,
     pub updated_at: DateTime<Utc>,
 }
@@ -129,6 +144,12 @@ pub async fn count_by_server(db: &impl Conn, servers: &[ServerId]) -> Result<Has
     Ok(counts.into_iter().map(|(server, count)| (server, count.0)).collect())
 }
 
+/// The tools of a server, by their ids alone.
+pub async fn ids_of_server(db: &impl Conn, server_id: ServerId) -> Result<Vec<ToolId>, DbError> {
+    let query = Entity::find().select_only().column(Column::Id).filter(Column::ServerId.eq(server_id));
+    query.into_tuple().all(&db.on()).await.doing("list the tools of a server")
+}
+
 /// The tool, which no other transaction changes until this one ends.
 pub async fn lock(tx: &Tx, id: ToolId) -> Result<Option<Tool>, DbError> {
     Entity::find_by_id(id).lock_exclusive().one(tx.inner()).await.doing("lock a tool")
@@ -165,13 +186,19 @@ pub async fn live(db: &impl Conn, page: &PageRequest) -> Result<Page<Located>, D
     Ok(Page { items, total, page, page_size })
 }
 
-/// The tool behind two names, in one query.
-pub async fn callable(db: &impl Conn, server_name: &str, tool_name: &str) -> Result<Option<Callable>, DbError> {
+/// The tool behind two names, in one query. The second is what can be called: the name of a source,
+/// or of a component's export, in the live version or in the newest.
+pub async fn callable(db: &impl Conn, server_name: &str, name: &str) -> Result<Option<Callable>, DbError> {
+    use tool_names::entity as held;
+    let same_server = Expr::col((held::Entity, held::Column::ServerId))
+        .equals((servers::entity::Entity, servers::entity::Column::Id));
     let query = Entity::find()
+        .join(JoinType::InnerJoin, entity::Relation::Name.def())
         .find_also_related(servers::entity::Entity)
         .find_also_related(versions::entity::Entity)
         .filter(servers::entity::Column::Name.eq(server_name))
-        .filter(Column::Name.eq(tool_name));
+        .filter(held::Column::Name.eq(name))
+        .filter(same_server);
     let row = query.one(&db.on()).await.doing("look a tool up for a call")?;
     Ok(row.and_then(|(tool, server, live)| Some(Callable { server: server?, tool, live })))
 }
@@ -184,6 +211,7 @@ pub async fn update(tx: &Tx, id: ToolId, change: ToolChange) -> Result<bool, DbE
     let done = Entity::update_many()
         .col_expr(Column::Name, change.name.into())
         .col_expr(Column::Enabled, change.enabled.into())
+        .col_expr(Column::DisabledExports, change.disabled_exports.into())
         .col_expr(Column::LatestVersion, change.latest_version.into())
         .col_expr(Column::UpdatedAt, change.updated_at.into())
         .filter(Column::Id.eq(id))
@@ -263,12 +291,24 @@ mod tests {
         let (_, row, _) = furnish(&tx, "weather", "forecast").await;
         let (_, other, _) = furnish(&tx, "weather", "history").await;
         assert_eq!(lock(&tx, row.id).await?.as_ref(), Some(&row));
-        let change = ToolChange { name: "outlook".to_owned(), enabled: false, latest_version: 2, updated_at: at(1) };
+        let change = ToolChange {
+            name: "outlook".to_owned(),
+            enabled: false,
+            disabled_exports: Texts(vec!["x".to_owned()]),
+            latest_version: 2,
+            updated_at: at(1),
+        };
         assert!(update(&tx, row.id, change.clone()).await?);
         assert!(!update(&tx, ToolId::new(), change.clone()).await?);
         tx.commit().await?;
-        let expected =
-            Tool { name: "outlook".to_owned(), enabled: false, latest_version: 2, updated_at: at(1), ..row.clone() };
+        let expected = Tool {
+            name: "outlook".to_owned(),
+            enabled: false,
+            disabled_exports: Texts(vec!["x".to_owned()]),
+            latest_version: 2,
+            updated_at: at(1),
+            ..row.clone()
+        };
         assert_eq!(by_id(&*db, row.id).await?, Some(expected));
         assert_eq!(by_id(&*db, other.id).await?.as_ref(), Some(&other));
         let tx = db.begin().await?;
@@ -293,7 +333,13 @@ mod tests {
         furnish(&tx, "a", "never_approved").await;
         let (_, disabled, version) = furnish(&tx, "a", "disabled").await;
         set_live(&tx, disabled.id, Some(approval(&version)), at(6)).await?;
-        let change = ToolChange { name: disabled.name, enabled: false, latest_version: 1, updated_at: at(7) };
+        let change = ToolChange {
+            name: disabled.name,
+            enabled: false,
+            disabled_exports: Texts::default(),
+            latest_version: 1,
+            updated_at: at(7),
+        };
         update(&tx, disabled.id, change).await?;
         let (stopped, of_stopped, version) = furnish(&tx, "c", "x").await;
         set_live(&tx, of_stopped.id, Some(approval(&version)), at(6)).await?;

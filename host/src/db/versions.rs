@@ -13,7 +13,8 @@ use super::error::Doing as _;
 use super::page::load;
 use super::servers::{self, Server};
 use super::tools::{self, Tool};
-use super::{Conn, DbError, Page, PageRequest, Texts, Tx, Whole};
+use super::{Conn, DbError, Exports, Page, PageRequest, Texts, Tx, Whole};
+use crate::domain::component::Surface;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ToolId, VersionId};
 use crate::domain::tool::{ApprovalStatus, ChangeSource, ToolKind};
@@ -21,7 +22,10 @@ use crate::domain::tool::{ApprovalStatus, ChangeSource, ToolKind};
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
 
-    use super::{ApprovalStatus, ChangeSource, DateTime, Digest, Texts, ToolId, ToolKind, Utc, VersionId, Whole};
+    use super::{
+        ApprovalStatus, ChangeSource, DateTime, Digest, Exports, Surface, Texts, ToolId, ToolKind, Utc, VersionId,
+        Whole,
+    };
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "tool_versions")]
@@ -34,13 +38,17 @@ pub(super) mod entity {
         pub name: String,
         pub description: String,
         pub kind: ToolKind,
-        /// The source is the blob of this digest.
+        /// The source, or the component, is the blob of this digest.
         pub source_digest: Digest,
         pub timeout_ms: Option<Whole>,
         /// JSON Schema.
         pub input_schema: String,
         /// JSON Schema.
         pub output_schema: Option<String>,
+        /// The tools of a component.
+        pub exports: Exports,
+        /// Of a component.
+        pub surface: Option<Surface>,
         /// Hosts that the version asks for, as `HostGrant` prints them.
         pub hosts: Texts,
         pub modules: Texts,
@@ -136,6 +144,17 @@ pub async fn numbers(db: &impl Conn, ids: &[VersionId]) -> Result<HashMap<Versio
     let numbers: Vec<(VersionId, i32)> =
         query.into_tuple().all(&db.on()).await.doing("read the numbers of versions")?;
     Ok(numbers.into_iter().collect())
+}
+
+/// What the versions of these tools are made of, each digest once, in order.
+pub async fn source_digests(db: &impl Conn, tools: &[ToolId]) -> Result<Vec<Digest>, DbError> {
+    let query = Entity::find()
+        .select_only()
+        .column(Column::SourceDigest)
+        .distinct()
+        .filter(Column::ToolId.is_in(tools.iter().copied()))
+        .order_by_asc(Column::SourceDigest);
+    query.into_tuple().all(&db.on()).await.doing("read what some tools are made of")
 }
 
 /// The versions of a tool, newest first.
@@ -349,7 +368,13 @@ mod tests {
         let (_, _, neighbour) = furnish(&tx, "weather", "history").await;
         let second = version(forecast.id, 2, first.source_digest);
         insert(&tx, second.clone()).await?;
-        let change = tools::ToolChange { name: forecast.name, enabled: true, latest_version: 2, updated_at: at(1) };
+        let change = tools::ToolChange {
+            name: forecast.name,
+            enabled: true,
+            disabled_exports: Texts::default(),
+            latest_version: 2,
+            updated_at: at(1),
+        };
         tools::update(&tx, forecast.id, change).await?;
         tx.commit().await?;
         let found = latest_of(&*db, &[forecast.id, ToolId::new()]).await?;

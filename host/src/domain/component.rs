@@ -79,3 +79,23 @@ pub struct Inspection {
     pub tools: Vec<Export>,
     pub skipped: Vec<Skipped>,
 }
+
+/// What is kept of an inspection beside the tools themselves, so that a person sees it without the
+/// component being opened again. It follows from the bytes and decides nothing: what a call may use is
+/// decided when the component is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surface {
+    pub world: ComponentWorld,
+    pub exports: Vec<String>,
+    pub imports: Vec<String>,
+    pub capabilities: Vec<Capability>,
+    pub skipped: Vec<Skipped>,
+}
+
+impl Inspection {
+    /// The tools, and the rest.
+    pub fn split(self) -> (Vec<Export>, Surface) {
+        let Self { world, exports, imports, capabilities, tools, skipped } = self;
+        (tools, Surface { world, exports, imports, capabilities, skipped })
+    }
+}

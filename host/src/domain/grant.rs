@@ -191,6 +191,19 @@ pub enum FolderAccess {
     ReadWrite,
 }
 
+impl FolderAccess {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read_only",
+            Self::ReadWrite => "read_write",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::ReadOnly, Self::ReadWrite].into_iter().find(|access| access.as_str() == text)
+    }
+}
+
 /// One folder of this machine that a tool sees under a name of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FolderGrant {

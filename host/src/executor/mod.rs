@@ -10,6 +10,7 @@ pub(crate) mod testing;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::places::Place;
@@ -21,7 +22,7 @@ use crate::domain::outcome::{Outcome, Report};
 use crate::domain::tool::Language;
 use crate::limits::Limits;
 pub use crate::sandbox::{Compilation, Description, FetchBytes, Job, Listener, Program};
-use crate::sandbox::{Sandbox, SandboxError};
+use crate::sandbox::{CompileError, Sandbox, SandboxError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutorError {
@@ -29,6 +30,16 @@ pub enum ExecutorError {
     Busy { message: String, retry_after: Duration },
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+}
+
+impl ExecutorError {
+    /// Why a component is refused, if this is about one that is: its own fault, in words for its author.
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Sandbox(SandboxError::Compile(CompileError::Refused(why))) => Some(why),
+            _ => None,
+        }
+    }
 }
 
 /// Runs calls. Clones share the places.
@@ -94,6 +105,11 @@ impl Executor {
     /// What is being compiled now.
     pub fn compilations(&self) -> Vec<Compilation> {
         self.sandbox.compilations().borrow().clone()
+    }
+
+    /// The same, as it changes.
+    pub fn watch_compilations(&self) -> watch::Receiver<Vec<Compilation>> {
+        self.sandbox.compilations()
     }
 
     /// Asks for a sign of life of what runs calls.

@@ -15,6 +15,7 @@ use super::jsonrpc::Payload;
 use super::mirror::{Mirror, mirrors};
 use super::{about, manage};
 use crate::domain::caller::Caller;
+use crate::domain::component::ToolAnnotations;
 use crate::service::catalogue::{Catalogue, ListedTool};
 use crate::service::{Error, Service};
 
@@ -74,6 +75,8 @@ struct Line<'a> {
     input_schema: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_schema: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<ToolAnnotations>,
 }
 
 impl<'a> Line<'a> {
@@ -89,6 +92,7 @@ impl<'a> Line<'a> {
             description: description.unwrap_or(&tool.name),
             input_schema: &tool.input_schema,
             output_schema: output,
+            annotations: tool.annotations,
         }
     }
 }
@@ -216,6 +220,7 @@ mod tests {
             description: String::new(),
             input_schema: raw(&json!({"type": "object"})),
             output_schema: output.map(|schema| raw(&schema)),
+            annotations: None,
         }
     }
 

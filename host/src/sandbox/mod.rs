@@ -98,7 +98,7 @@ pub struct Job {
 pub enum SandboxError {
     #[error("the sandbox could not be started: {0}")]
     Start(String),
-    #[error("{0}")]
+    #[error(transparent)]
     Compile(#[from] CompileError),
     #[error("a source could not be read: {0}")]
     Read(String),

@@ -7,11 +7,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::calls::content;
+use super::folders::FolderView;
 use super::hosts::host_text;
 use super::permission::people_only;
 use super::tools::{self, Found, ToolView};
 use super::versions::{self, VersionView};
-use super::{Error, Page, PageRequest, Service, audit, given};
+use super::{Error, Page, PageRequest, Service, audit, exports, given};
 use crate::db::PageRequest as RowPage;
 use crate::db::network_requests::{self, NetworkRequest};
 use crate::db::tools::{self as tool_rows, Live};
@@ -38,6 +39,9 @@ pub struct ApprovalView {
     pub hosts: Vec<AskedHost>,
     /// Hosts that are open to all tools of the server, asked for or not.
     pub server_hosts: Vec<String>,
+    /// Folders that a person gave to the tool.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<FolderView>,
 }
 
 /// A host that a version asks for, and what a person said to it.
@@ -55,12 +59,15 @@ const REQUESTS_SHOWN: u64 = 1_000;
 
 impl Service {
     /// The versions that wait for review, oldest first.
-    pub async fn approval_list(&self, _caller: &Caller, page: PageRequest) -> Result<Page<ApprovalView>, Error> {
+    pub async fn approval_list(&self, caller: &Caller, page: PageRequest) -> Result<Page<ApprovalView>, Error> {
         let page = page.of_rows(self.limits())?;
         let rows = version_rows::by_status(self.db(), ApprovalStatus::PendingReview, &page).await?;
         let mut views = Vec::with_capacity(rows.items.len());
         for located in &rows.items {
-            views.push(self.approval_view(located).await?);
+            let mut view = self.approval_view(located).await?;
+            // Paths tell about the machine.
+            view.folders.retain(|_| caller.is_person());
+            views.push(view);
         }
         Ok(Page::new(views, rows.total, rows.page, rows.page_size))
     }
@@ -86,6 +93,7 @@ impl Service {
             live,
             hosts: asked(&version.hosts.0, &requests),
             server_hosts: open.iter().map(host_text).collect(),
+            folders: self.folders_of(tool.id).await?,
             version: versions::view(version, tool.live_version_id, source)?,
         })
     }
@@ -133,6 +141,7 @@ impl Service {
                 tool_rows::set_live(&tx, id, Some(approval), now).await?;
                 tool.live_version_id = Some(target.id);
                 tool.updated_at = now;
+                exports::hold(&tx, &server, &tool, Some(&target), &latest).await?;
                 if tool.name != target.name {
                     tool.name.clone_from(&target.name);
                     let renamed = tool_rows::update(&tx, id, tools::rest_of(&tool)).await;
@@ -141,6 +150,7 @@ impl Service {
             }
             ApprovalAction::Revoke => {
                 tool_rows::set_live(&tx, id, None, now).await?;
+                exports::hold(&tx, &server, &tool, None, &latest).await?;
                 tool.live_version_id = None;
                 tool.updated_at = now;
             }
@@ -226,7 +236,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::db::{Port, Texts};
+    use crate::db::{Exports, Port, Texts};
     use crate::domain::ids::VersionId;
     use crate::domain::tool::{ChangeSource, ToolKind};
 
@@ -242,6 +252,8 @@ mod tests {
             timeout_ms: None,
             input_schema: "{}".into(),
             output_schema: None,
+            exports: Exports::default(),
+            surface: None,
             hosts: Texts::default(),
             modules: Texts::default(),
             secret_names: Texts::default(),

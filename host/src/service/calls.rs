@@ -9,32 +9,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::future::Cache;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::Service;
 use super::answer::{self, Answer};
-use super::error::{Error, Problem};
+use super::error::Error;
+use super::programs::{self, Runnable};
+use super::{Service, exports};
 use crate::db::execution_logs::ExecutionLog as Row;
+use crate::db::servers;
 use crate::db::servers::Server;
 use crate::db::tools::{self, Callable, Tool};
-use crate::db::versions::{self, Version};
-use crate::db::{blobs, servers};
+use crate::db::versions::Version;
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
 use crate::domain::content::ToolResult;
-use crate::domain::digest::Digest;
 use crate::domain::ids::{CallId, ToolId};
 use crate::domain::names;
 use crate::domain::outcome::{GuestEvent, Outcome, Report};
 use crate::domain::redact::{Redactor, redact_arguments};
-use crate::domain::tool::ServerStatus;
+use crate::domain::tool::{ServerStatus, ToolKind};
 use crate::domain::version::VersionContent;
-use crate::executor::{Job, Listener, Program};
+use crate::executor::{ExecutorError, Job, Listener};
 use crate::telemetry::{RequestId, metrics};
 
 /// One call as a door hands it over.
@@ -74,33 +73,6 @@ pub struct Execution {
     pub notices: Vec<String>,
 }
 
-/// Compiled input schemas by their text's digest.
-pub(super) struct Validators(Cache<Digest, Arc<jsonschema::Validator>>);
-
-/// Schemas that are kept compiled.
-const VALIDATORS: u64 = 1_000;
-/// Problems with arguments that are told at once.
-const PROBLEMS: usize = 10;
-
-impl Default for Validators {
-    fn default() -> Self {
-        Self(Cache::new(VALIDATORS))
-    }
-}
-
-/// Texts of sources by the digest of their bytes, which are compared with it before they get here.
-pub(super) struct SourceCache(Cache<Digest, Arc<str>>);
-
-/// Bytes of sources that are kept.
-const SOURCE_BYTES: u64 = 32 << 20;
-
-impl Default for SourceCache {
-    fn default() -> Self {
-        let weigher = |_: &Digest, text: &Arc<str>| u32::try_from(text.len()).unwrap_or(u32::MAX);
-        Self(Cache::builder().max_capacity(SOURCE_BYTES).weigher(weigher).build())
-    }
-}
-
 /// Why a version runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -118,33 +90,36 @@ impl Service {
     /// When there is no such tool, the arguments do not fit, there is no place for the call, or the
     /// host is broken. What a guest does wrong is an answer.
     pub async fn call_run(&self, caller: &Caller, request: CallRequest) -> Result<CallAnswer, Error> {
-        let found = self.callable(caller, &request.name).await?;
-        self.begin(caller, found, request, Purpose::Call).await
+        let (found, own_name) = self.callable(caller, &request.name).await?;
+        self.begin(caller, found, &own_name, request, Purpose::Call).await
     }
 
     /// Runs the approved version of a tool for its author: the same call, marked as a test in the log.
-    /// The request's name is not looked at.
+    /// Of a component, the tool `export`, which can be left out when it has only one. The request's name
+    /// is not looked at.
     ///
     /// # Errors
-    /// As [`call_run`](Self::call_run); also when no version is approved.
-    pub async fn tool_test(&self, caller: &Caller, tool: ToolId, request: CallRequest) -> Result<CallAnswer, Error> {
+    /// As [`call_run`](Self::call_run); also when no version is approved, and [`Error::Invalid`] when the
+    /// component has no such tool.
+    pub async fn tool_test(
+        &self,
+        caller: &Caller,
+        tool: ToolId,
+        export: Option<&str>,
+        request: CallRequest,
+    ) -> Result<CallAnswer, Error> {
         let Some((server, tool)) = self.located(tool).await? else {
             return Err(Error::not_found("tool", tool.to_string(), "list the tools of its server"));
         };
-        let live = match tool.live_version_id {
-            Some(version) => versions::by_id(self.db(), version).await?,
-            None => None,
-        };
-        if live.is_none() {
+        let Some(live) = super::tools::live(self.db(), &tool).await? else {
             return Err(Error::forbidden(
                 "only an approved version may run; ask for approval with mcpbox_request_publish and wait for a person",
             ));
-        }
-        let server_name = server.name.parse().map_err(|error| Error::internal("reading a server's name", error))?;
-        let tool_name = tool.name.parse().map_err(|error| Error::internal("reading a tool's name", error))?;
-        let name = names::gateway_name(&server_name, &tool_name);
-        let request = CallRequest { name, ..request };
-        self.begin(caller, Callable { server, tool, live }, request, Purpose::Test).await
+        };
+        let own_name = tested(&tool, &live, export)?.to_owned();
+        let request = CallRequest { name: super::tools::called(&server, &own_name)?, ..request };
+        let found = Callable { server, tool, live: Some(live) };
+        self.begin(caller, found, &own_name, request, Purpose::Test).await
     }
 
     async fn located(&self, id: ToolId) -> Result<Option<(Server, Tool)>, Error> {
@@ -153,25 +128,24 @@ impl Service {
         Ok(server.map(|server| (server, tool)))
     }
 
-    /// What a name leads to, if it may be called now.
-    async fn callable(&self, caller: &Caller, name: &str) -> Result<Callable, Error> {
+    /// What a name leads to, if it may be called now, and under which name of its own.
+    async fn callable(&self, caller: &Caller, name: &str) -> Result<(Callable, String), Error> {
         let unknown = || Error::not_found("tool", name, "list the tools again");
-        let direct = match names::split_gateway_name(name) {
-            Some((server, tool)) if name.len() < names::GATEWAY_NAME_MAX => {
-                tools::callable(self.db(), server.as_str(), tool).await?
+        let (found, own_name) = match names::split_gateway_name(name) {
+            Some((server, own_name)) if name.len() < names::GATEWAY_NAME_MAX => {
+                (tools::callable(self.db(), server.as_str(), own_name).await?, own_name.to_owned())
             }
             // A name of full length may stand for a longer one; the catalogue knows.
-            _ => match self.catalogue(caller).await?.tool_id(name) {
-                Some(id) => match self.located(id).await? {
-                    Some((server, tool)) => tools::callable(self.db(), &server.name, &tool.name).await?,
-                    None => None,
-                },
-                None => None,
-            },
+            _ => {
+                let catalogue = self.catalogue(caller).await?;
+                let led = catalogue.led(name).ok_or_else(unknown)?;
+                let (server, _) = self.located(led.tool).await?.ok_or_else(unknown)?;
+                (tools::callable(self.db(), &server.name, &led.name).await?, led.name.clone())
+            }
         };
-        let found = direct.ok_or_else(unknown)?;
-        let offered = found.server.status == ServerStatus::Running && found.tool.enabled && found.live.is_some();
-        if offered { Ok(found) } else { Err(unknown()) }
+        let found = found.ok_or_else(unknown)?;
+        let is_offered = found.server.status == ServerStatus::Running && found.tool.enabled;
+        if is_offered && is_live(&found, &own_name) { Ok((found, own_name)) } else { Err(unknown()) }
     }
 
     /// Checks everything that can be checked before a guest starts, then runs the call in a task of
@@ -180,6 +154,7 @@ impl Service {
         &self,
         caller: &Caller,
         found: Callable,
+        own_name: &str,
         request: CallRequest,
         purpose: Purpose,
     ) -> Result<CallAnswer, Error> {
@@ -189,62 +164,17 @@ impl Service {
         let Callable { server, tool, live: Some(version) } = found else {
             return Err(Error::not_found("tool", request.name, "list the tools again"));
         };
-        let source = self.approved_source(&tool, &version).await?;
+        let export = programs::export(&version, own_name);
+        let runnable = self.approved_program(&tool, &version, export).await?;
         let arguments = request.arguments.as_deref().map_or("{}", RawValue::get).to_owned();
-        self.check_arguments(&version, &arguments).await?;
+        self.arguments_checked(&runnable.input_schema, &arguments).await?;
         let service = self.clone();
         let caller = caller.clone();
-        let call = Call { id: CallId::new(), server, tool, version, source, arguments, purpose };
+        let call = Call { id: CallId::new(), server, tool, version, runnable, arguments, purpose };
         let work = async move { service.carry_out(&caller, call, request).await };
         // The span of the request goes along, and with it the request's id in every line.
         let task = self.0.parts.calls.spawn(work.instrument(tracing::Span::current()));
         task.await.map_err(|error| Error::internal("running a call", error))?
-    }
-
-    /// The source of a version whose digest is the approved one.
-    async fn approved_source(&self, tool: &Tool, version: &Version) -> Result<Arc<str>, Error> {
-        let digest = content(version).digest();
-        if tool.live_digest != Some(digest) || version.digest != digest {
-            tracing::error!(tool = %tool.id, version = %version.id, "a version is not what was approved; refusing to run it");
-            return Err(Error::forbidden(format!(
-                "`{}` is not what was approved and does not run; a person has to review it again",
-                tool.name
-            )));
-        }
-        if let Some(source) = self.0.sources.0.get(&version.source_digest).await {
-            return Ok(source);
-        }
-        let bytes = blobs::get(self.db(), version.source_digest).await?;
-        let bytes = bytes.filter(|bytes| Digest::of(bytes) == version.source_digest).ok_or_else(|| {
-            tracing::error!(tool = %tool.id, version = %version.id, "the source is missing or changed; refusing to run it");
-            Error::forbidden(format!("the source of `{}` is missing or was changed; it does not run", tool.name))
-        })?;
-        let source = String::from_utf8(bytes).map_err(|error| Error::internal("reading a source", error))?;
-        let source: Arc<str> = source.into();
-        self.0.sources.0.insert(version.source_digest, Arc::clone(&source)).await;
-        Ok(source)
-    }
-
-    async fn check_arguments(&self, version: &Version, arguments: &str) -> Result<(), Error> {
-        let limit = self.limits().arguments_bytes;
-        if arguments.len() as u64 > limit {
-            return Err(Error::TooLarge { message: format!("the arguments have more than {limit} bytes") });
-        }
-        let value: serde_json::Value =
-            serde_json::from_str(arguments).map_err(|error| Error::invalid("", format!("not JSON: {error}")))?;
-        if !value.is_object() {
-            return Err(Error::invalid("", "the arguments must be a JSON object"));
-        }
-        let schema = &version.input_schema;
-        let key = Digest::of(schema.as_bytes());
-        let compiled = self.0.validators.0.try_get_with(key, async { compile(schema) }).await;
-        let validator = compiled.map_err(|error| Error::internal("reading an input schema", error.to_string()))?;
-        let problems: Vec<Problem> = validator
-            .iter_errors(&value)
-            .take(PROBLEMS)
-            .map(|error| Problem { pointer: error.instance_path().to_string(), message: error.to_string() })
-            .collect();
-        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }
     }
 
     async fn carry_out(&self, caller: &Caller, call: Call, request: CallRequest) -> Result<CallAnswer, Error> {
@@ -256,11 +186,7 @@ impl Service {
         let own = call.version.timeout_ms.or(call.server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let budget = Budget::new(self.limits(), own);
         let job = Job {
-            program: Program::Source {
-                language: call.version.kind.language().unwrap_or_default(),
-                source: Arc::clone(&call.source),
-                digest: call.version.source_digest,
-            },
+            program: call.runnable.program.clone(),
             arguments: call.arguments.clone(),
             secrets,
             grants: Arc::new(grants),
@@ -279,7 +205,8 @@ impl Service {
                     running.await
                 }
             }
-        }?;
+        }
+        .map_err(|error| refused(&call.tool, error))?;
         let answer = answer::compose(
             &report,
             &budget,
@@ -328,7 +255,7 @@ impl Service {
             server_id: call.server.id,
             tool_id: call.tool.id,
             version_id: call.version.id,
-            tool_name: format!("{}__{}", call.server.name, call.tool.name),
+            tool_name: format!("{}__{}", call.server.name, call.runnable.name),
             caller: caller.to_string(),
             request_id: request_id.to_string(),
             is_test: call.purpose == Purpose::Test,
@@ -355,9 +282,53 @@ struct Call {
     server: Server,
     tool: Tool,
     version: Version,
-    source: Arc<str>,
+    runnable: Runnable,
     arguments: String,
     purpose: Purpose,
+}
+
+/// Whether the live version, if there is one, has this tool, and it is not switched off. A name that
+/// only waits for approval leads nowhere yet.
+fn is_live(found: &Callable, own_name: &str) -> bool {
+    match &found.live {
+        Some(live) if live.kind == ToolKind::Component => {
+            programs::export(live, own_name).is_some() && exports::is_enabled(&found.tool, own_name)
+        }
+        Some(_) => found.tool.name == own_name,
+        None => false,
+    }
+}
+
+/// The name of what a test runs.
+fn tested<'a>(tool: &'a Tool, live: &'a Version, export: Option<&str>) -> Result<&'a str, Error> {
+    if live.kind != ToolKind::Component {
+        return match export {
+            Some(other) if other != tool.name => {
+                Err(Error::invalid("/export", "this tool is a source and has no exports"))
+            }
+            _ => Ok(&tool.name),
+        };
+    }
+    let names = || live.exports.0.iter().map(|export| export.name.as_str()).collect::<Vec<_>>().join(", ");
+    match (export, live.exports.0.as_slice()) {
+        (None, [only]) => Ok(&only.name),
+        (None, _) => Err(Error::invalid("/export", format!("say which of its tools to run: {}", names()))),
+        (Some(name), _) => match programs::export(live, name) {
+            Some(export) => Ok(&export.name),
+            None => Err(Error::invalid("/export", format!("the component has no tool `{name}`; it has {}", names()))),
+        },
+    }
+}
+
+/// A component that was approved and is refused all the same is no longer what it was.
+fn refused(tool: &Tool, error: ExecutorError) -> Error {
+    match error.refusal() {
+        Some(why) => {
+            tracing::error!(tool = %tool.id, why, "an approved component is refused");
+            Error::forbidden(format!("the component `{}` does not run: {why}", tool.name))
+        }
+        None => error.into(),
+    }
 }
 
 /// What an approval of this version covers.
@@ -370,17 +341,11 @@ pub(super) fn content(version: &Version) -> VersionContent {
         timeout_ms: version.timeout_ms.map(u64::from),
         input_schema: version.input_schema.clone(),
         output_schema: version.output_schema.clone(),
-        exports: Vec::new(),
+        exports: version.exports.0.clone(),
         hosts: version.hosts.0.clone(),
         modules: version.modules.0.clone(),
         secret_names: version.secret_names.0.clone(),
     }
-}
-
-fn compile(schema: &str) -> Result<Arc<jsonschema::Validator>, String> {
-    let schema: serde_json::Value = serde_json::from_str(schema).map_err(|error| error.to_string())?;
-    let validator = jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())?;
-    Ok(Arc::new(validator))
 }
 
 fn listener(events: mpsc::Sender<GuestEvent>, redactor: Arc<Redactor>) -> Listener {

@@ -11,13 +11,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
 
 use super::calls::content;
-use super::{Change, Error, Service, tools};
-use crate::db::tools as tool_rows;
+use super::{Change, Error, Service, exports, tools};
+use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Located;
 use crate::db::{Database, PageRequest as RowPage};
 use crate::domain::caller::Caller;
+use crate::domain::component::ToolAnnotations;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ToolId;
+use crate::domain::tool::ToolKind;
 
 /// How long a catalogue is believed: short enough that what another process did is seen before a
 /// person has changed windows, long enough that busy clients cost one reading in two seconds.
@@ -34,6 +36,15 @@ pub struct ListedTool {
     pub description: String,
     pub input_schema: Box<RawValue>,
     pub output_schema: Option<Box<RawValue>>,
+    pub annotations: Option<ToolAnnotations>,
+}
+
+/// What a name leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Led {
+    pub tool: ToolId,
+    /// Its own name on the server: of a source, or of a component's export.
+    pub name: String,
 }
 
 /// All tools that can be called, in the order of their server's and their own names.
@@ -42,15 +53,15 @@ pub struct Catalogue {
     /// Another number: other tools, or another face of one. Counts in this process.
     pub generation: u64,
     pub tools: Vec<ListedTool>,
-    by_name: HashMap<String, ToolId>,
+    by_name: HashMap<String, Led>,
     /// Name, tool and approved digest of each: equal lists, equal catalogues.
     identity: Vec<(String, ToolId, Digest)>,
 }
 
 impl Catalogue {
-    /// The tool behind a name.
-    pub fn tool_id(&self, name: &str) -> Option<ToolId> {
-        self.by_name.get(name).copied()
+    /// What is behind a name.
+    pub fn led(&self, name: &str) -> Option<&Led> {
+        self.by_name.get(name)
     }
 }
 
@@ -168,41 +179,63 @@ async fn load(db: &Database) -> Result<Catalogue, Error> {
 fn compose(located: &[Located]) -> Result<Catalogue, Error> {
     let mut catalogue = Catalogue::default();
     for Located { server, tool, version } in located {
-        let name = tools::called(server, &tool.name)?;
         let digest = content(version).digest();
         if tool.live_digest != Some(digest) {
             tracing::error!(tool = %tool.id, version = %version.id, "a version is not what was approved; not listing it");
             continue;
         }
-        // Shortened names can meet, if somebody tries: the first one, in the order of names, has it.
-        if catalogue.by_name.contains_key(&name) {
-            tracing::warn!(tool = %tool.id, %name, "another tool has the same name for clients; not listing this one");
-            continue;
+        if version.kind != ToolKind::Component {
+            let (input, output) = (&version.input_schema, version.output_schema.as_deref());
+            let listed = listed(tools::called(server, &tool.name)?, &version.description, input, output)?;
+            catalogue.add(listed, tool, &tool.name, digest);
         }
-        let schema = |text: &str| {
-            RawValue::from_string(text.to_owned()).map_err(|error| Error::internal("reading a schema", error))
-        };
-        catalogue.by_name.insert(name.clone(), tool.id);
-        catalogue.identity.push((name.clone(), tool.id, digest));
-        catalogue.tools.push(ListedTool {
-            name,
-            title: None,
-            description: version.description.clone(),
-            input_schema: schema(&version.input_schema)?,
-            output_schema: version.output_schema.as_deref().map(schema).transpose()?,
-        });
+        for export in version.exports.0.iter().filter(|export| exports::is_enabled(tool, &export.name)) {
+            let (input, output) = (&export.input_schema, export.output_schema.as_deref());
+            let mut listed = listed(tools::called(server, &export.name)?, &export.description, input, output)?;
+            listed.title.clone_from(&export.title);
+            listed.annotations = export.annotations;
+            catalogue.add(listed, tool, &export.name, digest);
+        }
     }
     Ok(catalogue)
+}
+
+fn listed(name: String, description: &str, input: &str, output: Option<&str>) -> Result<ListedTool, Error> {
+    let schema =
+        |text: &str| RawValue::from_string(text.to_owned()).map_err(|error| Error::internal("reading a schema", error));
+    Ok(ListedTool {
+        name,
+        title: None,
+        description: description.to_owned(),
+        input_schema: schema(input)?,
+        output_schema: output.map(schema).transpose()?,
+        annotations: None,
+    })
+}
+
+impl Catalogue {
+    fn add(&mut self, listed: ListedTool, tool: &Tool, own_name: &str, digest: Digest) {
+        let name = &listed.name;
+        // Shortened names can meet, if somebody tries: the first one, in the order of names, has it.
+        if self.by_name.contains_key(name) {
+            tracing::warn!(tool = %tool.id, %name, "another tool has the same name for clients; not listing this one");
+            return;
+        }
+        self.by_name.insert(name.clone(), Led { tool: tool.id, name: own_name.to_owned() });
+        self.identity.push((name.clone(), tool.id, digest));
+        self.tools.push(listed);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::Texts;
     use crate::db::servers::Server;
-    use crate::db::tools::Tool;
     use crate::domain::caller::Who;
+    use crate::domain::component::Export;
     use crate::domain::ids::ServerId;
-    use crate::domain::tool::{ApprovalStatus, ServerStatus, ToolKind};
+    use crate::domain::tool::{ApprovalStatus, ServerStatus};
     use crate::domain::version::VersionContent;
     use crate::service::versions;
 
@@ -247,6 +280,7 @@ mod tests {
             server_id: server.id,
             name: tool.into(),
             enabled: true,
+            disabled_exports: Texts::default(),
             latest_version: 1,
             live_version_id: Some(version.id),
             live_digest: Some(version.digest),
@@ -257,6 +291,37 @@ mod tests {
             updated_at: at(0),
         };
         Located { server, tool, version }
+    }
+
+    fn tool_id(catalogue: &Catalogue, name: &str) -> Option<ToolId> {
+        catalogue.led(name).map(|led| led.tool)
+    }
+
+    #[test]
+    fn each_tool_of_a_component_is_listed_but_those_that_are_switched_off() {
+        let mut row = located("data", "csv");
+        let export = |name: &str| Export {
+            name: name.into(),
+            title: Some("Parse".into()),
+            description: "Reads a table.".into(),
+            input_schema: r#"{"type":"object"}"#.into(),
+            output_schema: Some(r#"{"type":"object"}"#.into()),
+            annotations: Some(ToolAnnotations { read_only: Some(true), ..Default::default() }),
+        };
+        row.version.kind = ToolKind::Component;
+        row.version.exports.0 = vec![export("parse"), export("Print-out")];
+        row.tool.live_digest = Some(content(&row.version).digest());
+        let catalogue = compose(std::slice::from_ref(&row)).expect("the row is sound");
+        let names: Vec<&str> = catalogue.tools.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!(names, ["data__parse", "data__Print-out"], "not under its own name");
+        let expected = Led { tool: row.tool.id, name: "Print-out".into() };
+        assert_eq!(catalogue.led("data__Print-out"), Some(&expected));
+        let listed = &catalogue.tools[0];
+        assert!(listed.title.is_some() && listed.output_schema.is_some() && listed.annotations.is_some());
+        row.tool.disabled_exports = Texts(vec!["parse".into()]);
+        let fewer = compose(&[row]).expect("the row is sound");
+        assert_eq!((fewer.tools.len(), fewer.led("data__parse")), (1, None));
+        assert_ne!(fewer.identity, catalogue.identity);
     }
 
     #[test]
@@ -303,9 +368,9 @@ mod tests {
         let names: Vec<&str> = catalogue.tools.iter().map(|tool| tool.name.as_str()).collect();
         assert_eq!(names[0], "weather__forecast");
         assert_eq!(names[1].len(), 64);
-        assert_eq!(catalogue.tool_id(names[0]), Some(rows[0].tool.id));
-        assert_eq!(catalogue.tool_id(names[1]), Some(rows[1].tool.id));
-        assert_eq!(catalogue.tool_id(&format!("weather__{long}")), None);
+        assert_eq!(tool_id(&catalogue, names[0]), Some(rows[0].tool.id));
+        assert_eq!(tool_id(&catalogue, names[1]), Some(rows[1].tool.id));
+        assert_eq!(tool_id(&catalogue, &format!("weather__{long}")), None);
     }
 
     #[test]
@@ -314,7 +379,7 @@ mod tests {
         changed.version.description = "Does something else.".into();
         let catalogue = compose(&[changed, located("weather", "tides")]).expect("the rows are sound");
         assert_eq!(catalogue.tools.len(), 1);
-        assert_eq!(catalogue.tool_id("weather__forecast"), None);
+        assert_eq!(tool_id(&catalogue, "weather__forecast"), None);
     }
 
     #[test]
@@ -322,6 +387,6 @@ mod tests {
         let (first, second) = (located("weather", "forecast"), located("weather", "forecast"));
         let catalogue = compose(&[first.clone(), second]).expect("the rows are sound");
         assert_eq!(catalogue.tools.len(), 1);
-        assert_eq!(catalogue.tool_id("weather__forecast"), Some(first.tool.id));
+        assert_eq!(tool_id(&catalogue, "weather__forecast"), Some(first.tool.id));
     }
 }

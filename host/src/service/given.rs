@@ -9,6 +9,7 @@ use crate::limits::Limits;
 /// Lengths of texts, in characters.
 pub(super) const SERVER_DESCRIPTION: RangeInclusive<usize> = 0..=2_000;
 pub(super) const TOOL_DESCRIPTION: RangeInclusive<usize> = 0..=10_000;
+pub(super) const TITLE: RangeInclusive<usize> = 0..=200;
 pub(super) const SECRET_DESCRIPTION: RangeInclusive<usize> = 0..=1_000;
 pub(super) const SECRET_VALUE: RangeInclusive<usize> = 1..=10_000;
 pub(super) const NOTES: RangeInclusive<usize> = 0..=2_000;

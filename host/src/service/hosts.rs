@@ -90,7 +90,8 @@ impl Service {
     /// What a call of this version may reach now.
     pub(super) async fn grants_of(&self, tool: &Tool, version: &Version) -> Result<Grants, Error> {
         let approved = rows::approved_for(self.db(), tool.server_id, tool.id).await?;
-        grants(&version.hosts.0, &approved)
+        let folders = self.folder_grants(tool, version).await?;
+        Ok(Grants { folders, ..grants(&version.hosts.0, &approved)? })
     }
 }
 

@@ -8,13 +8,17 @@ pub mod admins;
 mod answer;
 pub mod api_keys;
 pub mod approvals;
+mod arguments;
 pub mod audit;
 pub mod calls;
 pub mod catalogue;
 pub mod code;
 pub mod compilations;
+pub mod components;
 pub mod error;
 mod execution_log;
+pub mod exports;
+pub mod folders;
 mod given;
 pub mod health;
 mod hosts;
@@ -23,6 +27,7 @@ pub mod logs;
 pub mod network_requests;
 pub mod page;
 mod permission;
+mod programs;
 mod rate;
 mod redactors;
 pub mod secrets;
@@ -42,11 +47,12 @@ use tokio_util::task::TaskTracker;
 
 use self::admins::Passwords;
 use self::api_keys::Noted;
-use self::calls::{SourceCache, Validators};
+use self::arguments::Validators;
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
 use self::execution_log::ExecutionLog;
 pub use self::page::{Page, PageRequest};
+use self::programs::SourceCache;
 use self::rate::Rates;
 use self::redactors::Redactors;
 use crate::clock::Clock;
@@ -77,6 +83,8 @@ pub struct Parts {
     pub ending: CancellationToken,
     /// Where the code for the first administrator is kept.
     pub setup_code_file: PathBuf,
+    /// Below these a person may give folders to tools.
+    pub folder_roots: Vec<PathBuf>,
 }
 
 /// Everything that the doors can ask for. Clones share everything.

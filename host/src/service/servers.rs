@@ -10,11 +10,15 @@ use super::audit::{self, Act};
 use super::{Error, Page, PageRequest, Service, given, hosts};
 use crate::db::servers::{self as rows, Server};
 use crate::db::{Conn, DbError, PageRequest as RowPage, Whole, module_requests, network_requests, tools};
+use crate::db::{blobs, versions};
 use crate::domain::caller::Caller;
 use crate::domain::ids::ServerId;
 use crate::domain::names::ServerName;
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::ServerStatus;
+
+/// Tools whose versions are looked at in one statement.
+const TOOLS_AT_ONCE: usize = 500;
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct NewServer {
@@ -193,9 +197,16 @@ impl Service {
         let server = found(&tx, id).await?;
         let mut before = told(&server);
         before["tool_count"] = tools::count_by_server(&tx, &[id]).await?.get(&id).copied().unwrap_or(0).into();
+        let mut made_of = Vec::new();
+        for some in tools::ids_of_server(&tx, id).await?.chunks(TOOLS_AT_ONCE) {
+            made_of.extend(versions::source_digests(&tx, some).await?);
+        }
         if !rows::delete(&tx, id).await? {
             return Err(missing(id));
         }
+        made_of.sort_unstable();
+        made_of.dedup();
+        blobs::remove_unnamed(&tx, &made_of).await?;
         audit::write(&tx, caller, now, act("server.delete", id, Some(before), None)).await?;
         tx.commit().await?;
         // Instances that were prepared for its tools are called no more, and end when they have idled.

@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::crypto::key::MasterKey;
 use crate::crypto::vault::Vault;
 use crate::db::testing::{self, TestDatabase};
-use crate::db::{Texts, blobs, execution_logs, secrets, tools as tool_rows, versions as version_rows};
+use crate::db::{Texts, blobs, execution_logs, secrets, tool_names, tools as tool_rows, versions as version_rows};
 use crate::domain::caller::{Caller, Who};
 use crate::domain::digest::Digest;
 use crate::domain::grant::HostGrant;
@@ -69,6 +69,7 @@ async fn host_within(limits: Limits) -> Host {
         stopping: CancellationToken::new(),
         ending: CancellationToken::new(),
         setup_code_file: folder.path().join("setup-code"),
+        folder_roots: vec![folder.path().to_owned()],
     });
     Host { service, db, _folder: folder }
 }
@@ -101,6 +102,7 @@ impl Host {
         version.hosts = Texts::default();
         version.digest = content(&version).digest();
         tool_rows::insert(&tx, tool.clone()).await?;
+        tool_names::hold(&tx, server, tool.id, &[name.to_owned()]).await?;
         version_rows::insert(&tx, version).await?;
         tx.commit().await?;
         self.tool_get(&model(), tool.id).await

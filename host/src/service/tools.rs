@@ -9,13 +9,16 @@ use serde_json::{Value, json};
 use super::audit::{self, Act};
 use super::calls::content;
 use super::code::{GivenCode, schema};
+use super::exports::{self, ToolExportView};
+use super::folders::FolderView;
 use super::versions::SourceView;
 use super::{Error, Page, PageRequest, Service, given, servers, versions};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows, Version};
-use crate::db::{Conn, DbError, Tx, blobs};
+use crate::db::{Conn, DbError, Texts, Tx, blobs};
 use crate::domain::caller::Caller;
+use crate::domain::component::Surface;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId, VersionId};
 use crate::domain::names::{ServerName, ToolName, gateway_name};
@@ -41,6 +44,8 @@ pub struct ToolChange {
     pub description: Option<String>,
     pub code: Option<GivenCode>,
     pub enabled: Option<bool>,
+    /// Of a component: those of its tools that are switched off, all of them.
+    pub disabled_tools: Option<Vec<String>>,
     pub timeout_ms: Option<u64>,
 }
 
@@ -51,7 +56,8 @@ pub struct ToolView {
     pub server_id: ServerId,
     pub server_name: String,
     pub name: String,
-    /// What a model calls. Follows a new name when the version that brings it is approved.
+    /// What a model calls. Follows a new name when the version that brings it is approved. A component is
+    /// known by it, and called by the names of its tools.
     pub gateway_name: String,
     pub description: String,
     pub kind: ToolKind,
@@ -73,6 +79,15 @@ pub struct ToolView {
     pub language: Option<Language>,
     #[serde(flatten)]
     pub source: SourceView,
+    /// The tools of a component; in lists without their schemas.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ToolExportView>,
+    /// What a component imports, and could use if it were granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<Surface>,
+    /// Folders that a person gave to it; for people, and not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<FolderView>,
 }
 
 /// A tool with its server and its newest version.
@@ -113,6 +128,7 @@ impl Service {
             server_id: server.id,
             name: name.to_string(),
             enabled: true,
+            disabled_exports: Texts::default(),
             latest_version: 1,
             live_version_id: None,
             live_digest: None,
@@ -127,6 +143,7 @@ impl Service {
         blobs::put(&tx, new.code.text.into_bytes(), now).await?;
         tool_rows::insert(&tx, tool.clone()).await.map_err(|error| taken(error, &server, &tool.name))?;
         version_rows::insert(&tx, latest.clone()).await?;
+        exports::hold(&tx, &server, &tool, None, &latest).await?;
         let after = json!({ "server": server.name, "name": tool.name, "version": 1, "digest": latest.digest });
         audit::write(&tx, caller, now, act("tool.create", tool.id, None, Some(after))).await?;
         tx.commit().await?;
@@ -150,14 +167,23 @@ impl Service {
             return Err(Error::conflict("the tool was changed by someone else meanwhile; look at it and try again"));
         }
         let enabled = change.enabled.unwrap_or(tool.enabled);
+        let live = live(&tx, &tool).await?;
+        let disabled = match change.disabled_tools {
+            Some(names) => disabled(names, &latest, live.as_ref())?,
+            None => tool.disabled_exports.clone(),
+        };
         let next = versions::following(&latest, changed, caller, now);
-        let switched = enabled != tool.enabled;
+        let switched = enabled != tool.enabled || disabled != tool.disabled_exports;
         if next.is_none() && !switched {
             drop(tx);
             return self.tool_view(Found { server, tool, latest }, None).await;
         }
-        let before = json!({ "enabled": tool.enabled, "version": latest.number, "digest": latest.digest });
+        let mut before = json!({ "enabled": tool.enabled, "version": latest.number, "digest": latest.digest });
         let mut after = json!({ "enabled": enabled });
+        if disabled != tool.disabled_exports {
+            before["disabled_tools"] = tool.disabled_exports.0.clone().into();
+            after["disabled_tools"] = disabled.0.clone().into();
+        }
         if let Some(next) = next {
             if let Some(code) = change.code {
                 blobs::put(&tx, code.text.into_bytes(), now).await?;
@@ -172,9 +198,11 @@ impl Service {
             after["digest"] = next.digest.to_string().into();
             after["change"] = next.change_summary.clone().into();
             tool.latest_version = next.number;
+            exports::hold(&tx, &server, &tool, live.as_ref(), &next).await?;
             latest = next;
         }
         tool.enabled = enabled;
+        tool.disabled_exports = disabled;
         tool.updated_at = now;
         let row = rest_of(&tool);
         tool_rows::update(&tx, id, row).await.map_err(|error| taken(error, &server, &tool.name))?;
@@ -213,16 +241,21 @@ impl Service {
             // One that has no version any more was deleted a moment ago.
             let Some(latest) = latest.remove(&tool.id) else { continue };
             let live = tool.live_version_id.and_then(|id| numbers.get(&id).copied());
-            views.push(view(&Found { server: server.clone(), tool, latest }, live, None)?);
+            let mut view = view(&Found { server: server.clone(), tool, latest }, live, None)?;
+            for export in &mut view.exports {
+                (export.export.input_schema, export.export.output_schema) = (None, None);
+            }
+            views.push(view);
         }
         Ok(Page::new(views, total, page, page_size))
     }
 
-    /// One tool with its source.
-    pub async fn tool_get(&self, _caller: &Caller, id: ToolId) -> Result<ToolView, Error> {
+    /// One tool with its source, and for people with its folders: paths tell about the machine.
+    pub async fn tool_get(&self, caller: &Caller, id: ToolId) -> Result<ToolView, Error> {
         let found = found(self.db(), id).await?;
         let source = versions::source(self.db(), &found.latest).await?;
-        self.tool_view(found, source).await
+        let folders = if caller.is_person() { self.folders_of(id).await? } else { Vec::new() };
+        Ok(ToolView { folders, ..self.tool_view(found, source).await? })
     }
 
     /// Asks for review of the newest version; `notes` are for the person who reviews it.
@@ -256,7 +289,9 @@ impl Service {
         let tx = self.db().begin().await?;
         let Found { server, tool, latest } = locked(&tx, id).await?;
         let live = live(&tx, &tool).await?;
+        let made_of = version_rows::source_digests(&tx, &[id]).await?;
         tool_rows::delete(&tx, id).await?;
+        blobs::remove_unnamed(&tx, &made_of).await?;
         let before = json!({
             "server": server.name,
             "name": tool.name,
@@ -352,6 +387,7 @@ pub(super) fn rest_of(tool: &Tool) -> tool_rows::ToolChange {
     tool_rows::ToolChange {
         name: tool.name.clone(),
         enabled: tool.enabled,
+        disabled_exports: tool.disabled_exports.clone(),
         latest_version: tool.latest_version,
         updated_at: tool.updated_at,
     }
@@ -365,8 +401,7 @@ pub(super) fn act(name: &'static str, id: ToolId, before: Option<Value>, after: 
 pub(super) fn called(server: &Server, tool_name: &str) -> Result<String, Error> {
     let doing = "reading the name of a tool";
     let server: ServerName = server.name.parse().map_err(|error| Error::internal(doing, error))?;
-    let tool: ToolName = tool_name.parse().map_err(|error| Error::internal(doing, error))?;
-    Ok(gateway_name(&server, &tool))
+    Ok(gateway_name(&server, tool_name))
 }
 
 /// A write that failed because of a tool's name, in the words of its author.
@@ -377,8 +412,22 @@ pub(super) fn taken(error: DbError, server: &Server, name: &str) -> Error {
     }
 }
 
-fn name_taken(server: &Server, name: &str) -> Error {
+pub(super) fn name_taken(server: &Server, name: &str) -> Error {
     Error::conflict(format!("the server `{}` already has a tool `{name}`", server.name))
+}
+
+/// The exports that are to be switched off, if each is one.
+fn disabled(mut names: Vec<String>, latest: &Version, live: Option<&Version>) -> Result<Texts, Error> {
+    names.sort_unstable();
+    names.dedup();
+    let known = |name: &String| {
+        let mut exports = latest.exports.0.iter().chain(live.iter().flat_map(|live| &live.exports.0));
+        exports.any(|export| export.name == *name)
+    };
+    match names.iter().find(|name| !known(name)) {
+        Some(name) => Err(Error::invalid("/disabled_tools", format!("the component has no tool `{name}`"))),
+        None => Ok(Texts(names)),
+    }
 }
 
 /// The description that was given, or else what the docstring says.
@@ -411,6 +460,9 @@ pub(super) fn view(found: &Found, live_version: Option<i32>, source: Option<Stri
         output_schema: latest.output_schema.as_deref().map(schema).transpose()?,
         language: latest.kind.language(),
         source: SourceView::of(latest.kind, source),
+        exports: exports::views(server, tool, latest)?,
+        component: latest.surface.clone(),
+        folders: Vec::new(),
     })
 }
 

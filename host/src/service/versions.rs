@@ -9,11 +9,13 @@ use serde_json::Value;
 
 use super::calls::content;
 use super::code::schema;
+use super::exports::{self, ExportView};
 use super::permission::change_source;
 use super::{Error, Page, PageRequest, Service, tools};
 use crate::db::versions::{self, Version};
-use crate::db::{Conn, DbError, Texts, Tx, Whole, blobs};
+use crate::db::{Conn, DbError, Exports, Texts, Tx, Whole, blobs};
 use crate::domain::caller::Caller;
+use crate::domain::component::{Export, Surface};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ToolId, VersionId};
 use crate::domain::tool::{ApprovalStatus, ChangeSource, Language, ToolKind};
@@ -51,6 +53,12 @@ pub struct VersionView {
     pub language: Option<Language>,
     #[serde(flatten)]
     pub source: SourceView,
+    /// The tools of a component.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportView>,
+    /// What a component imports, and could use if it were granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<Surface>,
 }
 
 /// A source as its author gave it; not in lists, and not of a component.
@@ -123,6 +131,8 @@ pub(super) fn view(version: &Version, live: Option<VersionId>, source: Option<St
         created_at: version.created_at,
         language: version.kind.language(),
         source: SourceView::of(version.kind, source),
+        exports: version.exports.0.iter().map(exports::view).collect::<Result<_, _>>()?,
+        component: version.surface.clone(),
     })
 }
 
@@ -159,6 +169,8 @@ pub(super) fn row(
         timeout_ms: content.timeout_ms.map(Whole),
         input_schema: content.input_schema,
         output_schema: content.output_schema,
+        exports: Exports(content.exports),
+        surface: None,
         hosts: Texts(content.hosts),
         modules: Texts(content.modules),
         secret_names: Texts(content.secret_names),
@@ -185,6 +197,9 @@ pub(super) fn following(
     let summary = summary(&content(latest), &changed)?;
     let status = status_following(latest.approval_status);
     let mut version = row(latest.tool_id, latest.number + 1, changed, status, summary, caller, at);
+    if version.source_digest == latest.source_digest {
+        version.surface.clone_from(&latest.surface);
+    }
     // It takes the place of the one that waits, and is to be read with the same notes.
     if latest.approval_status == ApprovalStatus::PendingReview {
         version.publish_notes.clone_from(&latest.publish_notes);
@@ -217,7 +232,8 @@ fn summary(before: &VersionContent, after: &VersionContent) -> Option<String> {
         parts.push("changed the description".to_owned());
     }
     if before.source_digest != after.source_digest {
-        parts.push("changed the code".to_owned());
+        let what = if after.kind == ToolKind::Component { "component" } else { "code" };
+        parts.push(format!("changed the {what}"));
     } else if (&before.input_schema, &before.output_schema) != (&after.input_schema, &after.output_schema) {
         parts.push("derived the schemas anew".to_owned());
     }
@@ -225,6 +241,7 @@ fn summary(before: &VersionContent, after: &VersionContent) -> Option<String> {
         let words = |ms: Option<u64>| ms.map_or_else(|| "the default".to_owned(), |ms| format!("{ms} ms"));
         parts.push(format!("changed the time limit from {} to {}", words(before.timeout_ms), words(after.timeout_ms)));
     }
+    parts.extend(exports_summary(&before.exports, &after.exports));
     for (what, before, after) in [
         ("host", &before.hosts, &after.hosts),
         ("module", &before.modules, &after.modules),
@@ -234,6 +251,23 @@ fn summary(before: &VersionContent, after: &VersionContent) -> Option<String> {
         parts.extend(missing(before, after).map(|name| format!("no longer asks for the {what} {name}")));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// What became of the tools of a component, in words.
+fn exports_summary(before: &[Export], after: &[Export]) -> Vec<String> {
+    let find = |list: &[Export], name: &str| list.iter().find(|export| export.name == name).cloned();
+    let of = |what: &str, names: Vec<&str>| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
+    let new = after.iter().filter(|export| find(before, &export.name).is_none());
+    let gone = before.iter().filter(|export| find(after, &export.name).is_none());
+    let other = after.iter().filter(|export| find(before, &export.name).is_some_and(|old| old != **export));
+    [
+        of("adds the tools", new.map(|export| export.name.as_str()).collect()),
+        of("drops the tools", gone.map(|export| export.name.as_str()).collect()),
+        of("changes what it says of the tools", other.map(|export| export.name.as_str()).collect()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What is in `list` and not in `other`.
@@ -289,6 +323,27 @@ mod tests {
             change(&mut changed);
             assert_eq!(summary(&content_of("forecast"), &changed).as_deref(), Some(words));
         }
+    }
+
+    #[test]
+    fn what_became_of_each_tool_of_a_component_is_told() {
+        let export = |name: &str, description: &str| Export {
+            name: name.into(),
+            title: None,
+            description: description.into(),
+            input_schema: "{}".into(),
+            output_schema: None,
+            annotations: None,
+        };
+        let before = [export("a", ""), export("b", ""), export("c", "")];
+        let after = [export("b", ""), export("c", "Other."), export("d", ""), export("e", "")];
+        let told = ["adds the tools d, e", "drops the tools a", "changes what it says of the tools c"];
+        assert_eq!(exports_summary(&before, &after), told);
+        assert_eq!(exports_summary(&before, &before), [""; 0]);
+        let mut changed = VersionContent { kind: ToolKind::Component, ..content_of("data") };
+        let first = changed.clone();
+        changed.source_digest = Digest::of(b"other");
+        assert_eq!(summary(&first, &changed).as_deref(), Some("changed the component"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ const DOUBLE: &str =
     "def main(x: int) -> int:\n    \"\"\"Doubles a number.\"\"\"\n    print('seen', x)\n    return 2 * x\n";
 
 /// Runs a command beside a host.
-async fn beside(host: &Host, line: &[&str], input: &str) -> Said {
+pub async fn beside(host: &Host, line: &[&str], input: &str) -> Said {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mcpbox"));
     command.args(line).current_dir(host.data_dir()).env_clear().envs(host.environment());
     said(command, input).await
@@ -21,31 +21,31 @@ async fn the_schema_goes_forward_and_back() {
     let place = Installation::new().await;
     let status = place.run(&["migrate", "status"]).await;
     assert_eq!(status.code, Some(1), "{status:?}");
-    assert!(status.stdout.contains("lacks 13 changes") && status.stdout.contains("mcpbox migrate up"), "{status:?}");
+    assert!(status.stdout.contains("lacks 15 changes") && status.stdout.contains("mcpbox migrate up"), "{status:?}");
     let planned = place.run(&["migrate", "up", "--dry-run"]).await.done();
     assert!(planned.contains("-- m0001_servers") && planned.to_uppercase().contains("CREATE TABLE"), "{planned}");
 
     let applied = place.run(&["migrate", "up"]).await.done();
-    assert_eq!(applied.lines().count(), 13, "a plan changes nothing: {applied}");
+    assert_eq!(applied.lines().count(), 15, "a plan changes nothing: {applied}");
     assert!(applied.starts_with("applied m0001_servers\n"), "{applied}");
     assert_eq!(place.run(&["migrate", "up"]).await.done(), "The schema is current.\n");
     assert!(place.run(&["migrate", "status"]).await.done().contains("The schema is current."));
 
-    assert_eq!(place.run(&["migrate", "down"]).await.done(), "took back m0013_settings\n");
+    assert_eq!(place.run(&["migrate", "down"]).await.done(), "took back m0015_tool_folders\n");
     let history = place.run(&["migrate", "history"]).await.done();
     let not_applied: Vec<&str> = history.lines().filter(|line| line.starts_with("not applied")).collect();
-    assert_eq!(history.lines().count(), 13, "{history}");
-    assert!(not_applied.len() == 1 && not_applied[0].ends_with("m0013_settings"), "{history}");
+    assert_eq!(history.lines().count(), 15, "{history}");
+    assert!(not_applied.len() == 1 && not_applied[0].ends_with("m0015_tool_folders"), "{history}");
     let line = place.run(&["serve"]).await.refused();
     assert!(line.contains("lacks 1 change") && line.contains("mcpbox migrate up"), "{line}");
-    assert_eq!(place.run(&["migrate", "up"]).await.done(), "applied m0013_settings\n");
+    assert_eq!(place.run(&["migrate", "up"]).await.done(), "applied m0015_tool_folders\n");
     place.serve(&[]).await.stop().await;
 
-    assert_eq!(place.run(&["migrate", "down", "m0003_tools"]).await.done().lines().count(), 10);
+    assert_eq!(place.run(&["migrate", "down", "m0003_tools"]).await.done().lines().count(), 12);
     assert_eq!(place.run(&["migrate", "down", "all"]).await.done().lines().count(), 3);
     let line = place.run(&["migrate", "down", "m0099_none"]).await.refused();
     assert!(line.contains("m0099_none") && line.contains("mcpbox migrate history"), "{line}");
-    assert_eq!(place.run(&["migrate", "up"]).await.done().lines().count(), 13);
+    assert_eq!(place.run(&["migrate", "up"]).await.done().lines().count(), 15);
 }
 
 #[tokio::test]

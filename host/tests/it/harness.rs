@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 
 use crate::sandbox::cache_dir;
 
+pub use crate::harness_admin::Admin;
+
 pub const PASSWORD: &str = "correct horse battery";
 
 /// What a test wants other than usual.
@@ -26,6 +28,9 @@ pub struct Wishes {
     pub limits: Limits,
     pub network: Arc<MappedNetwork>,
     pub metrics: bool,
+    pub folder_roots: Vec<PathBuf>,
+    /// In place of the one that all tests share.
+    pub cache_dir: Option<PathBuf>,
     /// Where it listens.
     pub listen: IpAddr,
     /// The names under which it answers.
@@ -42,7 +47,15 @@ impl Default for Wishes {
             ..Limits::default()
         };
         let names = vec!["box.example".to_owned()];
-        Self { limits, network: Arc::default(), metrics: true, listen: Ipv4Addr::LOCALHOST.into(), names }
+        Self {
+            limits,
+            network: Arc::default(),
+            metrics: true,
+            folder_roots: Vec::new(),
+            cache_dir: None,
+            listen: Ipv4Addr::LOCALHOST.into(),
+            names,
+        }
     }
 }
 
@@ -75,7 +88,7 @@ impl Host {
             place: Place {
                 data_dir: folder.path().join("data"),
                 database_url: postgres_database().await,
-                cache_dir: Some(cache_dir()),
+                cache_dir: Some(wishes.cache_dir.clone().unwrap_or_else(cache_dir)),
                 encryption_key: None,
             },
             serving: Serving {
@@ -83,6 +96,7 @@ impl Host {
                 port: 0,
                 mcp_origins: vec!["https://claude.ai".to_owned()],
                 allowed_hosts: wishes.names.clone(),
+                folder_roots: wishes.folder_roots.iter().map(|root| root.display().to_string()).collect(),
                 metrics: wishes.metrics,
             },
             limits: wishes.limits.clone(),
@@ -133,10 +147,22 @@ impl Host {
         self.run().await;
     }
 
+    /// Stops the host, takes its compiled code away and starts it again.
+    pub async fn stop_and_forget(&mut self, cache: &Path) {
+        self.stop().await;
+        std::fs::remove_dir_all(cache.join("compiled")).expect("there is compiled code");
+        self.run().await;
+    }
+
     /// A person with an account of their own; the first is made with the setup code.
     pub async fn admin(&self) -> Admin<'_> {
         let code = self.app().setup_code().expect("no administrator yet").reveal().to_owned();
         self.setup(&code).await
+    }
+
+    /// Reads one value from the database, past the host.
+    pub fn read(&self, query: &str) -> String {
+        statement_run(self.settings.place.database_url.as_deref(), &self.data_dir(), query)
     }
 
     /// Every column of the database, as `table.column`.
@@ -212,6 +238,25 @@ impl Door {
         request.send().await.expect("an answer")
     }
 
+    /// Sends bytes as they are; answers as [`send`](Self::send).
+    pub async fn send_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        headers: &[(&str, &str)],
+        bytes: Vec<u8>,
+    ) -> (StatusCode, Value) {
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token).body(bytes);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.expect("an answer");
+        let status = response.status();
+        let text = response.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
     /// Makes the first administrator.
     pub async fn setup(&self, code: &str) -> Admin<'_> {
         let body = json!({"username": "ada", "password": PASSWORD, "setup_code": code});
@@ -273,61 +318,6 @@ pub fn statement_run(database_url: Option<&str>, data_dir: &Path, statement: &st
     assert!(done.status.success(), "{statement}: {}", String::from_utf8_lossy(&done.stderr));
     let text = String::from_utf8(done.stdout).expect("a text");
     text.trim().trim_start_matches("UPDATE ").to_owned()
-}
-
-/// A person at the API.
-pub struct Admin<'a> {
-    pub host: &'a Door,
-    pub token: String,
-}
-
-impl Admin<'_> {
-    /// Sends a request that must succeed.
-    pub async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        let (status, _, answer) = self.host.send(method, path, Some(&self.token), &[], body.as_ref()).await;
-        assert!(status.is_success(), "{path}: {status} {answer}");
-        answer
-    }
-
-    /// Sends a request that must be refused.
-    pub async fn refused(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
-        let (status, _, answer) = self.host.send(method, path, Some(&self.token), &[], body.as_ref()).await;
-        assert!(!status.is_success(), "{path}: {status} {answer}");
-        (status, answer)
-    }
-
-    /// A server and an approved tool on it; answers their ids.
-    pub async fn tool(&self, server: &str, tool: &str, source: &str) -> (String, String) {
-        let (server_id, tool_id) = self.host.model().make(server, tool, source).await;
-        self.approve(&tool_id).await;
-        (server_id, tool_id)
-    }
-
-    /// A further approved tool on a server; answers its id.
-    pub async fn another_tool(&self, server_id: &str, tool: &str, source: &str) -> String {
-        let path = format!("/api/servers/{server_id}/tools");
-        let made = self.ask(Method::POST, &path, Some(json!({"name": tool, "python_code": source}))).await;
-        let tool_id = made["id"].as_str().expect("an id").to_owned();
-        self.approve(&tool_id).await;
-        tool_id
-    }
-
-    /// Opens a host to all tools of a server.
-    pub async fn allow(&self, server: &str, host: &str) {
-        let path = format!("/api/servers/{server}/allowed-hosts");
-        self.ask(Method::POST, &path, Some(json!({"host": host}))).await;
-    }
-
-    /// Sets a secret of a server.
-    pub async fn secret(&self, server: &str, name: &str, value: &str) {
-        let path = format!("/api/servers/{server}/secrets");
-        self.ask(Method::POST, &path, Some(json!({"key_name": name, "value": value}))).await;
-    }
-
-    pub async fn approve(&self, tool: &str) {
-        let path = format!("/api/approvals/tools/{tool}/action");
-        self.ask(Method::POST, &path, Some(json!({"action": "approve"}))).await;
-    }
 }
 
 /// A call under way, as its caller hears it.

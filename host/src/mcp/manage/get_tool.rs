@@ -25,7 +25,7 @@ pub(super) const TOOL_IDS: &str = "mcpbox_list_tools";
 impl Management for GetTool {
     const NAME: &'static str = "mcpbox_get_tool";
     const TITLE: &'static str = "Show a tool";
-    const DESCRIPTION: &'static str = "Shows one tool: its code, the schemas that follow from it, its approval status \
+    const DESCRIPTION: &'static str = "Shows one tool: its code, or the tools that a component exports, with their schemas; its approval status \
         and, when it was rejected, why. Read it before you change it with mcpbox_update_tool.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = Arguments;

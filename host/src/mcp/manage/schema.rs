@@ -87,6 +87,23 @@ pub(super) fn tool() -> Value {
             "language": {"type": ["string", "null"]},
             "code": {"type": ["string", "null"]},
             "python_code": {"type": ["string", "null"]},
+            "kind": {"type": "string", "enum": ["python_code", "javascript_code", "component"]},
+            "exports": {
+                "type": "array",
+                "description": "The tools of a component, each called by its gateway_name; absent for code",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "name": {"type": "string"},
+                        "gateway_name": {"type": "string"},
+                        "description": {"type": "string"},
+                        "enabled": {"type": "boolean"},
+                        "input_schema": {"type": "object"},
+                        "output_schema": {"type": ["object", "boolean"]},
+                    },
+                },
+            },
+            "component": {"type": "object", "description": "What a component imports and could use if granted"},
         }),
         &["id", "server_id", "name", "approval_status", "current_version"],
     )

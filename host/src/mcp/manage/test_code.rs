@@ -17,6 +17,8 @@ pub(super) struct TestCode;
 pub(super) struct Arguments {
     tool_id: String,
     #[serde(default)]
+    export: Option<String>,
+    #[serde(default)]
     arguments: Option<Map<String, Value>>,
 }
 
@@ -42,6 +44,8 @@ impl Management for TestCode {
         schema::arguments(
             json!({
                 "tool_id": tool_id(),
+                "export": {"type": "string", "description": "Of a component: which of its tools to run, the `name` \
+                                                             of one of its `exports`; not needed when it has one"},
                 "arguments": {"type": "object", "default": {}, "description": "The tool's own arguments"},
             }),
             &["tool_id"],
@@ -62,10 +66,10 @@ impl Management for TestCode {
 
     #[cfg(test)]
     fn example() -> Value {
-        json!({"tool_id": "01990000-0000-7000-8000-000000000002", "arguments": {"city": "Oslo"}})
+        json!({"tool_id": "01990000-0000-7000-8000-000000000002", "export": "forecast", "arguments": {"city": "Oslo"}})
     }
 
-    async fn run(call: Call<'_>, Arguments { tool_id, arguments }: Arguments) -> Result<Answered, Error> {
+    async fn run(call: Call<'_>, Arguments { tool_id, export, arguments }: Arguments) -> Result<Answered, Error> {
         let tool = id("tool_id", &tool_id, TOOL_IDS)?;
         let arguments = arguments.as_ref().map(serde_json::value::to_raw_value).transpose();
         let request = CallRequest {
@@ -75,7 +79,8 @@ impl Management for TestCode {
             cancel: call.cancel.clone(),
             events: call.events,
         };
-        let CallAnswer { result, is_error, execution } = call.service.tool_test(call.caller, tool, request).await?;
+        let CallAnswer { result, is_error, execution } =
+            call.service.tool_test(call.caller, tool, export.as_deref(), request).await?;
         let mut answered = Answered::of(&Tested {
             success: !is_error,
             result: result.structured_content.as_deref(),

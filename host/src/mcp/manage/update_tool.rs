@@ -80,7 +80,7 @@ impl Management for UpdateTool {
         let Arguments { tool_id, name, description, code, language, python_code, enabled, timeout_ms } = arguments;
         let tool = id("tool_id", &tool_id, TOOL_IDS)?;
         let code = GivenCode::of(code, language, python_code)?;
-        let change = ToolChange { name, description, code, enabled, timeout_ms };
+        let change = ToolChange { name, description, code, enabled, disabled_tools: None, timeout_ms };
         let tool = call.service.tool_update(call.caller, tool, change).await?;
         let next = match tool.approval_status {
             ApprovalStatus::Approved => "It stays approved.",

@@ -114,13 +114,12 @@ async fn a_live_tool_gets_its_new_name_with_the_approval() -> Done {
     let renamed = host.rename(tool.id, "outlook").await?;
     assert_eq!((renamed.name.as_str(), renamed.gateway_name.as_str()), ("outlook", "weather__forecast"));
     assert_eq!(host.offered().await?[0].0, "weather__forecast");
-    // Somebody else takes the name before a person approves.
-    host.rename(draft.id, "outlook").await?;
-    assert!(is_conflict(host.act(tool.id, ApprovalAction::Approve).await));
-    assert_eq!(host.tool_get(&model(), tool.id).await?.live_version, Some(1));
-    host.tool_delete(&model(), draft.id).await?;
+    // What waits for a person keeps its name: nobody else takes it meanwhile, nor what is called now.
+    assert!(is_conflict(host.rename(draft.id, "outlook").await));
+    assert!(is_conflict(host.rename(draft.id, "forecast").await));
     assert_eq!(host.act(tool.id, ApprovalAction::Approve).await?.gateway_name, "weather__outlook");
     assert_eq!(host.offered().await?[0].0, "weather__outlook");
+    assert_eq!(host.rename(draft.id, "forecast").await?.name, "forecast", "it is free again");
     Ok(())
 }
 

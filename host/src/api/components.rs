@@ -1,0 +1,158 @@
+//! Components: uploaded, and replaced by new versions. The answer is JSON, or, for those who ask for
+//! `text/event-stream`, the steps as they happen and the same JSON at the end.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Extension, Request, State};
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::{Stream, StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::ApiState;
+use super::extract::{Admin, Json, Path, Query};
+use super::problem::Problem;
+use super::upload::{self, Upload};
+use crate::domain::caller::Caller;
+use crate::domain::ids::ServerId;
+use crate::service::Error;
+use crate::service::components::{ComponentView, GivenComponent, UploadSteps};
+use crate::telemetry::RequestId;
+
+/// Steps that a slow watcher may be behind.
+const STEPS_BEHIND: usize = 64;
+
+/// For a body that is the component alone. A form has these as fields, which come first.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct About {
+    name: Option<String>,
+    description: Option<String>,
+    timeout_ms: Option<u64>,
+}
+
+/// What an upload is for.
+struct Purpose {
+    caller: Caller,
+    server: ServerId,
+    /// None: it makes a tool.
+    replaces: Option<String>,
+    about: About,
+}
+
+pub(super) async fn create(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(server): Path<ServerId>,
+    Query(about): Query<About>,
+    Extension(request_id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let purpose = Purpose { caller: admin.caller().clone(), server, replaces: None, about };
+    answer(state, purpose, request_id, request).await
+}
+
+pub(super) async fn replace(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path((server, name)): Path<(ServerId, String)>,
+    Query(about): Query<About>,
+    Extension(request_id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let purpose = Purpose { caller: admin.caller().clone(), server, replaces: Some(name), about };
+    answer(state, purpose, request_id, request).await
+}
+
+async fn answer(
+    state: ApiState,
+    purpose: Purpose,
+    request_id: RequestId,
+    request: Request,
+) -> Result<Response, Problem> {
+    upload::check_type(request.headers())?;
+    if wants_events(request.headers()) {
+        return Ok(events(state, purpose, request_id, request));
+    }
+    let made = purpose.replaces.is_none();
+    let view = take(&state, purpose, request, None).await?;
+    let status = if made { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(view)).into_response())
+}
+
+/// Reads the body, then does what it is for.
+async fn take(
+    state: &ApiState,
+    purpose: Purpose,
+    request: Request,
+    steps: Option<UploadSteps>,
+) -> Result<ComponentView, Problem> {
+    let _place = state.uploads.place()?;
+    let Purpose { caller, server, replaces, about } = purpose;
+    let sent = upload::read(request, state.service.limits(), steps.as_ref()).await?;
+    let Upload { name, description, timeout_ms, bytes } = sent;
+    let given = GivenComponent {
+        bytes: upload::component(bytes)?,
+        description: description.or(about.description),
+        timeout_ms: timeout_ms.or(about.timeout_ms),
+    };
+    let name = name.or(about.name);
+    let view = match (replaces, name) {
+        (Some(name), None) => state.service.component_replace(&caller, server, &name, given, steps).await?,
+        (Some(_), Some(_)) => return Err(Error::invalid("/name", "the name stands in the address").into()),
+        (None, Some(name)) => state.service.component_upload(&caller, server, &name, given, steps).await?,
+        (None, None) => return Err(Error::invalid("/name", "give the new tool a name").into()),
+    };
+    Ok(view)
+}
+
+fn wants_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/event-stream"))
+}
+
+/// Events `step`, then one `result` or `problem`. Whoever goes away before the end stops the upload.
+fn events(state: ApiState, purpose: Purpose, request_id: RequestId, request: Request) -> Response {
+    let (sender, steps) = mpsc::channel(STEPS_BEHIND);
+    let keep_alive = Duration::from_secs(state.service.limits().sse_keep_alive_s);
+    let told = stream::unfold(steps, async |mut steps| Some((steps.recv().await?, steps)));
+    let told = told.map(|step| event("step", &step));
+    let last = stream::once(async move {
+        match take(&state, purpose, request, Some(sender)).await {
+            Ok(view) => event("result", &view),
+            Err(problem) => {
+                Event::default().event("problem").data(String::from_utf8_lossy(&problem.body(request_id.as_str())))
+            }
+        }
+    });
+    let events = both(told, last).map(Ok::<_, Infallible>);
+    Sse::new(events).keep_alive(KeepAlive::new().interval(keep_alive)).into_response()
+}
+
+fn event(kind: &str, data: &impl Serialize) -> Event {
+    Event::default().event(kind).data(serde_json::to_string(data).unwrap_or_default())
+}
+
+/// The steps, then the end, which is held back until the last step is told.
+fn both(steps: impl Stream<Item = Event>, last: impl Stream<Item = Event>) -> impl Stream<Item = Event> {
+    // Both are asked: the work goes on while its steps are told, and ends them.
+    let merged = stream::select(steps.map(|step| (step, false)), last.map(|end| (end, true)));
+    let ended = merged.map(Some).chain(stream::once(async { None }));
+    ended
+        .scan(None, |held, next| {
+            let told = match next {
+                Some((step, false)) => Some(step),
+                Some((end, true)) => {
+                    *held = Some(end);
+                    None
+                }
+                None => held.take(),
+            };
+            std::future::ready(Some(told))
+        })
+        .filter_map(std::future::ready)
+}

@@ -1,0 +1,45 @@
+//! `mcpbox tool`: what an author does with a tool (start one, run it, look into it, bring it to a host),
+//! and what a person decides about it.
+
+mod decide;
+mod inspect;
+mod new;
+mod push;
+mod run;
+mod shown;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub(super) enum ToolCommand {
+    /// Make a folder with a tool that works, to start from.
+    New(new::New),
+    /// Run a tool in the sandbox, without a host or a database: a source or a component.
+    Run(run::Run),
+    /// Show what a component exports, imports and could use.
+    Inspect(inspect::Inspect),
+    /// Bring a component to a host, as a new tool or a new version; asks for its review.
+    Push(push::Push),
+    /// List the tools that wait for a decision.
+    Pending(decide::Decider),
+    /// Approve a tool, after showing what it is.
+    Approve(decide::Decision),
+    /// Reject a tool, with a reason for its author.
+    Reject(decide::Rejection),
+}
+
+impl ToolCommand {
+    pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::New(new) => new.run(),
+            Self::Run(run) => run.run().await,
+            Self::Inspect(inspect) => inspect.run().await,
+            Self::Push(push) => push.run().await,
+            Self::Pending(decider) => decider.pending().await,
+            Self::Approve(decision) => decision.approve().await,
+            Self::Reject(rejection) => rejection.reject().await,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How tools are shown at a terminal. Control characters of strangers are shown, not obeyed.
+
+use serde_json::{Value, json};
+
+use crate::domain::component::Inspection;
+
+/// What an inspection found, in the words of the API.
+pub(super) fn of_inspection(found: Inspection) -> Value {
+    let (tools, surface) = found.split();
+    let schema = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|_| text.into());
+    let exports: Vec<Value> = tools
+        .iter()
+        .map(|tool| {
+            json!({
+                "name": tool.name,
+                "title": tool.title,
+                "description": tool.description,
+                "input_schema": schema(&tool.input_schema),
+                "output_schema": tool.output_schema.as_deref().map(schema),
+                "annotations": tool.annotations,
+            })
+        })
+        .collect();
+    json!({ "exports": exports, "component": surface })
+}
+
+/// Prints what a component exports, imports and could use, from a version or a tool of the API.
+pub(super) fn component(version: &Value) {
+    let surface = &version["component"];
+    println!("Exports: {}", list(&surface["exports"]));
+    println!("Imports: {}", list(&surface["imports"]));
+    println!("Could use, when it is granted: {}", list(&surface["capabilities"]));
+    println!("Tools:");
+    for tool in version["exports"].as_array().into_iter().flatten() {
+        let text = |key: &str| visible(tool[key].as_str().unwrap_or_default());
+        let name = if tool["gateway_name"].is_string() { text("gateway_name") } else { text("name") };
+        let off = if tool["enabled"] == json!(false) { "  (switched off)" } else { "" };
+        println!("  {name}{off}");
+        for line in text("description").lines() {
+            println!("    {line}");
+        }
+        println!("    arguments: {}", visible(&tool["input_schema"].to_string()));
+        if !tool["output_schema"].is_null() {
+            println!("    result: {}", visible(&tool["output_schema"].to_string()));
+        }
+        if let Some(hints) = tool["annotations"].as_object().filter(|hints| !hints.is_empty()) {
+            println!("    hints: {}", visible(&json!(hints).to_string()));
+        }
+    }
+    for skipped in surface["skipped"].as_array().into_iter().flatten() {
+        let text = |key: &str| visible(skipped[key].as_str().unwrap_or_default());
+        println!("No tool: {}: {}", text("name"), text("reason"));
+    }
+}
+
+/// A list of words.
+pub(super) fn list(value: &Value) -> String {
+    match value {
+        Value::Array(values) if !values.is_empty() => {
+            visible(&values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))
+        }
+        _ => "none".to_owned(),
+    }
+}
+
+pub(super) fn visible(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c.to_string(),
+            c if c.is_control() || is_direction(c) => c.escape_unicode().to_string(),
+            c => c.to_string(),
+        })
+        .collect()
+}
+
+/// Characters that turn the direction of text around (CVE-2021-42574).
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(visible("a\u{1b}[2Jb\u{202e}c\n"), "a\\u{1b}[2Jb\\u{202e}c\n");
+    }
+}

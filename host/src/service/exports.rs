@@ -1,0 +1,119 @@
+//! The tools of a component: how they are shown, and which names a tool holds on its server.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::code::schema;
+use super::{Error, tools};
+use crate::db::servers::Server;
+use crate::db::tools::{self as tool_rows, Tool};
+use crate::db::versions::Version;
+use crate::db::{Tx, tool_names};
+use crate::domain::component::{Export, ToolAnnotations};
+use crate::domain::tool::ToolKind;
+
+/// One tool of a component.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExportView {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    pub description: String,
+    /// Not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<ToolAnnotations>,
+}
+
+/// The same, with where it stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct ToolExportView {
+    #[serde(flatten)]
+    pub export: ExportView,
+    /// What a model calls.
+    pub gateway_name: String,
+    /// False: it is switched off.
+    pub enabled: bool,
+}
+
+pub(super) fn view(export: &Export) -> Result<ExportView, Error> {
+    Ok(ExportView {
+        name: export.name.clone(),
+        title: export.title.clone(),
+        description: export.description.clone(),
+        input_schema: Some(schema(&export.input_schema)?),
+        output_schema: export.output_schema.as_deref().map(schema).transpose()?,
+        annotations: export.annotations,
+    })
+}
+
+/// The exports of a tool's version, as they are on its server.
+pub(super) fn views(server: &Server, tool: &Tool, version: &Version) -> Result<Vec<ToolExportView>, Error> {
+    let each = version.exports.0.iter().map(|export| {
+        Ok(ToolExportView {
+            export: view(export)?,
+            gateway_name: tools::called(server, &export.name)?,
+            enabled: is_enabled(tool, &export.name),
+        })
+    });
+    each.collect()
+}
+
+/// Whether an export of this tool may be called, as far as the tool itself goes.
+pub(super) fn is_enabled(tool: &Tool, export: &str) -> bool {
+    !tool.disabled_exports.0.iter().any(|disabled| disabled == export)
+}
+
+/// What can be called of a version.
+fn names(version: &Version) -> Vec<String> {
+    match version.kind {
+        ToolKind::Component => version.exports.0.iter().map(|export| export.name.clone()).collect(),
+        ToolKind::PythonCode | ToolKind::JavascriptCode => vec![version.name.clone()],
+    }
+}
+
+/// Makes the tool hold the names of its live and its newest version, and no others.
+///
+/// # Errors
+/// [`Error::Conflict`] when another tool of the server holds one of them; it names both.
+pub(super) async fn hold(
+    tx: &Tx,
+    server: &Server,
+    tool: &Tool,
+    live: Option<&Version>,
+    latest: &Version,
+) -> Result<(), Error> {
+    let mut held = names(latest);
+    held.extend(live.map(names).unwrap_or_default());
+    held.sort_unstable();
+    held.dedup();
+    free(tx, server, Some(tool), latest.kind, &held).await?;
+    let done = tool_names::hold(tx, server.id, tool.id, &held).await;
+    // Somebody else may have been a moment faster.
+    done.map_err(|error| tools::taken(error, server, &tool.name))
+}
+
+/// Refuses names that another tool of the server holds.
+///
+/// # Errors
+/// [`Error::Conflict`] with the first.
+pub(super) async fn free(
+    db: &impl crate::db::Conn,
+    server: &Server,
+    tool: Option<&Tool>,
+    kind: ToolKind,
+    names: &[String],
+) -> Result<(), Error> {
+    let Some((name, holder)) = tool_names::held_by_others(db, server.id, tool.map(|tool| tool.id), names).await? else {
+        return Ok(());
+    };
+    let holder = tool_rows::by_id(db, holder).await?.map_or_else(String::new, |holder| holder.name);
+    let exports =
+        if kind == ToolKind::Component { format!("the component exports `{name}`, and ") } else { String::new() };
+    let through =
+        if holder == name || holder.is_empty() { String::new() } else { format!(", which belongs to `{holder}`") };
+    Err(Error::conflict(format!("{exports}the server `{}` already has a tool `{name}`{through}", server.name)))
+}

@@ -6,9 +6,11 @@
 mod baseline;
 mod calls;
 mod client;
+mod conversion;
 mod fuel;
 mod guests;
 mod memory;
+mod metering;
 mod neighbours;
 mod page;
 mod proc;
@@ -102,6 +104,8 @@ async fn main() -> anyhow::Result<()> {
     tables.extend(neighbours::run(&bench).await?);
     tables.extend(memory::run(&bench).await?);
     tables.extend(fuel::run(&bench).await?);
+    tables.push(metering::run(&bench).await?);
+    tables.push(conversion::run(&bench).await?);
     tables.extend(starts::run(&bench).await?);
     let text = format!("{}\n\n{}", machine(&bench).await?, join(&tables));
     println!("{text}");

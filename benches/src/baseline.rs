@@ -125,12 +125,20 @@ pub fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A tool of the folder `tools`: its file and its source.
+/// A Python tool of the folder `tools`: its file and its source.
 ///
 /// # Errors
 /// When it is not there.
 pub fn tool(name: &str) -> anyhow::Result<(PathBuf, String)> {
-    let file = folder().join("tools").join(name).with_extension("py");
+    source(&format!("{name}.py"))
+}
+
+/// A file of the folder `tools` and what it holds.
+///
+/// # Errors
+/// When it is not there.
+pub fn source(name: &str) -> anyhow::Result<(PathBuf, String)> {
+    let file = folder().join("tools").join(name);
     let source = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
     Ok((file, source))
 }

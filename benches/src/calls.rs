@@ -14,7 +14,7 @@ use crate::Bench;
 use crate::baseline::{self, Python};
 use crate::client::{Asked, Client, load};
 use crate::page::Table;
-use crate::process::{self, Installation, Server};
+use crate::process::{self, Given, Installation, Server};
 use crate::samples::{Samples, number};
 use crate::{guests, proc};
 
@@ -133,8 +133,20 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Vec<Table>> {
     let (file, source) = baseline::tool("noop")?;
     let installation = Installation::new(&bench.program, &bench.cache, &[])?;
     let host = installation.serve().await?;
-    installation.publish(&host, &[("noop", &source)]).await?;
-    let call = process::call("bench__noop", json!({}))?;
+    let (_, script) = baseline::source("noop.js")?;
+    let compiled = guests::fixture("noop")?;
+    let hello = guests::example("hello", "hello")?;
+    let tools = [
+        ("python", Given::python(&source)),
+        ("javascript", Given::javascript(&script)),
+        ("compiled", Given::Component(&compiled.bytes)),
+        ("rust", Given::Component(&hello.bytes)),
+    ];
+    installation.publish(&host, &tools).await?;
+    let call = process::call("bench__python", json!({}))?;
+    let javascript = process::call("bench__javascript", json!({}))?;
+    let native = process::call("bench__noop", json!({}))?;
+    let rust = process::call("bench__hello", json!({"name": "Ada"}))?;
     let answer = Client::connect(host.address).await?.done(&call).await?;
     let bare = baseline::bare(answer).await?;
     let warm = bench.python.server(&file).await?;
@@ -148,27 +160,35 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Vec<Table>> {
         program: program.clone(),
         pause,
     };
-    let http = |server: &Server, clients, pause| {
-        let (address, pid, asked) = (server.address, server.pid()?, call.clone());
+    let http_of = |server: &Server, asked: &Asked, clients, pause| {
+        let (address, pid, asked) = (server.address, server.pid()?, asked.clone());
         anyhow::Ok(Way::Http { address, pid, asked, clients, pause })
     };
+    let http = |server: &Server, clients, pause| http_of(server, &call, clients, pause);
     let processes = |at_once| Way::Processes { python: bench.python.clone(), tool: file.clone(), at_once };
     let none = Duration::ZERO;
     let alone = "a Python process for each call, one at a time";
     let mut one = vec![
-        Series::new("sandbox alone, a call every 25 ms", 40, inside(&spared, &noop, PAUSE)),
-        Series::new("sandbox alone, one call after the other", 100, inside(&spared, &noop, none)),
-        Series::new("sandbox alone, without spares", 100, inside(&fresh, &noop, none)),
-        Series::new("sandbox alone, a compiled tool", 400, inside(&fresh, &guests::fixture("noop")?, none)),
+        Series::new("sandbox alone, Python, a call every 25 ms", 40, inside(&spared, &noop, PAUSE)),
+        Series::new("sandbox alone, Python, one call after the other", 100, inside(&spared, &noop, none)),
+        Series::new("sandbox alone, Python, without spares", 100, inside(&fresh, &noop, none)),
+        Series::new("sandbox alone, JavaScript", 400, inside(&fresh, &guests::javascript(&script), none)),
+        Series::new("sandbox alone, compiled from text", 400, inside(&fresh, &compiled.program(), none)),
         Series::new("bare axum handler", 400, http(&bare, 1, none)?),
-        Series::new("MCPbox `/mcp`, a call every 25 ms", 40, http(&host, 1, PAUSE)?),
-        Series::new("MCPbox `/mcp`, one call after the other", 100, http(&host, 1, none)?),
+        Series::new("MCPbox `/mcp`, Python, a call every 25 ms", 40, http(&host, 1, PAUSE)?),
+        Series::new("MCPbox `/mcp`, Python, one call after the other", 100, http(&host, 1, none)?),
+        Series::new("MCPbox `/mcp`, JavaScript", 300, http_of(&host, &javascript, 1, none)?),
+        Series::new("MCPbox `/mcp`, Rust", 300, http_of(&host, &rust, 1, none)?),
+        Series::new("MCPbox `/mcp`, compiled from text", 300, http_of(&host, &native, 1, none)?),
         Series::new("warm Python server", 300, http(&warm, 1, none)?),
         Series::new(alone, 10, processes(1)),
     ];
     let mut many = vec![
         Series::new("bare axum handler", 6_400, http(&bare, 16, none)?),
-        Series::new("MCPbox `/mcp`", 480, http(&host, 16, none)?),
+        Series::new("MCPbox `/mcp`, Python", 480, http(&host, 16, none)?),
+        Series::new("MCPbox `/mcp`, JavaScript", 3_200, http_of(&host, &javascript, 16, none)?),
+        Series::new("MCPbox `/mcp`, Rust", 3_200, http_of(&host, &rust, 16, none)?),
+        Series::new("MCPbox `/mcp`, compiled from text", 3_200, http_of(&host, &native, 16, none)?),
         Series::new("warm Python server", 960, http(&warm, 16, none)?),
         Series::new("a Python process for each call, 16 at a time", 32, processes(16)),
     ];

@@ -37,6 +37,11 @@ impl Asked {
         Self { method: Method::POST, path: path.to_owned(), headers, body: body.to_string().into(), expect }
     }
 
+    pub fn bytes(path: &str, content_type: &'static str, body: &[u8]) -> Self {
+        let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(content_type))];
+        Self { method: Method::POST, path: path.to_owned(), headers, body: body.to_vec().into(), expect: "" }
+    }
+
     /// # Errors
     /// When the value cannot stand in a header.
     pub fn header(mut self, name: &'static str, value: &str) -> anyhow::Result<Self> {

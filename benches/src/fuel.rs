@@ -14,6 +14,7 @@ use crate::{Bench, guests, proc};
 const FUEL: u64 = 4_000_000_000;
 
 const LOOP: &str = "def main():\n    while True:\n        pass\n";
+const JAVASCRIPT: &str = "export function main() { for (;;); }\n";
 const SIEVE: &str = "def main():
     while True:
         n = 20000
@@ -38,11 +39,12 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Vec<Table>> {
     let sandbox = guests::sandbox(&bench.program, &bench.cache, &limits)?;
     let mut rows = Vec::new();
     for (what, program) in [
-        ("compiled, an empty loop", guests::fixture("spin")?),
+        ("compiled, an empty loop", guests::fixture("spin")?.program()),
         ("Python, an empty loop", guests::python(LOOP)),
         ("Python, a sieve in C code", guests::python(SIEVE)),
         ("Python, SHA-256", guests::python(DIGEST)),
         ("Python, scattered memory", guests::python(SCATTER)),
+        ("JavaScript, an empty loop", guests::javascript(JAVASCRIPT)),
     ] {
         bench.say(&format!("fuel: {what}"));
         let rate = rate(bench, &sandbox, &program).await?;

@@ -28,11 +28,53 @@ pub fn python(source: &str) -> Program {
     Program::Source { language: Language::Python, source: source.into(), digest: Digest::of(source.as_bytes()) }
 }
 
+pub fn javascript(source: &str) -> Program {
+    Program::Source { language: Language::Javascript, source: source.into(), digest: Digest::of(source.as_bytes()) }
+}
+
+/// A component and the tool of it that is called.
+#[derive(Clone)]
+pub struct Component {
+    pub bytes: Arc<[u8]>,
+    pub tool: &'static str,
+}
+
+impl Component {
+    pub fn program(&self) -> Program {
+        let bytes = Arc::new(Arc::clone(&self.bytes));
+        Program::Component { digest: Digest::of(&self.bytes), bytes, tool: self.tool.to_owned() }
+    }
+}
+
+/// A component of the SDK's examples, as `make guests` built it.
+///
+/// # Errors
+/// When it is not built.
+pub fn example(name: &str, tool: &'static str) -> anyhow::Result<Component> {
+    let file = root().join("guest-sdk/dist").join(name).with_extension("wasm");
+    let bytes = std::fs::read(&file).with_context(|| format!("{}: run `make guests`", file.display()))?;
+    Ok(Component { bytes: bytes.into(), tool })
+}
+
+/// A plain component from the text of its module and the interfaces that it exports.
+///
+/// # Errors
+/// When they do not fit together.
+pub fn plain(wit: &str, wat: &str, tool: &'static str) -> anyhow::Result<Component> {
+    let mut module = wat::parse_str(wat)?;
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("plain.wit", wit)?;
+    let world = resolve.select_world(&[package], None)?;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
+    let bytes = ComponentEncoder::default().module(&module)?.encode()?;
+    Ok(Component { bytes: bytes.into(), tool })
+}
+
 /// The component of a fixture, made from its text.
 ///
 /// # Errors
 /// When the fixture is not there, or becomes no component.
-pub fn fixture(name: &str) -> anyhow::Result<Program> {
+pub fn fixture(name: &'static str) -> anyhow::Result<Component> {
     let root = root();
     let fixtures = root.join("components/fixtures");
     let file = fixtures.join(name).with_extension("wat");
@@ -44,11 +86,7 @@ pub fn fixture(name: &str) -> anyhow::Result<Program> {
     let world = contract.select_world(&[package], Some("fixture"))?;
     wit_component::embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8, false)?;
     let bytes = ComponentEncoder::default().module(&module)?.encode()?;
-    Ok(Program::Component {
-        digest: Digest::of(&bytes),
-        bytes: Arc::new(Arc::<[u8]>::from(bytes)),
-        tool: name.to_owned(),
-    })
+    Ok(Component { bytes: bytes.into(), tool: name })
 }
 
 /// The root of the repository.
@@ -56,11 +94,11 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
 }
 
-/// A call of `program` without arguments, secrets and grants.
-pub fn job(program: &Program, budget: Budget) -> Job {
+/// A call of `program` without secrets and grants.
+pub fn job(program: &Program, arguments: &str, budget: Budget) -> Job {
     Job {
         program: program.clone(),
-        arguments: "{}".to_owned(),
+        arguments: arguments.to_owned(),
         secrets: Arc::default(),
         grants: Arc::default(),
         budget,
@@ -72,8 +110,17 @@ pub fn job(program: &Program, budget: Budget) -> Job {
 /// # Errors
 /// When it does not return.
 pub async fn call(sandbox: &Sandbox, program: &Program) -> anyhow::Result<Duration> {
+    call_with(sandbox, program, "{}").await
+}
+
+/// As [`call`], with arguments.
+///
+/// # Errors
+/// When it does not return.
+pub async fn call_with(sandbox: &Sandbox, program: &Program, arguments: &str) -> anyhow::Result<Duration> {
+    let job = job(program, arguments, Budget::new(&Limits::default(), None));
     let began = Instant::now();
-    let report = run(sandbox, program, Budget::new(&Limits::default(), None), None).await?;
+    let report = sandbox.run(job, CancellationToken::new(), None).await?;
     let took = began.elapsed();
     match report.outcome {
         Outcome::Returned(_) => Ok(took),
@@ -91,5 +138,5 @@ pub async fn run(
     budget: Budget,
     listener: Option<Listener>,
 ) -> anyhow::Result<Report> {
-    Ok(sandbox.run(job(program, budget), CancellationToken::new(), listener).await?)
+    Ok(sandbox.run(job(program, "{}", budget), CancellationToken::new(), listener).await?)
 }

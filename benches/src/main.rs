@@ -6,9 +6,11 @@
 mod baseline;
 mod calls;
 mod client;
+mod conversion;
 mod fuel;
 mod guests;
 mod memory;
+mod metering;
 mod neighbours;
 mod page;
 mod proc;
@@ -53,6 +55,8 @@ enum Topic {
     Neighbours,
     Memory,
     Fuel,
+    Metering,
+    Conversion,
     Starts,
 }
 
@@ -120,6 +124,8 @@ async fn main() -> anyhow::Result<()> {
             Topic::Neighbours => neighbours::run(&bench).await?,
             Topic::Memory => memory::run(&bench).await?,
             Topic::Fuel => fuel::run(&bench).await?,
+            Topic::Metering => vec![metering::run(&bench).await?],
+            Topic::Conversion => vec![conversion::run(&bench).await?],
             Topic::Starts => starts::run(&bench).await?,
         });
     }

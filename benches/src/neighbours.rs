@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::client::{Asked, Client, load};
 use crate::page::Table;
-use crate::process::{self, Installation};
+use crate::process::{self, Given, Installation};
 use crate::samples::{Samples, millis};
 use crate::{Bench, baseline};
 
@@ -27,7 +27,7 @@ const RUNNING: &str = "mcpbox_calls_running";
 pub async fn run(bench: &Bench) -> anyhow::Result<Vec<Table>> {
     let tools = ["noop", "loop", "regex_loop"].map(|name| anyhow::Ok((name, baseline::tool(name)?.1)));
     let tools = tools.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let tools: Vec<(&str, &str)> = tools.iter().map(|(name, source)| (*name, source.as_str())).collect();
+    let tools: Vec<_> = tools.iter().map(|(name, source)| (*name, Given::python(source))).collect();
     // The loops must outlast the measurement.
     let patience = [("MCPBOX_CALL_TIME_MS", "300000"), ("MCPBOX_CALL_CPU_S", "3600")];
     let installation = Installation::new(&bench.program, &bench.cache, &patience)?;

@@ -84,6 +84,23 @@ impl Server {
     }
 }
 
+/// A tool as it is given to the product.
+#[derive(Clone, Copy)]
+pub enum Given<'a> {
+    Code { language: &'static str, source: &'a str },
+    Component(&'a [u8]),
+}
+
+impl<'a> Given<'a> {
+    pub fn python(source: &'a str) -> Self {
+        Self::Code { language: "python", source }
+    }
+
+    pub fn javascript(source: &'a str) -> Self {
+        Self::Code { language: "javascript", source }
+    }
+}
+
 /// An installation of the product.
 pub struct Installation {
     data: TempDir,
@@ -120,11 +137,11 @@ impl Installation {
         Server::start(&mut command, Bytes::new()).await
     }
 
-    /// Makes one server with these tools (name, source) and has a person approve them.
+    /// Makes one server with these tools and has a person approve them.
     ///
     /// # Errors
     /// When the host refuses.
-    pub async fn publish(&self, host: &Server, tools: &[(&str, &str)]) -> anyhow::Result<()> {
+    pub async fn publish(&self, host: &Server, tools: &[(&str, Given<'_>)]) -> anyhow::Result<()> {
         let mut client = Client::connect(host.address).await?;
         let code = std::fs::read_to_string(self.data.path().join("data/setup-code"))?;
         let body = json!({"username": "ada", "password": PASSWORD, "setup_code": code.trim()});
@@ -135,14 +152,24 @@ impl Installation {
 
         let made = manage(&mut client, "mcpbox_create_server", json!({"name": "bench"})).await?;
         let server = made["id"].clone();
-        for (name, source) in tools {
-            let arguments = json!({"server_id": server, "name": name, "python_code": source});
-            let made = manage(&mut client, "mcpbox_create_tool", arguments).await?;
+        let bearer = format!("Bearer {token}");
+        for (name, given) in tools {
+            let made = match given {
+                Given::Code { language, source } => {
+                    let arguments = json!({"server_id": server, "name": name, "code": source, "language": language});
+                    manage(&mut client, "mcpbox_create_tool", arguments).await?
+                }
+                Given::Component(bytes) => {
+                    let server = server.as_str().context("no id")?;
+                    let path = format!("/api/servers/{server}/components?name={name}");
+                    let upload = Asked::bytes(&path, "application/wasm", bytes).header("authorization", &bearer)?;
+                    serde_json::from_slice(&client.done(&upload).await?)?
+                }
+            };
             let id = made["id"].as_str().context("no id")?;
-            manage(&mut client, "mcpbox_request_publish", json!({"tool_id": id})).await?;
             let path = format!("/api/approvals/tools/{id}/action");
             let approve = Asked::post(&path, &json!({"action": "approve"}), "");
-            client.done(&approve.header("authorization", &format!("Bearer {token}"))?).await?;
+            client.done(&approve.header("authorization", &bearer)?).await?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use crate::client::Client;
 use crate::page::Table;
-use crate::process::{self, Installation};
+use crate::process::{self, Given, Installation};
 use crate::samples::{Samples, millis, number};
 use crate::{Bench, baseline, guests, proc};
 
@@ -44,7 +44,7 @@ async fn once(bench: &Bench) -> anyhow::Result<Table> {
     let (_, source) = baseline::tool("noop")?;
     let installation = Installation::new(&bench.program, &bench.cache, &[])?;
     let host = installation.serve().await?;
-    installation.publish(&host, &[("noop", &source)]).await?;
+    installation.publish(&host, &[("noop", Given::python(&source))]).await?;
     host.stop().await?;
     for round in 1..=bench.rounds(10) {
         bench.say(&format!("starts: round {round}"));

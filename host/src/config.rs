@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::auth::proxies::Proxies;
 use crate::limits::{LimitError, Limits};
 
 /// What every command needs to find this installation.
@@ -48,6 +49,19 @@ pub struct Serving {
     /// is opened to other machines addresses count too, and without a list every name does.
     #[arg(long, env = "MCPBOX_ALLOWED_HOSTS", default_value = "", value_delimiter = ',', value_name = "NAMES")]
     pub allowed_hosts: Vec<String>,
+    /// Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; separated by commas.
+    #[arg(long, env = "TRUSTED_PROXY_IPS", default_value = "", value_name = "ADDRESSES")]
+    pub trusted_proxies: Proxies,
+    /// Whether browsers send session cookies over TLS only; they do in any case when a trusted proxy says it speaks TLS.
+    #[arg(
+        long,
+        env = "MCPBOX_SECURE_COOKIES",
+        default_value_t = false,
+        action = clap::ArgAction::Set,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        value_name = "BOOL"
+    )]
+    pub secure_cookies: bool,
     /// Whether GET /metrics answers.
     #[arg(
         long,

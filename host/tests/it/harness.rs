@@ -30,6 +30,8 @@ pub struct Wishes {
     pub listen: IpAddr,
     /// The names under which it answers.
     pub names: Vec<String>,
+    pub proxies: &'static str,
+    pub secure_cookies: bool,
 }
 
 impl Default for Wishes {
@@ -42,7 +44,15 @@ impl Default for Wishes {
             ..Limits::default()
         };
         let names = vec!["box.example".to_owned()];
-        Self { limits, network: Arc::default(), metrics: true, listen: Ipv4Addr::LOCALHOST.into(), names }
+        Self {
+            limits,
+            network: Arc::default(),
+            metrics: true,
+            listen: Ipv4Addr::LOCALHOST.into(),
+            names,
+            proxies: "",
+            secure_cookies: false,
+        }
     }
 }
 
@@ -84,6 +94,8 @@ impl Host {
                 mcp_origins: vec!["https://claude.ai".to_owned()],
                 allowed_hosts: wishes.names.clone(),
                 metrics: wishes.metrics,
+                trusted_proxies: wishes.proxies.parse().expect("proxies"),
+                secure_cookies: wishes.secure_cookies,
             },
             limits: wishes.limits.clone(),
             program: env!("CARGO_BIN_EXE_mcpbox").into(),
@@ -133,6 +145,13 @@ impl Host {
         self.run().await;
     }
 
+    /// A second process on the same database.
+    pub async fn beside(&self) -> Beside {
+        let world = World { clock: self.clock.clone(), network: self.wishes.network.clone() };
+        let app = App::start(&self.settings, world).await.expect("a second host starts");
+        Beside { door: Door::at(format!("http://127.0.0.1:{}", app.address().port())), app }
+    }
+
     /// A person with an account of their own; the first is made with the setup code.
     pub async fn admin(&self) -> Admin<'_> {
         let code = self.app().setup_code().expect("no administrator yet").reveal().to_owned();
@@ -159,6 +178,26 @@ impl Host {
     pub fn tamper(&self, statement: &str) {
         let rows = statement_run(self.settings.place.database_url.as_deref(), &self.data_dir(), statement);
         assert_eq!(rows, "1", "{statement}");
+    }
+}
+
+/// A host beside another one, with the same data.
+pub struct Beside {
+    door: Door,
+    app: App,
+}
+
+impl Deref for Beside {
+    type Target = Door;
+
+    fn deref(&self) -> &Door {
+        &self.door
+    }
+}
+
+impl Beside {
+    pub async fn stop(self) {
+        self.app.stop().await.expect("the database closes");
     }
 }
 

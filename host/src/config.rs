@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::auth::proxies::Proxies;
 use crate::limits::{LimitError, Limits};
 
 /// What every command needs to find this installation.
@@ -51,6 +52,19 @@ pub struct Serving {
     /// Folders below which an administrator may give folders to tools; separated by commas. Without any, none.
     #[arg(long, env = "MCPBOX_FOLDER_ROOTS", default_value = "", value_delimiter = ',', value_name = "FOLDERS")]
     pub folder_roots: Vec<String>,
+    /// Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; separated by commas.
+    #[arg(long, env = "TRUSTED_PROXY_IPS", default_value = "", value_name = "ADDRESSES")]
+    pub trusted_proxies: Proxies,
+    /// Whether browsers send session cookies over TLS only; they do in any case when a trusted proxy says it speaks TLS.
+    #[arg(
+        long,
+        env = "MCPBOX_SECURE_COOKIES",
+        default_value_t = false,
+        action = clap::ArgAction::Set,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        value_name = "BOOL"
+    )]
+    pub secure_cookies: bool,
     /// Whether GET /metrics answers.
     #[arg(
         long,

@@ -232,13 +232,17 @@ limits! {
     mcp_requests_per_minute, "MCPBOX_MCP_REQUESTS_PER_MINUTE", Count, 300, 10, 1_000_000,
         "MCP requests of one caller in a minute.";
     logins_per_minute, "MCPBOX_LOGINS_PER_MINUTE", Count, 5, 1, 1_000,
-        "Failed logins in a minute, counted for the address and for the name; then both wait.";
+        "Failed logins, setups and refreshes in a minute, counted for the address and for the name; then both wait.";
     passwords_at_once, "MCPBOX_PASSWORDS_AT_ONCE", Count, 2, 1, 64,
         "Passwords that are compared or hashed at the same time, each with 64 MiB; the next ones wait.";
     password_wait_ms, "MCPBOX_PASSWORD_WAIT_MS", Milliseconds, 5_000, 0, 300_000,
         "How long a password waits for that before its owner is asked to try again.";
     access_token_s, "MCPBOX_ACCESS_TOKEN_S", Seconds, 900, 60, 86_400,
         "Life of an administrator's access token.";
+    refresh_token_s, "MCPBOX_REFRESH_TOKEN_S", Seconds, 604_800, 300, 7_776_000,
+        "Life of an administrator's refresh token; each exchange gives a new one.";
+    admin_session_s, "MCPBOX_ADMIN_SESSION_S", Seconds, 2_592_000, 300, 31_536_000,
+        "The longest life of an administrator's session, however often its tokens are exchanged; then the password is asked for.";
     stop_grace_s, "MCPBOX_STOP_GRACE_S", Seconds, 10, 0, 600,
         "How long running calls may finish after the order to stop, before they are ended.";
 

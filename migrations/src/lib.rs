@@ -37,6 +37,7 @@ changes! {
     m0013_settings,
     m0014_tool_names,
     m0015_tool_folders,
+    m0020_admin_sessions,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

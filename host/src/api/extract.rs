@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection};
-use axum::extract::{self, ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::extract::{self, ConnectInfo, FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -32,6 +32,10 @@ pub(super) struct Query<T>(pub(super) T);
 /// Who connected.
 #[derive(Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
+
+/// Whether the client's connection is sealed.
+#[derive(Clone, Copy)]
+pub(super) struct Tls(pub(super) bool);
 
 /// An administrator with a session in force.
 pub(super) struct Admin(pub(super) Session);
@@ -67,6 +71,15 @@ impl FromRequestParts<ApiState> for Peer {
     }
 }
 
+/// Whether the client speaks TLS, by what a proxy says that is believed.
+impl FromRequestParts<ApiState> for Tls {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Problem> {
+        Ok(parts.extensions.get().copied().unwrap_or(Self(false)))
+    }
+}
+
 /// The credential is checked once in a request: the route table asks for it first, the handler finds
 /// the session.
 impl FromRequestParts<ApiState> for Admin {
@@ -77,7 +90,7 @@ impl FromRequestParts<ApiState> for Admin {
             return Ok(Self(session.clone()));
         }
         let Peer(peer) = Peer::from_request_parts(parts, state).await?;
-        let session = AdminAuth::new(state.service.clone()).session(peer, &parts.headers).await?;
+        let session = AdminAuth::new(state.service.clone()).session(peer, &parts.method, &parts.headers).await?;
         parts.extensions.insert(session.clone());
         Ok(Self(session))
     }
@@ -133,6 +146,18 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Json<T> {
             },
         })?;
         Ok(Self(from_json(&bytes)?))
+    }
+}
+
+/// A body that may be left out: none without a `Content-Type`.
+impl<T: DeserializeOwned> OptionalFromRequest<ApiState> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Option<Self>, Problem> {
+        if !request.headers().contains_key(CONTENT_TYPE) {
+            return Ok(None);
+        }
+        <Self as FromRequest<ApiState>>::from_request(request, state).await.map(Some)
     }
 }
 

@@ -18,10 +18,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use super::ApiState;
-use super::extract::{Peer, too_large};
+use super::extract::{Peer, Tls, too_large};
 use super::problem::{self, Problem};
 use super::upload;
 use crate::auth;
+use crate::auth::proxies::Client;
 use crate::limits::Limits;
 use crate::telemetry::metrics::{HttpExchange, http_exchange};
 use crate::telemetry::{REQUEST_ID_HEADER, RequestId};
@@ -68,6 +69,8 @@ pub(super) fn around(state: &ApiState, counted: Router<ApiState>, probes: Router
         .layer(from_fn(write_problem))
         // One span, one log line and one count for each request, whatever came of it.
         .layer(from_fn(observe))
+        // Everything further in, both doors and the log, counts the client and not its proxy.
+        .layer(from_fn_with_state(state.clone(), unproxy))
         // Outermost: everything else speaks of the id.
         .layer(from_fn(identify))
 }
@@ -82,6 +85,15 @@ async fn identify(mut request: Request, next: Next) -> Response<Body> {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     response
+}
+
+async fn unproxy(State(state): State<ApiState>, mut request: Request, next: Next) -> Response<Body> {
+    if let Some(ConnectInfo(peer)) = request.extensions().get().copied() {
+        let Client { peer, tls } = state.settings.trusted_proxies.client(peer, request.headers());
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(Tls(tls));
+    }
+    next.run(request).await
 }
 
 async fn observe(request: Request, next: Next) -> Response<Body> {

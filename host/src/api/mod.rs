@@ -4,6 +4,7 @@
 //! query. Every list is `{items, total, page, page_size, pages}`. Every route stands in one table,
 //! with who may use it; the table asks for the credential, so a handler cannot forget to.
 
+mod api_keys;
 mod approvals;
 mod audit;
 mod compilations;
@@ -35,6 +36,7 @@ use self::extract::Admin;
 use self::health::Signs;
 use self::rate::Rate;
 use self::upload::Uploads;
+use crate::auth::proxies::Proxies;
 use crate::service::Service;
 use crate::telemetry::Telemetry;
 
@@ -96,13 +98,26 @@ routes! {
     POST   "/auth/setup"                                Open    sessions::setup,
         "Makes the first administrator: `username`, `password`, `setup_code`.";
     POST   "/auth/login"                                Open    sessions::login,
-        "Opens a session: `username`, `password`; answers an access token.";
+        "Opens a session: `username`, `password`, and `session` (`bearer` or `cookie`); answers an access and a refresh token, or sets cookies.";
+    POST   "/auth/refresh"                              Open    sessions::refresh,
+        "Exchanges a refresh token for the next pair of tokens: `refresh_token`, or the cookie of a browser session.";
     POST   "/auth/logout"                               Admin   sessions::logout,
-        "Ends the session of the token.";
+        "Ends the session of the token, and takes its cookies back.";
     POST   "/auth/change-password"                      Admin   sessions::change_password,
         "Changes the own password: `current_password`, `new_password`; ends all sessions but a new one.";
     GET    "/auth/me"                                   Admin   sessions::me,
         "The own account.";
+    GET    "/auth/sessions"                             Admin   sessions::list,
+        "Lists the open sessions of the own account, newest first.";
+    DELETE "/auth/sessions/{id}"                        Admin   sessions::revoke,
+        "Ends a session of the own account.";
+
+    GET    "/api/api-keys"                              Admin   api_keys::list,
+        "Lists the keys of MCP clients by name, revoked ones too.";
+    POST   "/api/api-keys"                              Admin   api_keys::create,
+        "Makes a key: `name`; it is shown in this one answer.";
+    DELETE "/api/api-keys/{id}"                         Admin   api_keys::revoke,
+        "Revokes a key; the next request that shows it is refused.";
 
     GET    "/api/limits"                                Admin   limits::list,
         "Every [limit](limits.md) with the value in force.";
@@ -192,6 +207,10 @@ pub struct ApiSettings {
     pub allowed_hosts: Vec<String>,
     /// Whether `/metrics` answers.
     pub metrics: bool,
+    /// Proxies that are believed when they say for whom they speak.
+    pub trusted_proxies: Proxies,
+    /// Whether cookies are for TLS only, whoever says what.
+    pub secure_cookies: bool,
 }
 
 /// What handlers work with. Clones share everything.
@@ -247,8 +266,9 @@ const PAGE_HEAD: &str = "\
 
 Every address of the API. Bodies and answers are JSON; a list is `{items, total, page, page_size, pages}` and
 takes `?page=` and `?page_size=`; what does not succeed is one of the [problems](problems.md). Administrators
-show the token of `POST /auth/login` as `Authorization: Bearer TOKEN`. Requests of one address are counted
-(`RATE_LIMIT_REQUESTS_PER_MINUTE`), except where the page says so. Models speak MCP at `/mcp` and have
+show the token of `POST /auth/login` as `Authorization: Bearer TOKEN`, or the cookies of a browser
+([logging in](authentication.md)). Requests of one address are counted (`RATE_LIMIT_REQUESTS_PER_MINUTE`),
+except where the page says so. Models speak MCP at `/mcp` and have
 [tools of their own](mcp-tools.md).
 
 This page is made from the table in `host/src/api/mod.rs`: change that, then run

@@ -45,7 +45,9 @@ kinds! {
     MALFORMED BAD_REQUEST "malformed" "The request cannot be read"
         "The body is not JSON, or the request breaks off; send it again as the documentation has it.";
     UNAUTHENTICATED UNAUTHORIZED "unauthenticated" "No valid credential"
-        "Log in at `POST /auth/login` and send `Authorization: Bearer TOKEN`; a token that expired or was revoked opens nothing.";
+        "Log in at `POST /auth/login` and send `Authorization: Bearer TOKEN`, or the cookies of a browser session; a token that expired, was exchanged or was revoked opens nothing. `POST /auth/refresh` gives new ones.";
+    CROSS_SITE FORBIDDEN "cross-site" "Not from a page of this host"
+        "A request that changes something and shows a session by its cookie comes from a page of this host and repeats the cookie `mcpbox_csrf` in the header `X-CSRF-Token`; programs send `Authorization: Bearer TOKEN` in place of the cookie.";
     FORBIDDEN FORBIDDEN "forbidden" "Not allowed"
         "The caller is known and may not do this; asking again changes nothing.";
     NOT_FOUND NOT_FOUND "not-found" "Not found"
@@ -208,6 +210,7 @@ impl From<Error> for Problem {
             Error::Conflict { message } => Self::new(&CONFLICT, message),
             Error::Forbidden { message } => Self::new(&FORBIDDEN, message),
             Error::Unauthenticated { message } => Self::new(&UNAUTHENTICATED, message),
+            Error::CrossSite { message } => Self::new(&CROSS_SITE, message),
             Error::RateLimited { retry_after, message } => Self::new(&RATE_LIMITED, message).retry_after(retry_after),
             Error::Busy { retry_after, message } => Self::new(&BUSY, message).retry_after(retry_after),
             Error::TooLarge { message } => Self::new(&TOO_LARGE, message),
@@ -252,6 +255,7 @@ mod tests {
             (Error::Conflict { message: m() }, 409, "conflict"),
             (Error::Forbidden { message: m() }, 403, "forbidden"),
             (Error::Unauthenticated { message: m() }, 401, "unauthenticated"),
+            (Error::CrossSite { message: m() }, 403, "cross-site"),
             (Error::RateLimited { retry_after: wait, message: m() }, 429, "rate-limited"),
             (Error::Busy { retry_after: wait, message: m() }, 503, "busy"),
             (Error::TooLarge { message: m() }, 413, "too-large"),

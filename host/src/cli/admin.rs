@@ -83,7 +83,7 @@ impl KeyCommand {
             Self::List { place } => with_service(&place, list).await,
             Self::Revoke { name, place } => {
                 with_service(&place, async |service| {
-                    service.api_key_revoke(&Caller::operator(), &name).await?;
+                    service.api_key_revoke_named(&Caller::operator(), &name).await?;
                     println!("The key {name} opens nothing any more.");
                     Ok(ExitCode::SUCCESS)
                 })

@@ -12,25 +12,34 @@ use crate::domain::digest::Digest;
 
 /// 32 bytes as base64url without padding.
 const RANDOM_CHARACTERS: usize = 43;
+/// How many of them all refresh tokens of one session have in common: 132 bits. The other 21 are new
+/// in each; the last character has four bits, so they have 124.
+const FAMILY_CHARACTERS: usize = 22;
 /// How many of them a list shows: 36 bits of 256, to tell tokens apart.
 const SHOWN_CHARACTERS: usize = 6;
 
 /// What a token is for; it can be told from the first characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenKind {
-    /// A person's login.
+    /// A person's login, for minutes.
     Access,
+    /// What is exchanged, once, for the next access token and the next of its own kind.
+    Refresh,
+    /// What pages of the dashboard show beside the cookie, to prove that they could read it.
+    Csrf,
     /// A client's key.
     ApiKey,
 }
 
 impl TokenKind {
-    pub const ALL: [Self; 2] = [Self::Access, Self::ApiKey];
+    pub const ALL: [Self; 4] = [Self::Access, Self::Refresh, Self::Csrf, Self::ApiKey];
 
     /// The first characters of such tokens, by which scanners for leaked secrets know them.
     pub fn mark(self) -> &'static str {
         match self {
             Self::Access => "mbx_at_",
+            Self::Refresh => "mbx_rt_",
+            Self::Csrf => "mbx_csrf_",
             Self::ApiKey => "mbx_key_",
         }
     }
@@ -71,6 +80,25 @@ impl Token {
         Digest::of(self.text.as_bytes()).to_string()
     }
 
+    /// A new one of the same family: for refresh tokens, whose family is their session.
+    pub fn next(&self) -> Self {
+        let mut next = Self::new(self.kind);
+        let fresh = Zeroizing::new(next.text[self.kind.mark().len() + FAMILY_CHARACTERS..].to_owned());
+        next.text.clear();
+        next.text.push_str(self.family());
+        next.text.push_str(&fresh);
+        next
+    }
+
+    /// The digest of what this token has in common with all others of its family.
+    pub fn family_hash(&self) -> String {
+        Digest::of(self.family().as_bytes()).to_string()
+    }
+
+    fn family(&self) -> &str {
+        &self.text[..self.kind.mark().len() + FAMILY_CHARACTERS]
+    }
+
     /// What lists show: the mark and six characters.
     pub fn prefix(&self) -> &str {
         &self.text[..self.kind.mark().len() + SHOWN_CHARACTERS]
@@ -109,6 +137,19 @@ mod tests {
             assert_eq!(token.prefix().len(), kind.mark().len() + 6);
             assert_ne!(Token::new(kind).reveal(), token.reveal());
         }
+    }
+
+    #[test]
+    fn the_next_of_a_family_is_another_token_of_the_same_family() {
+        let first = Token::new(TokenKind::Refresh);
+        let next = first.next();
+        let read: Token = next.reveal().parse().expect("a token");
+        assert_eq!(read.kind(), TokenKind::Refresh);
+        assert_eq!(first.family_hash(), read.family_hash());
+        assert_ne!(first.hash(), read.hash());
+        assert_ne!(next.next().hash(), next.hash());
+        assert_ne!(Token::new(TokenKind::Refresh).family_hash(), first.family_hash());
+        assert_ne!(first.family_hash(), first.hash());
     }
 
     #[test]

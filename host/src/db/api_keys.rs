@@ -55,6 +55,10 @@ pub async fn by_name(db: &impl Conn, name: &str) -> Result<Option<ApiKey>, DbErr
     Entity::find().filter(Column::Name.eq(name)).one(&db.on()).await.doing("read an API key")
 }
 
+pub async fn by_id(db: &impl Conn, id: ApiKeyId) -> Result<Option<ApiKey>, DbError> {
+    Entity::find_by_id(id).one(&db.on()).await.doing("read an API key")
+}
+
 /// All keys by name, revoked ones too.
 pub async fn list(db: &impl Conn, page: &PageRequest) -> Result<Page<ApiKey>, DbError> {
     load(Entity::find().order_by_asc(Column::Name), &db.on(), page, "list the API keys").await
@@ -111,6 +115,7 @@ mod tests {
         tx.commit().await?;
         let expected = ApiKey { last_used_at: Some(at(5)), revoked_at: Some(at(6)), ..row };
         assert_eq!(by_hash(&*db, "h1").await?.as_ref(), Some(&expected));
+        assert_eq!(by_id(&*db, row.id).await?.as_ref(), Some(&expected));
         assert_eq!(by_name(&*db, "laptop").await?, Some(expected));
         assert_eq!(by_hash(&*db, "h3").await?, None);
         let names: Vec<_> = list(&*db, &all()).await?.items.into_iter().map(|key| key.name).collect();

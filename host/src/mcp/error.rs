@@ -171,9 +171,10 @@ pub fn tell(error: Error, request_id: &RequestId) -> Told {
             Told::Model(text)
         }
         Error::Invalid { problems } => Told::Model(arguments_refused(&problems)),
-        Error::Conflict { message } | Error::Forbidden { message } | Error::TooLarge { message } => {
-            Told::Model(message)
-        }
+        Error::Conflict { message }
+        | Error::Forbidden { message }
+        | Error::CrossSite { message }
+        | Error::TooLarge { message } => Told::Model(message),
         Error::Unauthenticated { message } => Told::Client(Failure::new(Kind::Unauthenticated, message)),
         Error::RateLimited { retry_after, message } => {
             Told::Client(Failure::after(Kind::RateLimited, retry_after, message))

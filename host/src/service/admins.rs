@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::audit::{self, Act};
 use super::lockout::{Attempt, Lockout};
-use super::sessions::AccessToken;
+use super::sessions::{Session, SessionTokens};
 use super::{Error, Service};
 use crate::crypto::password::{self, PasswordError};
 use crate::crypto::setup_code::SetupCode;
@@ -107,7 +107,7 @@ impl Service {
             let message = "the setup code is wrong; it is printed at the start and kept in the data folder";
             return Err(Error::forbidden(message));
         }
-        self.0.passwords.lockout.take_back(attempt);
+        self.attempt_take_back(attempt);
         let admin = self.new_admin(username, password).await?;
         let caller = Caller { who: Who::Admin { id: admin.id, username: admin.username.clone() }, from };
         let tx = self.db().begin().await?;
@@ -181,13 +181,14 @@ impl Service {
         admins::by_id(self.db(), *id).await?.ok_or_else(|| Error::not_found("administrator", username, ""))
     }
 
-    /// Changes the caller's password, ends all sessions of the account and opens a new one.
+    /// Changes the password of the session's account, ends all its sessions and opens a new one like
+    /// this.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] when `current` is wrong or the caller has no account;
-    /// [`Error::RateLimited`] after too many wrong ones; [`Error::Invalid`] for a new password against
-    /// the rules.
-    pub async fn password_change(&self, caller: &Caller, current: &str, new: &str) -> Result<AccessToken, Error> {
+    /// [`Error::Forbidden`] when `current` is wrong; [`Error::RateLimited`] after too many wrong ones;
+    /// [`Error::Invalid`] for a new password against the rules.
+    pub async fn password_change(&self, session: &Session, current: &str, new: &str) -> Result<SessionTokens, Error> {
+        let caller = &session.caller;
         let Admin { username, .. } = self.own_account(caller).await?;
         password::check_password(new).map_err(|error| password_error("/new_password", error))?;
         let Some(admin) = self.password_verified(caller.from, &username, current).await? else {
@@ -203,9 +204,9 @@ impl Service {
         admin_sessions::revoke_of_admin(&tx, admin.id, now).await?;
         audit::write(&tx, caller, now, act("admin.password", admin.id)).await?;
         let admin = Admin { password_version: admin.password_version + 1, ..admin };
-        let token = self.session_insert(&tx, &admin, caller.from).await?;
+        let tokens = self.session_insert(&tx, &admin, Self::opening_like(session)).await?;
         tx.commit().await?;
-        Ok(token)
+        Ok(tokens)
     }
 
     /// The account whose name and password these are; none when there is no such account, it is
@@ -225,7 +226,7 @@ impl Service {
         let verified = self.verified_in_turn(turn, username, password).await;
         // What broke here tells nothing about the password.
         if !matches!(verified, Ok(None)) {
-            self.0.passwords.lockout.take_back(attempt);
+            self.attempt_take_back(attempt);
         }
         verified
     }
@@ -247,8 +248,16 @@ impl Service {
         Ok(admin.filter(|_| right))
     }
 
-    fn attempt(&self, from: Option<IpAddr>, username: Option<&str>) -> Result<Attempt, Error> {
+    /// Begins something that fails unless it is taken back.
+    ///
+    /// # Errors
+    /// [`Error::RateLimited`] after too many failures of the address or for the name.
+    pub(super) fn attempt(&self, from: Option<IpAddr>, username: Option<&str>) -> Result<Attempt, Error> {
         self.0.passwords.lockout.begin(self.clock().now(), from, username)
+    }
+
+    pub(super) fn attempt_take_back(&self, attempt: Attempt) {
+        self.0.passwords.lockout.take_back(attempt);
     }
 
     async fn password_hash(&self, pointer: &'static str, password: &str) -> Result<String, Error> {

@@ -13,8 +13,8 @@ use super::audit::{self, Act};
 use super::permission::people_only;
 use super::{Error, Page, PageRequest, Service};
 use crate::crypto::token::{Token, TokenKind};
-use crate::db::DbError;
 use crate::db::api_keys::{self, ApiKey};
+use crate::db::{DbError, Tx};
 use crate::domain::caller::{Caller, Who};
 use crate::domain::ids::ApiKeyId;
 use crate::domain::names::ApiKeyName;
@@ -116,11 +116,27 @@ impl Service {
     /// # Errors
     /// [`Error::Forbidden`] but for people; [`Error::NotFound`]; [`Error::Conflict`] when it is
     /// revoked already.
-    pub async fn api_key_revoke(&self, caller: &Caller, name: &str) -> Result<ApiKeyView, Error> {
+    pub async fn api_key_revoke(&self, caller: &Caller, id: ApiKeyId) -> Result<ApiKeyView, Error> {
+        people_only(caller, "see or change API keys")?;
+        let tx = self.db().begin().await?;
+        let key = api_keys::by_id(&tx, id).await?;
+        let key = key.ok_or_else(|| Error::not_found("API key", id.to_string(), "list the keys"))?;
+        self.api_key_end(tx, caller, key).await
+    }
+
+    /// The same for the key of this name.
+    ///
+    /// # Errors
+    /// See [`Self::api_key_revoke`].
+    pub async fn api_key_revoke_named(&self, caller: &Caller, name: &str) -> Result<ApiKeyView, Error> {
         people_only(caller, "see or change API keys")?;
         let tx = self.db().begin().await?;
         let key = api_keys::by_name(&tx, name).await?;
         let key = key.ok_or_else(|| Error::not_found("API key", name, "list the keys"))?;
+        self.api_key_end(tx, caller, key).await
+    }
+
+    async fn api_key_end(&self, tx: Tx, caller: &Caller, key: ApiKey) -> Result<ApiKeyView, Error> {
         let now = self.clock().now();
         if !api_keys::revoke(&tx, key.id, now).await? {
             return Err(Error::conflict(format!("the API key `{}` is revoked already", key.name)));

@@ -31,6 +31,9 @@ pub enum Error {
     Forbidden { message: String },
     #[error("{message}")]
     Unauthenticated { message: String },
+    /// A browser's cookie came with a request that none of our pages is known to have made.
+    #[error("{message}")]
+    CrossSite { message: String },
     #[error("{message}")]
     RateLimited { retry_after: Duration, message: String },
     /// No place for a call now.
@@ -75,6 +78,10 @@ impl Error {
 
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::Forbidden { message: message.into() }
+    }
+
+    pub fn cross_site(message: impl Into<String>) -> Self {
+        Self::CrossSite { message: message.into() }
     }
 
     pub fn internal(doing: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

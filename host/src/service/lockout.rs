@@ -1,5 +1,5 @@
-//! Failed logins, counted for the address that they come from and for the name that they try. At the
-//! limit both wait until a minute has passed over the oldest of them.
+//! Failed logins, counted for the address that they come from and for the name that they try; so are
+//! wrong setup codes and unknown refresh tokens, which have no name. At the limit both wait until a minute has passed over the oldest of them.
 //!
 //! An attempt counts as failed from its beginning and is taken back when it succeeds, so that many at
 //! the same time are no way round the limit.
@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Error;
 use crate::domain::address;
+use crate::domain::names::Username;
 
 const WINDOW: TimeDelta = TimeDelta::minutes(1);
 /// Keys after which those without a recent failure are forgotten.
@@ -21,7 +22,8 @@ const KEYS: usize = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
     Address(IpAddr),
-    Name(String),
+    /// What cannot be a name is no account's, and has no place here however long it is.
+    Name(Username),
 }
 
 pub(super) struct Lockout {
@@ -46,7 +48,7 @@ impl Lockout {
     /// # Errors
     /// [`Error::RateLimited`] when there were too many.
     pub(super) fn begin(&self, now: DateTime<Utc>, from: Option<IpAddr>, name: Option<&str>) -> Result<Attempt, Error> {
-        let name = name.map(|name| Key::Name(name.to_owned()));
+        let name = name.and_then(|name| name.parse().ok()).map(Key::Name);
         let keys: Vec<_> = name.into_iter().chain(from.map(|from| Key::Address(address::subscriber(from)))).collect();
         let mut failures = self.failures();
         if failures.len() > KEYS {
@@ -153,6 +155,17 @@ mod tests {
         assert_eq!(waits(lockout.begin(second(0), from("2001:db8::2"), Some("bob"))), Some(60));
         assert_eq!(waits(lockout.begin(second(0), from("203.0.113.1"), Some("cyd"))), None);
         assert_eq!(waits(lockout.begin(second(0), from("::ffff:203.0.113.1"), Some("dan"))), Some(60));
+    }
+
+    #[test]
+    fn what_cannot_be_a_name_is_not_kept() {
+        let lockout = Lockout::new(1);
+        for name in ["", "a b", &"x".repeat(1_000_000)] {
+            for _ in 0..2 {
+                assert_eq!(waits(lockout.begin(second(0), None, Some(name))), None);
+            }
+        }
+        assert!(lockout.failures().is_empty());
     }
 
     #[test]

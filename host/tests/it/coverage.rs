@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use mcpbox::api::{Access, ROUTES};
 use mcpbox::limits::TABLE;
 use reqwest::{Method, StatusCode};
+use serde_json::json;
 
+use crate::api_browser::Browser;
 use crate::harness::Host;
 use crate::source::{self, Source};
 
@@ -30,6 +32,32 @@ async fn every_route_for_administrators_is_refused_to_nobody_and_to_strangers() 
         }
     }
     assert!(asked > 60, "the table was walked");
+}
+
+#[tokio::test]
+async fn every_route_that_changes_something_is_refused_to_a_cookie_of_a_strangers_page() {
+    let host = Host::start().await;
+    host.admin().await;
+    let (mut browser, ..) = Browser::login(&host, &[]).await;
+    let csrf = browser.cookie("mcpbox_csrf").to_owned();
+    let own = host.base.clone();
+    let mut asked = 0;
+    for route in ROUTES.iter().filter(|route| route.access == Access::Admin && !route.method.is_safe()) {
+        for headers in [
+            &[][..],
+            &[("origin", own.as_str())],
+            &[("x-csrf-token", csrf.as_str())],
+            &[("origin", "https://evil.example"), ("x-csrf-token", csrf.as_str())],
+        ] {
+            let method = Method::from_bytes(route.method.as_str().as_bytes()).expect("a method");
+            let (status, problem) = browser.send(method, &path(route.path), headers, None).await;
+            let told = (status.as_u16(), &problem["type"]);
+            assert_eq!(told, (403, &json!("/problems/cross-site")), "{} {} {headers:?}", route.method, route.path);
+            asked += 1;
+        }
+    }
+    assert!(asked > 60, "the table was walked");
+    assert_eq!(browser.ask(Method::GET, "/auth/me", None).await.0, StatusCode::OK, "the session goes on");
 }
 
 #[tokio::test]

@@ -35,6 +35,8 @@ pub struct Wishes {
     pub listen: IpAddr,
     /// The names under which it answers.
     pub names: Vec<String>,
+    pub proxies: &'static str,
+    pub secure_cookies: bool,
 }
 
 impl Default for Wishes {
@@ -55,6 +57,8 @@ impl Default for Wishes {
             cache_dir: None,
             listen: Ipv4Addr::LOCALHOST.into(),
             names,
+            proxies: "",
+            secure_cookies: false,
         }
     }
 }
@@ -98,6 +102,8 @@ impl Host {
                 allowed_hosts: wishes.names.clone(),
                 folder_roots: wishes.folder_roots.iter().map(|root| root.display().to_string()).collect(),
                 metrics: wishes.metrics,
+                trusted_proxies: wishes.proxies.parse().expect("proxies"),
+                secure_cookies: wishes.secure_cookies,
             },
             limits: wishes.limits.clone(),
             program: env!("CARGO_BIN_EXE_mcpbox").into(),
@@ -154,6 +160,13 @@ impl Host {
         self.run().await;
     }
 
+    /// A second process on the same database.
+    pub async fn beside(&self) -> Beside {
+        let world = World { clock: self.clock.clone(), network: self.wishes.network.clone() };
+        let app = App::start(&self.settings, world).await.expect("a second host starts");
+        Beside { door: Door::at(format!("http://127.0.0.1:{}", app.address().port())), app }
+    }
+
     /// A person with an account of their own; the first is made with the setup code.
     pub async fn admin(&self) -> Admin<'_> {
         let code = self.app().setup_code().expect("no administrator yet").reveal().to_owned();
@@ -185,6 +198,26 @@ impl Host {
     pub fn tamper(&self, statement: &str) {
         let rows = statement_run(self.settings.place.database_url.as_deref(), &self.data_dir(), statement);
         assert_eq!(rows, "1", "{statement}");
+    }
+}
+
+/// A host beside another one, with the same data.
+pub struct Beside {
+    door: Door,
+    app: App,
+}
+
+impl Deref for Beside {
+    type Target = Door;
+
+    fn deref(&self) -> &Door {
+        &self.door
+    }
+}
+
+impl Beside {
+    pub async fn stop(self) {
+        self.app.stop().await.expect("the database closes");
     }
 }
 

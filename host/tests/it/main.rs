@@ -5,8 +5,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their environment, and their tasks end with them")]
 #![allow(unreachable_pub, reason = "a binary has no outside; `pub` says what the other files of it may use")]
 
+mod api_browser;
 mod api_frame;
 mod api_health;
+mod api_keys;
 mod api_sessions;
 mod approval;
 mod architecture;

@@ -68,7 +68,7 @@ async fn who_is_not_on_this_machine_shows_a_key() {
             assert!(error["error"]["message"].is_string() && error.get("id").is_none(), "{error}");
         }
     }
-    service.api_key_revoke(&Caller::operator(), "ci").await.expect("revoked");
+    service.api_key_revoke_named(&Caller::operator(), "ci").await.expect("revoked");
     assert_eq!(client.post(&[("authorization", &good)], &initialize("2025-11-25")).await.status, 401);
 }
 

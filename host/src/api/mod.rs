@@ -19,6 +19,7 @@ mod root;
 mod secrets;
 mod servers;
 mod sessions;
+mod settings;
 mod tools;
 
 use std::sync::Arc;
@@ -162,6 +163,15 @@ routes! {
         "Lists the hosts that tools ask for.";
     POST   "/api/approvals/network/{id}/action"         Admin   approvals::decide_network,
         "Approves or rejects a host.";
+
+    GET    "/api/settings"                              Admin   settings::list,
+        "Lists every policy with its values, its default and who set it.";
+    GET    "/api/settings/security-policy"              Admin   settings::security_policy,
+        "The [policies](policies.md) in force, and the profile that they are.";
+    PATCH  "/api/settings/security-policy"              Admin   settings::set_security_policy,
+        "Changes the policies that are given.";
+    PATCH  "/api/settings/security-profile"             Admin   settings::set_security_profile,
+        "Sets several policies at once: `profile` is `strict`, `balanced` or `permissive`.";
 
     GET    "/api/execution-logs"                        Admin   execution_logs::list,
         "Lists the calls, newest first; `?server_id=` or `?tool_id=` picks.";

@@ -11,6 +11,7 @@ pub mod ids;
 pub mod json;
 pub mod names;
 pub mod outcome;
+pub mod policy;
 pub mod redact;
 pub mod request;
 pub mod secret;

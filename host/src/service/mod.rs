@@ -23,6 +23,7 @@ pub mod logs;
 pub mod network_requests;
 pub mod page;
 mod permission;
+pub mod policies;
 mod rate;
 pub mod secrets;
 pub mod servers;
@@ -46,6 +47,7 @@ use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
 use self::execution_log::ExecutionLog;
 pub use self::page::{Page, PageRequest};
+use self::policies::PolicyCache;
 use self::rate::Rates;
 use crate::clock::Clock;
 use crate::crypto::vault::Vault;
@@ -86,6 +88,7 @@ struct Inner {
     rates: Rates,
     log: ExecutionLog,
     catalogue: CatalogueCache,
+    policies: PolicyCache,
     validators: Validators,
     changes: broadcast::Sender<Change>,
     passwords: Passwords,
@@ -102,6 +105,7 @@ impl Service {
             rates: Rates::new(&parts.limits),
             log,
             catalogue: CatalogueCache::default(),
+            policies: PolicyCache::default(),
             validators: Validators::default(),
             changes: broadcast::Sender::new(CHANGES_BEHIND),
             passwords: Passwords::new(&parts.limits),

@@ -55,6 +55,14 @@ impl Script {
         self.push(&Table::drop().table(name).to_owned());
     }
 
+    pub(crate) fn add_column(&mut self, table: &'static str, column: ColumnDef) {
+        self.push(Table::alter().table(table).add_column(column));
+    }
+
+    pub(crate) fn drop_column(&mut self, table: &'static str, column: &'static str) {
+        self.push(Table::alter().table(table).drop_column(column));
+    }
+
     pub(crate) fn index(&mut self, table: &'static str, columns: &[&'static str]) {
         self.push(&index(table, columns));
     }

@@ -4,14 +4,14 @@ use axum::extract::State;
 use serde::Deserialize;
 
 use super::ApiState;
-use super::extract::{Admin, Json, PageQuery, Path, Query};
+use super::extract::{Admin, Json, Path, Query};
 use super::problem::Problem;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{GrantRequestId, ToolId};
 use crate::domain::request::RequestStatus;
-use crate::domain::tool::ApprovalAction;
-use crate::service::approvals::ApprovalView;
-use crate::service::network_requests::NetworkRequestView;
+use crate::domain::tool::{ApprovalAction, ApprovalStatus};
+use crate::service::approvals::{ApprovalFilter, ApprovalView};
+use crate::service::network_requests::{NetworkRequestView, RequestFilter};
 use crate::service::tools::ToolView;
 use crate::service::{Page, PageRequest};
 
@@ -55,11 +55,22 @@ pub(super) struct RequestDecision {
     reason: Option<String>,
 }
 
+/// Absent status: those that wait for review.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToolQuery {
+    status: Option<ApprovalStatus>,
+    search: Option<String>,
+    page: Option<u64>,
+    page_size: Option<u64>,
+}
+
 /// Absent status: all.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestQuery {
     status: Option<RequestStatus>,
+    search: Option<String>,
     page: Option<u64>,
     page_size: Option<u64>,
 }
@@ -67,9 +78,10 @@ pub(super) struct RequestQuery {
 pub(super) async fn tools(
     State(state): State<ApiState>,
     admin: Admin,
-    Query(page): Query<PageQuery>,
+    Query(ToolQuery { status, search, page, page_size }): Query<ToolQuery>,
 ) -> Result<Json<Page<ApprovalView>>, Problem> {
-    Ok(Json(state.service.approval_list(admin.caller(), page.into()).await?))
+    let (filter, page) = (ApprovalFilter { status, search }, PageRequest { page, page_size });
+    Ok(Json(state.service.approval_list(admin.caller(), filter, page).await?))
 }
 
 pub(super) async fn decide_tool(
@@ -99,10 +111,10 @@ pub(super) async fn revoke_tool(
 pub(super) async fn network(
     State(state): State<ApiState>,
     admin: Admin,
-    Query(RequestQuery { status, page, page_size }): Query<RequestQuery>,
+    Query(RequestQuery { status, search, page, page_size }): Query<RequestQuery>,
 ) -> Result<Json<Page<NetworkRequestView>>, Problem> {
-    let page = PageRequest { page, page_size };
-    Ok(Json(state.service.network_request_list(admin.caller(), status, page).await?))
+    let (filter, page) = (RequestFilter { status, search }, PageRequest { page, page_size });
+    Ok(Json(state.service.network_request_list(admin.caller(), filter, page).await?))
 }
 
 pub(super) async fn decide_network(

@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::approvals::ApprovalFilter;
 use super::audit::AuditObject;
 use super::calls::content;
 use super::network_requests::{NetworkRequestView, NewNetworkRequest};

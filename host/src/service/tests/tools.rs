@@ -13,7 +13,7 @@ async fn a_tool_is_called_from_its_approval_until_it_is_revoked() -> Done {
     assert!(is_conflict(host.tool_submit(&model(), draft.id, None).await));
     assert_eq!(host.offered().await?, []);
 
-    let waiting = host.approval_list(&person(), first_page()).await?.items;
+    let waiting = host.approval_list(&person(), ApprovalFilter::default(), first_page()).await?.items;
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].gateway_name, "weather__forecast");
     assert_eq!(waiting[0].version.source.python_code.as_deref(), Some("def main(): return 1"));
@@ -47,7 +47,7 @@ async fn what_is_approved_stays_live_until_the_change_is_approved() -> Done {
     assert_eq!(host.offered().await?[0].1, tool.description);
     // A third version takes the place of the second in the queue.
     host.describe(tool.id, "Tells even more.").await?;
-    let waiting = host.approval_list(&person(), first_page()).await?;
+    let waiting = host.approval_list(&person(), ApprovalFilter::default(), first_page()).await?;
     assert_eq!((waiting.total, waiting.items[0].version.number), (1, 3));
     assert_eq!(waiting.items[0].live.as_ref().map(|live| live.number), Some(1));
     let live = host.act(tool.id, ApprovalAction::Approve).await?;

@@ -5,6 +5,7 @@ pub mod budget;
 pub mod caller;
 pub mod component;
 pub mod content;
+pub mod diff;
 pub mod digest;
 pub mod grant;
 pub mod ids;

@@ -93,6 +93,8 @@ impl Default for Validators {
 enum Purpose {
     Call,
     Test,
+    /// Of a version that nobody approved: with nothing that a person would have to give.
+    DraftTest,
 }
 
 impl Service {
@@ -110,10 +112,11 @@ impl Service {
     }
 
     /// Runs the approved version of a tool for its author: the same call, marked as a test in the log.
-    /// The request's name is not looked at.
+    /// Where the policy `draft_tests` allows it, the newest version runs, and if nobody approved that one,
+    /// without secrets and without network. The request's name is not looked at.
     ///
     /// # Errors
-    /// As [`call_run`](Self::call_run); also when no version is approved.
+    /// As [`call_run`](Self::call_run); also when no version is approved and drafts may not run.
     pub async fn tool_test(&self, caller: &Caller, tool: ToolId, request: CallRequest) -> Result<CallAnswer, Error> {
         let Some((server, tool)) = self.located(tool).await? else {
             return Err(Error::not_found("tool", tool.to_string(), "list the tools of its server"));
@@ -122,16 +125,25 @@ impl Service {
             Some(version) => versions::by_id(self.db(), version).await?,
             None => None,
         };
-        if live.is_none() {
+        let draft = if self.policy().await?.tests_drafts()
+            && live.as_ref().map(|live| live.number) != Some(tool.latest_version)
+        {
+            versions::by_number(self.db(), tool.id, tool.latest_version).await?
+        } else {
+            None
+        };
+        let purpose = if draft.is_some() { Purpose::DraftTest } else { Purpose::Test };
+        let Some(version) = draft.or(live) else {
             return Err(Error::forbidden(
-                "only an approved version may run; ask for approval with mcpbox_request_publish and wait for a person",
+                "only an approved version may run (policy draft_tests); ask for approval with mcpbox_request_publish \
+                 and wait for a person",
             ));
-        }
+        };
         let server_name = server.name.parse().map_err(|error| Error::internal("reading a server's name", error))?;
         let tool_name = tool.name.parse().map_err(|error| Error::internal("reading a tool's name", error))?;
         let name = names::gateway_name(&server_name, &tool_name);
         let request = CallRequest { name, ..request };
-        self.begin(caller, Callable { server, tool, live }, request, Purpose::Test).await
+        self.begin(caller, Callable { server, tool, live: Some(version) }, request, purpose).await
     }
 
     async fn located(&self, id: ToolId) -> Result<Option<(Server, Tool)>, Error> {
@@ -176,7 +188,8 @@ impl Service {
         let Callable { server, tool, live: Some(version) } = found else {
             return Err(Error::not_found("tool", request.name, "list the tools again"));
         };
-        let source = self.approved_source(&tool, &version).await?;
+        let expected = if purpose == Purpose::DraftTest { Some(version.digest) } else { tool.live_digest };
+        let source = self.source_checked(&tool, &version, expected).await?;
         let arguments = request.arguments.as_deref().map_or("{}", RawValue::get).to_owned();
         self.check_arguments(&version, &arguments).await?;
         let service = self.clone();
@@ -188,10 +201,15 @@ impl Service {
         task.await.map_err(|error| Error::internal("running a call", error))?
     }
 
-    /// The source of a version whose digest is the approved one.
-    async fn approved_source(&self, tool: &Tool, version: &Version) -> Result<Arc<str>, Error> {
+    /// The source of a version whose digest is the expected one: what was approved.
+    async fn source_checked(
+        &self,
+        tool: &Tool,
+        version: &Version,
+        expected: Option<Digest>,
+    ) -> Result<Arc<str>, Error> {
         let digest = content(version).digest();
-        if tool.live_digest != Some(digest) || version.digest != digest {
+        if expected != Some(digest) || version.digest != digest {
             tracing::error!(tool = %tool.id, version = %version.id, "a version is not what was approved; refusing to run it");
             return Err(Error::forbidden(format!(
                 "`{}` is not what was approved and does not run; a person has to review it again",
@@ -231,7 +249,13 @@ impl Service {
 
     async fn carry_out(&self, caller: &Caller, call: Call, request: CallRequest) -> Result<CallAnswer, Error> {
         let place = self.executor().place(call.server.id, &caller.key()).await?;
-        let secrets = self.secrets_of(call.server.id).await?;
+        let policies = self.policy().await?;
+        let (secrets, grants) = if call.purpose == Purpose::DraftTest {
+            Default::default()
+        } else {
+            let secrets = self.secrets_of(call.server.id).await?;
+            (secrets, Arc::new(self.grants_of(&call.tool, &call.version).await?))
+        };
         let redactor = Arc::new(Redactor::new(secrets.values().map(|value| value.reveal())));
         let own = call.version.timeout_ms.or(call.server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let budget = Budget::new(self.limits(), own);
@@ -243,10 +267,15 @@ impl Service {
             },
             arguments: call.arguments.clone(),
             secrets,
-            grants: Arc::new(self.grants_of(&call.tool, &call.version).await?),
+            grants,
             budget: budget.clone(),
         };
-        let listener = request.events.map(|events| listener(events, Arc::clone(&redactor)));
+        // What the caller reads, if a person wants it so; what is kept never holds a secret.
+        let shown = match policies.redact_secrets_in_output {
+            true => Arc::clone(&redactor),
+            false => Arc::new(Redactor::new([])),
+        };
+        let listener = request.events.map(|events| listener(events, Arc::clone(&shown)));
         let started_at = self.clock().now();
         let ending = self.0.parts.ending.child_token();
         let report = {
@@ -260,19 +289,26 @@ impl Service {
                 }
             }
         }?;
-        let answer = answer::compose(
-            &report,
-            &budget,
-            &redactor,
-            crate::limits::Limits::size(self.limits().stdout_returned_bytes),
-        );
+        let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
+        let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
+        if call.purpose == Purpose::DraftTest {
+            answer.notices.push(format!(
+                "this was version {}, which nobody approved: it ran without secrets and without network",
+                call.version.number
+            ));
+        }
         metrics::tool_call(
             report.outcome.label(),
             report.usage.duration,
             report.usage.fuel,
             report.usage.peak_memory_bytes,
         );
-        let row = self.row(caller, &call, &request.request_id, &report, &answer, &redactor, started_at);
+        let row = if policies.redact_secrets_in_output {
+            self.row(caller, &call, &request.request_id, &report, &answer, &redactor, started_at)
+        } else {
+            let kept = answer::compose(&report, &budget, &redactor, stdout_returned);
+            self.row(caller, &call, &request.request_id, &report, &kept, &redactor, started_at)
+        };
         self.0.log.push(row).await;
         Ok(CallAnswer {
             is_error: answer.error.is_some(),
@@ -311,7 +347,7 @@ impl Service {
             tool_name: format!("{}__{}", call.server.name, call.tool.name),
             caller: caller.to_string(),
             request_id: request_id.to_string(),
-            is_test: call.purpose == Purpose::Test,
+            is_test: call.purpose != Purpose::Call,
             arguments: kept(&logged_arguments(&call.arguments, redactor), limits.log_arguments_bytes),
             result: result.map(|text| kept(&text, limits.log_result_bytes)),
             error: answer.error.as_deref().map(|text| kept(text, limits.log_error_bytes)),

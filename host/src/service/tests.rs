@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::approvals::ApprovalFilter;
 use super::audit::AuditObject;
 use super::calls::content;
-use super::network_requests::{NetworkRequestView, NewNetworkRequest};
+use super::network_requests::{NetworkRequestView, NewNetworkRequest, RequestFilter};
 use super::secrets::NewSecret;
 use super::servers::{NewServer, ServerChange, ServerView};
 use super::tools::{ToolChange, ToolView};

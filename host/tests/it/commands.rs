@@ -26,26 +26,26 @@ async fn the_schema_goes_forward_and_back() {
     assert!(planned.contains("-- m0001_servers") && planned.to_uppercase().contains("CREATE TABLE"), "{planned}");
 
     let applied = place.run(&["migrate", "up"]).await.done();
-    assert_eq!(applied.lines().count(), 13, "a plan changes nothing: {applied}");
+    assert_eq!(applied.lines().count(), 14, "a plan changes nothing: {applied}");
     assert!(applied.starts_with("applied m0001_servers\n"), "{applied}");
     assert_eq!(place.run(&["migrate", "up"]).await.done(), "The schema is current.\n");
     assert!(place.run(&["migrate", "status"]).await.done().contains("The schema is current."));
 
-    assert_eq!(place.run(&["migrate", "down"]).await.done(), "took back m0013_settings\n");
+    assert_eq!(place.run(&["migrate", "down"]).await.done(), "took back m0021_tool_versions\n");
     let history = place.run(&["migrate", "history"]).await.done();
     let not_applied: Vec<&str> = history.lines().filter(|line| line.starts_with("not applied")).collect();
-    assert_eq!(history.lines().count(), 13, "{history}");
-    assert!(not_applied.len() == 1 && not_applied[0].ends_with("m0013_settings"), "{history}");
+    assert_eq!(history.lines().count(), 14, "{history}");
+    assert!(not_applied.len() == 1 && not_applied[0].ends_with("m0021_tool_versions"), "{history}");
     let line = place.run(&["serve"]).await.refused();
     assert!(line.contains("lacks 1 change") && line.contains("mcpbox migrate up"), "{line}");
-    assert_eq!(place.run(&["migrate", "up"]).await.done(), "applied m0013_settings\n");
+    assert_eq!(place.run(&["migrate", "up"]).await.done(), "applied m0021_tool_versions\n");
     place.serve(&[]).await.stop().await;
 
-    assert_eq!(place.run(&["migrate", "down", "m0003_tools"]).await.done().lines().count(), 10);
+    assert_eq!(place.run(&["migrate", "down", "m0003_tools"]).await.done().lines().count(), 11);
     assert_eq!(place.run(&["migrate", "down", "all"]).await.done().lines().count(), 3);
     let line = place.run(&["migrate", "down", "m0099_none"]).await.refused();
     assert!(line.contains("m0099_none") && line.contains("mcpbox migrate history"), "{line}");
-    assert_eq!(place.run(&["migrate", "up"]).await.done().lines().count(), 13);
+    assert_eq!(place.run(&["migrate", "up"]).await.done().lines().count(), 14);
 }
 
 #[tokio::test]

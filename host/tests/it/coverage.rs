@@ -12,7 +12,7 @@ use crate::source::{self, Source};
 
 /// A path of the route table with something in the place of each segment that varies.
 fn path(route: &str) -> String {
-    route.replace("{id}", "01990000-0000-7000-8000-000000000001").replace("{key_name}", "KEY")
+    route.replace("{id}", "01990000-0000-7000-8000-000000000001").replace("{key_name}", "KEY").replace("{number}", "1")
 }
 
 #[tokio::test]

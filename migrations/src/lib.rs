@@ -35,7 +35,7 @@ changes! {
     m0011_admin_sessions,
     m0012_api_keys,
     m0013_settings,
-    m0021_tool_versions,
+    m0021_submitted_by,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

@@ -336,6 +336,7 @@ mod tests {
             approval_status: ApprovalStatus::PendingReview,
             publish_notes: notes,
             submitted_at: Some(at(1)),
+            submitted_by: Some("local".to_owned()),
             ..row.clone()
         };
         assert_eq!(pending.items, [Located { server, tool, version: waiting.clone() }]);

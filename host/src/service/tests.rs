@@ -31,6 +31,7 @@ use crate::domain::caller::{Caller, Who};
 use crate::domain::digest::Digest;
 use crate::domain::grant::HostGrant;
 use crate::domain::ids::{AdminId, CallId, ServerId, ToolId};
+use crate::domain::policy::{FourEyes, PolicyChange};
 use crate::domain::request::RequestStatus;
 use crate::domain::secret::SecretValue;
 use crate::domain::tool::{ApprovalAction, ApprovalStatus, ServerStatus};

@@ -21,7 +21,7 @@ async fn the_schema_goes_forward_and_back() {
     let place = Installation::new().await;
     let status = place.run(&["migrate", "status"]).await;
     assert_eq!(status.code, Some(1), "{status:?}");
-    assert!(status.stdout.contains("lacks 13 changes") && status.stdout.contains("mcpbox migrate up"), "{status:?}");
+    assert!(status.stdout.contains("lacks 14 changes") && status.stdout.contains("mcpbox migrate up"), "{status:?}");
     let planned = place.run(&["migrate", "up", "--dry-run"]).await.done();
     assert!(planned.contains("-- m0001_servers") && planned.to_uppercase().contains("CREATE TABLE"), "{planned}");
 
@@ -31,14 +31,14 @@ async fn the_schema_goes_forward_and_back() {
     assert_eq!(place.run(&["migrate", "up"]).await.done(), "The schema is current.\n");
     assert!(place.run(&["migrate", "status"]).await.done().contains("The schema is current."));
 
-    assert_eq!(place.run(&["migrate", "down"]).await.done(), "took back m0021_tool_versions\n");
+    assert_eq!(place.run(&["migrate", "down"]).await.done(), "took back m0021_submitted_by\n");
     let history = place.run(&["migrate", "history"]).await.done();
     let not_applied: Vec<&str> = history.lines().filter(|line| line.starts_with("not applied")).collect();
     assert_eq!(history.lines().count(), 14, "{history}");
-    assert!(not_applied.len() == 1 && not_applied[0].ends_with("m0021_tool_versions"), "{history}");
+    assert!(not_applied.len() == 1 && not_applied[0].ends_with("m0021_submitted_by"), "{history}");
     let line = place.run(&["serve"]).await.refused();
     assert!(line.contains("lacks 1 change") && line.contains("mcpbox migrate up"), "{line}");
-    assert_eq!(place.run(&["migrate", "up"]).await.done(), "applied m0021_tool_versions\n");
+    assert_eq!(place.run(&["migrate", "up"]).await.done(), "applied m0021_submitted_by\n");
     place.serve(&[]).await.stop().await;
 
     assert_eq!(place.run(&["migrate", "down", "m0003_tools"]).await.done().lines().count(), 11);

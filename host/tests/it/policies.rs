@@ -43,7 +43,7 @@ fn every_policy_has_a_test_that_it_holds() {
     let marks = include_str!("policies.rs");
     // Rows are deleted by a job, whose tests are beside it.
     for policy in TABLE.iter().filter(|policy| policy.name != "log_retention_days") {
-        assert!(marks.contains(&format!("/// Holds: {}.", policy.name)), "{}", policy.name);
+        assert!(marks.contains(&format!("/// Enforces: {}.", policy.name)), "{}", policy.name);
     }
 }
 
@@ -94,7 +94,7 @@ async fn what_another_process_decided_holds_within_two_seconds() {
     model.failed("mcpbox_test_code", json!({"tool_id": tool})).await;
 }
 
-/// Holds: tool_approval_mode.
+/// Enforces: tool_approval_mode.
 #[tokio::test]
 async fn with_auto_approve_what_is_submitted_or_changed_is_live_at_once() {
     let host = Host::start().await;
@@ -116,7 +116,7 @@ async fn with_auto_approve_what_is_submitted_or_changed_is_live_at_once() {
     assert_eq!((&told["approval_status"], &told["live_version"]), (&json!("pending_review"), &json!(2)), "{told}");
 }
 
-/// Holds: network_access_policy.
+/// Enforces: network_access_policy.
 #[tokio::test]
 async fn with_allow_all_public_a_name_is_granted_at_once_and_an_address_waits() {
     let network = Arc::new(MappedNetwork::new());
@@ -148,7 +148,7 @@ async fn with_allow_all_public_a_name_is_granted_at_once_and_an_address_waits() 
     assert_eq!(told["requests"][0]["status"], json!("pending"), "{told}");
 }
 
-/// Holds: module_approval_mode.
+/// Enforces: module_approval_mode.
 #[tokio::test]
 async fn with_auto_approve_a_module_is_granted_at_once() {
     let host = Host::start().await;
@@ -170,7 +170,7 @@ async fn with_auto_approve_a_module_is_granted_at_once() {
     assert_eq!(rows["items"][1]["reviewed_by"], json!("policy:module_approval_mode"));
 }
 
-/// Holds: redact_secrets_in_output.
+/// Enforces: redact_secrets_in_output.
 #[tokio::test]
 async fn secrets_are_shown_when_people_want_it_so_and_kept_in_no_log() {
     let host = Host::start().await;
@@ -195,7 +195,7 @@ async fn secrets_are_shown_when_people_want_it_so_and_kept_in_no_log() {
     assert!(!holds(&logs), "{logs}");
 }
 
-/// Holds: mcp_rate_limit_rpm.
+/// Enforces: mcp_rate_limit_rpm.
 #[tokio::test]
 async fn the_rate_is_the_one_that_people_set() {
     let host = Host::start().await;
@@ -210,7 +210,7 @@ async fn the_rate_is_the_one_that_people_set() {
     assert_eq!(model.request("tools/list", json!({})).await.0, StatusCode::OK);
 }
 
-/// Holds: on_tool_edit.
+/// Enforces: on_tool_edit.
 #[tokio::test]
 async fn with_take_down_a_changed_tool_answers_no_more_until_it_is_approved() {
     let host = Host::start().await;
@@ -227,7 +227,7 @@ async fn with_take_down_a_changed_tool_answers_no_more_until_it_is_approved() {
     assert_eq!(model.done("weather__forecast", json!({})).await, json!({"result": 2}));
 }
 
-/// Holds: draft_tests.
+/// Enforces: draft_tests.
 #[tokio::test]
 async fn a_draft_is_tested_without_secrets_and_without_network_where_that_is_allowed() {
     let network = Arc::new(MappedNetwork::new());
@@ -265,7 +265,7 @@ async def main() -> dict:
     model.failed("mcpbox_test_code", json!({"tool_id": tool})).await;
 }
 
-/// Holds: four_eyes.
+/// Enforces: four_eyes.
 #[tokio::test]
 async fn with_four_eyes_another_person_approves_what_a_person_wrote_or_submitted() {
     let host = Host::start().await;
@@ -308,7 +308,7 @@ async fn with_four_eyes_another_person_approves_what_a_person_wrote_or_submitted
     assert_eq!(model.done("traffic__jams", json!({})).await, json!({"result": 2}));
 }
 
-/// Holds: remote_tool_editing.
+/// Enforces: remote_tool_editing.
 #[tokio::test]
 async fn a_client_with_a_key_edits_only_where_that_is_enabled() {
     let host = Host::start().await;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::get_tool::TOOL_IDS;
 use super::{Answered, Call, Effect, Management, id, schema};
+use crate::domain::request::RequestStatus;
 use crate::service::Error;
 use crate::service::network_requests::{NetworkRequestView, NewNetworkRequest};
 
@@ -85,7 +86,11 @@ impl Management for RequestNetworkAccess {
         }
         let new = NewNetworkRequest { tool_ids: wanted, host: host.clone(), port, justification };
         let requests = call.service.network_request_create(call.caller, new).await?;
-        let message = format!("A person has to let the tool reach {host}; until then it is refused there.");
+        let waits = requests.iter().any(|request| request.status == RequestStatus::Pending);
+        let message = match waits {
+            true => format!("A person has to let the tool reach {host}; until then it is refused there."),
+            false => format!("The tool may reach {host} once this version of it is approved."),
+        };
         Answered::done(&Requests { requests }, message)
     }
 }

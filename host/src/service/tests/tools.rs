@@ -159,3 +159,23 @@ async fn what_another_process_changes_is_offered_two_seconds_later() -> Done {
     assert!(changes.try_recv().is_err());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_hand_in_an_older_version_counts_until_another_person_approved_it() -> Done {
+    let host = host().await;
+    let server = host.server("weather").await?;
+    let on = PolicyChange { four_eyes: Some(FourEyes::On), ..PolicyChange::default() };
+    assert!(is_forbidden(host.security_policy_set(&model(), on.clone()).await));
+    host.security_policy_set(&person(), on).await?;
+    let tool = host.approved(server.id, "forecast").await?;
+    let change = |text: &str| ToolChange { description: Some(text.into()), ..ToolChange::default() };
+    host.tool_update(&person(), tool.id, change("Tells more.")).await?;
+    host.describe(tool.id, "Tells even more.").await?;
+    assert!(is_forbidden(host.act(tool.id, ApprovalAction::Approve).await), "ada changed version 2");
+    let bob = Caller { who: Who::Admin { id: AdminId::new(), username: "bob".into() }, from: None };
+    let rejected = host.approval_act(&bob, tool.id, ApprovalAction::Reject, Some("no".into()), None).await?;
+    assert_eq!(rejected.live_version, Some(1));
+    host.approval_act(&bob, tool.id, ApprovalAction::Approve, None, None).await?;
+    assert_eq!(host.tool_get(&model(), tool.id).await?.live_version, Some(3));
+    Ok(())
+}

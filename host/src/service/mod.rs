@@ -24,6 +24,7 @@ mod hosts;
 mod lockout;
 pub mod logs;
 pub mod module_requests;
+pub mod modules;
 pub mod network_requests;
 pub mod page;
 pub mod pending;
@@ -35,6 +36,7 @@ pub mod servers;
 pub mod sessions;
 #[cfg(test)]
 mod tests;
+pub mod tool_status;
 pub mod tools;
 pub mod versions;
 

@@ -22,10 +22,11 @@ use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::{Decision, Tx};
 use crate::domain::caller::Caller;
 use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
+use crate::domain::modules;
 use crate::domain::names::ModuleName;
 use crate::domain::policy::Policies;
 use crate::domain::request::RequestStatus;
-use crate::domain::tool::ApprovalAction;
+use crate::domain::tool::{ApprovalAction, Language};
 
 /// Modules that one tool asks for.
 const TOOL_MODULES: usize = 100;
@@ -56,7 +57,8 @@ impl Service {
     /// A policy may approve it at once.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when a tool was granted the module already, waits for it already, or was refused it.
+    /// [`Error::Conflict`] when every tool may import it, a tool is not one that imports, was granted the module
+    /// already, waits for it already, or was refused it.
     pub async fn module_request_create(
         &self,
         caller: &Caller,
@@ -66,6 +68,11 @@ impl Service {
     ) -> Result<Vec<ModuleRequestView>, Error> {
         let module: ModuleName = module.parse().map_err(|error| Error::name("/module_name", &error))?;
         let justification = given::text("/justification", justification, given::JUSTIFICATION)?;
+        if modules::is_standard(module.as_str()) {
+            return Err(Error::conflict(format!(
+                "`{module}` belongs to the standard library, which every Python tool can import; it need not be asked for"
+            )));
+        }
         let ids = given::tools(tools)?;
         let now = self.clock().now();
         let (mut views, mut effects) = (Vec::new(), Vec::new());
@@ -224,6 +231,9 @@ async fn ask(
 ) -> Result<(ModuleRequestView, Option<Effect>), Error> {
     let Found { tool, latest, .. } = &found;
     let (now, module) = (request.created_at, &request.module_name);
+    if latest.kind.language() != Some(Language::Python) {
+        return Err(Error::conflict(format!("`{}` is not written in Python, and imports no modules", tool.name)));
+    }
     let newest = rows::newest(tx, tool.id, module).await?;
     if let Some(newest) = newest {
         return Err(Error::conflict(hindrance(&tool.name, &newest)));
@@ -277,7 +287,7 @@ fn act(name: &'static str, id: GrantRequestId, before: Option<Value>, after: Opt
     Act { name, object_kind: "module_request", object_id: id.to_string(), before, after }
 }
 
-fn view(request: ModuleRequest, server_name: String, tool_name: String) -> ModuleRequestView {
+pub(super) fn view(request: ModuleRequest, server_name: String, tool_name: String) -> ModuleRequestView {
     ModuleRequestView {
         id: request.id,
         server_id: request.server_id,

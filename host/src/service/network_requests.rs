@@ -332,7 +332,7 @@ fn act(name: &'static str, id: GrantRequestId, before: Option<Value>, after: Val
     Act { name, object_kind: "network_request", object_id: id.to_string(), before, after: Some(after) }
 }
 
-fn view(request: NetworkRequest, server_name: String, tool_name: Option<String>) -> NetworkRequestView {
+pub(super) fn view(request: NetworkRequest, server_name: String, tool_name: Option<String>) -> NetworkRequestView {
     NetworkRequestView {
         id: request.id,
         server_id: request.server_id,

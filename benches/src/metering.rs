@@ -55,11 +55,11 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Table> {
     for (what, text, size) in [("a sieve", SIEVE, 1_000_000), ("arithmetic as in a hash", MIX, 5_000_000)] {
         bench.say(&format!("metering: {what}"));
         let module = wat::parse_str(text)?;
-        let mut ways = [Way::new(&module, false)?, Way::new(&module, true)?];
+        let mut ways = [Way::new(&module, false).map_err(told)?, Way::new(&module, true).map_err(told)?];
         let mut results = [0; 2];
         for round in 0..=bench.rounds(30) {
             for (way, result) in ways.iter_mut().zip(&mut results) {
-                *result = way.run(size, round > 0).await?;
+                *result = way.run(size, round > 0).await.map_err(told)?;
             }
         }
         anyhow::ensure!(results[0] == results[1], "{what}: {results:?}");
@@ -71,6 +71,11 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Table> {
     Ok(Table::new("What fuel costs", &heads, rows))
 }
 
+/// What wasmtime says, which is built here without its bridge to `anyhow`.
+fn told(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error:#}")
+}
+
 /// One engine and what was measured in it.
 struct Way {
     engine: Engine,
@@ -80,14 +85,14 @@ struct Way {
 }
 
 impl Way {
-    fn new(module: &[u8], metered: bool) -> anyhow::Result<Self> {
+    fn new(module: &[u8], metered: bool) -> wasmtime::Result<Self> {
         let engine = Engine::new(Config::new().consume_fuel(metered))?;
         let module = Module::new(&engine, module)?;
         Ok(Self { engine, module, metered, samples: Samples::default() })
     }
 
     /// Runs the guest once, in an instance of its own.
-    async fn run(&mut self, size: i32, counts: bool) -> anyhow::Result<i32> {
+    async fn run(&mut self, size: i32, counts: bool) -> wasmtime::Result<i32> {
         let mut store = Store::new(&self.engine, ());
         if self.metered {
             store.set_fuel(u64::MAX / 2)?;

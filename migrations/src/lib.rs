@@ -38,6 +38,7 @@ changes! {
     m0014_tool_names,
     m0015_tool_folders,
     m0020_admin_sessions,
+    m0021_submitted_by,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

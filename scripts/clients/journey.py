@@ -27,8 +27,10 @@ ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 MANAGEMENT = {
     f"mcpbox_{verb}"
     for verb in (
-        "create_server list_servers get_server start_server stop_server create_tool update_tool list_tools "
-        "get_tool validate_code test_code request_network_access request_publish get_tool_logs"
+        "list_servers get_server create_server delete_server start_server stop_server list_server_secrets "
+        "create_server_secret get_server_modules list_tools get_tool get_tool_status validate_code create_tool "
+        "update_tool delete_tool list_tool_versions rollback_tool request_module request_network_access "
+        "request_publish list_pending_requests test_code get_tool_logs help"
     ).split()
 }
 

@@ -1,17 +1,19 @@
-//! What waits for a person, and what people decide.
+//! Tools that wait for a person, and what people decide about them.
+
+use std::collections::HashMap;
 
 use axum::extract::State;
 use serde::Deserialize;
 
 use super::ApiState;
-use super::extract::{Admin, Json, PageQuery, Path, Query};
+use super::extract::{Admin, Json, Path, Query};
 use super::problem::Problem;
 use crate::domain::digest::Digest;
-use crate::domain::ids::{GrantRequestId, ToolId};
-use crate::domain::request::RequestStatus;
-use crate::domain::tool::ApprovalAction;
-use crate::service::approvals::ApprovalView;
-use crate::service::network_requests::NetworkRequestView;
+use crate::domain::ids::ToolId;
+use crate::domain::tool::{ApprovalAction, ApprovalStatus};
+use crate::service::approvals::{ApprovalFilter, ApprovalView};
+use crate::service::bulk::{BulkView, SeenTool};
+use crate::service::pending::ApprovalStats;
 use crate::service::tools::ToolView;
 use crate::service::{Page, PageRequest};
 
@@ -36,40 +38,57 @@ pub(super) struct ToolDecision {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Revocation {
-    reason: String,
+    pub(super) reason: String,
 }
 
-/// What can be decided about a request.
+/// Absent status: those that wait for review.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToolQuery {
+    status: Option<ApprovalStatus>,
+    search: Option<String>,
+    page: Option<u64>,
+    page_size: Option<u64>,
+}
+
+/// One decision about many tools.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToolDecisions {
+    action: ManyAction,
+    tool_ids: Vec<ToolId>,
+    reason: Option<String>,
+    /// What was looked at, of each tool or of some.
+    #[serde(default)]
+    digests: HashMap<ToolId, Digest>,
+}
+
+/// What can be decided about many things at once.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum RequestAction {
+pub(super) enum ManyAction {
     Approve,
     Reject,
     Revoke,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RequestDecision {
-    action: RequestAction,
-    reason: Option<String>,
-}
-
-/// Absent status: all.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RequestQuery {
-    status: Option<RequestStatus>,
-    page: Option<u64>,
-    page_size: Option<u64>,
+impl From<ManyAction> for ApprovalAction {
+    fn from(action: ManyAction) -> Self {
+        match action {
+            ManyAction::Approve => Self::Approve,
+            ManyAction::Reject => Self::Reject,
+            ManyAction::Revoke => Self::Revoke,
+        }
+    }
 }
 
 pub(super) async fn tools(
     State(state): State<ApiState>,
     admin: Admin,
-    Query(page): Query<PageQuery>,
+    Query(ToolQuery { status, search, page, page_size }): Query<ToolQuery>,
 ) -> Result<Json<Page<ApprovalView>>, Problem> {
-    Ok(Json(state.service.approval_list(admin.caller(), page.into()).await?))
+    let (filter, page) = (ApprovalFilter { status, search }, PageRequest { page, page_size });
+    Ok(Json(state.service.approval_list(admin.caller(), filter, page).await?))
 }
 
 pub(super) async fn decide_tool(
@@ -96,25 +115,16 @@ pub(super) async fn revoke_tool(
     Ok(Json(state.service.approval_act(admin.caller(), id, action, Some(reason), None).await?))
 }
 
-pub(super) async fn network(
+pub(super) async fn decide_tools(
     State(state): State<ApiState>,
     admin: Admin,
-    Query(RequestQuery { status, page, page_size }): Query<RequestQuery>,
-) -> Result<Json<Page<NetworkRequestView>>, Problem> {
-    let page = PageRequest { page, page_size };
-    Ok(Json(state.service.network_request_list(admin.caller(), status, page).await?))
+    Json(ToolDecisions { action, tool_ids, reason, digests }): Json<ToolDecisions>,
+) -> Result<Json<BulkView>, Problem> {
+    let seen: Vec<SeenTool> =
+        tool_ids.into_iter().map(|id| SeenTool { id, digest: digests.get(&id).copied() }).collect();
+    Ok(Json(state.service.approval_act_many(admin.caller(), &seen, action.into(), reason).await?))
 }
 
-pub(super) async fn decide_network(
-    State(state): State<ApiState>,
-    admin: Admin,
-    Path(id): Path<GrantRequestId>,
-    Json(RequestDecision { action, reason }): Json<RequestDecision>,
-) -> Result<Json<NetworkRequestView>, Problem> {
-    let action = match action {
-        RequestAction::Approve => ApprovalAction::Approve,
-        RequestAction::Reject => ApprovalAction::Reject,
-        RequestAction::Revoke => ApprovalAction::Revoke,
-    };
-    Ok(Json(state.service.network_request_act(admin.caller(), id, action, reason).await?))
+pub(super) async fn stats(State(state): State<ApiState>, admin: Admin) -> Result<Json<ApprovalStats>, Problem> {
+    Ok(Json(state.service.approval_stats(admin.caller()).await?))
 }

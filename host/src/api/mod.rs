@@ -18,12 +18,15 @@ mod limits;
 mod metrics;
 pub mod problem;
 mod rate;
+mod requests;
 mod root;
 mod secrets;
 mod servers;
 mod sessions;
+mod settings;
 mod tools;
 mod upload;
+mod versions;
 
 use std::sync::Arc;
 
@@ -174,6 +177,12 @@ routes! {
         "Takes a folder from a tool, by its `guest_path`.";
     GET    "/api/tools/{id}/versions"                   Admin   tools::versions,
         "Lists the versions of a tool, newest first.";
+    GET    "/api/tools/{id}/versions/compare"           Admin   versions::compare,
+        "What changed between two versions: `?from=&to=`, each a number, `live` or `latest`.";
+    GET    "/api/tools/{id}/versions/{number}"          Admin   versions::get,
+        "One version, with its source.";
+    POST   "/api/tools/{id}/versions/{number}/rollback" Admin   versions::rollback,
+        "Makes a new version with the content of an older one, which is approved as any change is.";
     GET    "/api/tools/{id}/logs"                       Admin   tools::logs,
         "Lists the calls of a tool, newest first.";
     POST   "/api/tools/validate-code"                   Admin   tools::validate_code,
@@ -181,16 +190,49 @@ routes! {
     POST   "/api/tools/test-code"                       Admin   tools::test_code,
         "Runs the approved version of a tool once and shows all that came of it.";
 
+    GET    "/api/approvals/stats"                       Admin   approvals::stats,
+        "How many tools and requests are in which state.";
     GET    "/api/approvals/tools"                       Admin   approvals::tools,
-        "Lists what waits for a decision: source, schemas, and everything that it asks for.";
+        "Lists what waits for a decision: source, schemas, and everything that it asks for; `?status=` and `?search=` pick.";
     POST   "/api/approvals/tools/{id}/action"           Admin   approvals::decide_tool,
         "Approves or rejects what was looked at; with `digest`, only exactly that.";
     POST   "/api/approvals/tools/{id}/revoke"           Admin   approvals::revoke_tool,
         "Takes an approval back; the tool is no longer offered.";
-    GET    "/api/approvals/network"                     Admin   approvals::network,
+    POST   "/api/approvals/tools/bulk-action"           Admin   approvals::decide_tools,
+        "Decides about many tools: `action`, `tool_ids`, `reason`, `digests` by id; a result for each.";
+    GET    "/api/approvals/network"                     Admin   requests::network,
         "Lists the hosts that tools ask for.";
-    POST   "/api/approvals/network/{id}/action"         Admin   approvals::decide_network,
+    POST   "/api/approvals/network/{id}/action"         Admin   requests::decide_network,
         "Approves or rejects a host.";
+    POST   "/api/approvals/network/{id}/revoke"         Admin   requests::revoke_network,
+        "Takes a host back; the next call does not reach it.";
+    DELETE "/api/approvals/network/{id}"                Admin   requests::delete_network,
+        "Deletes a request that is not approved, so that the tool may ask again.";
+    POST   "/api/approvals/network/bulk-action"         Admin   requests::decide_networks,
+        "Decides many requests for hosts: `action`, `request_ids`, `reason`; a result for each.";
+    GET    "/api/approvals/modules"                     Admin   requests::modules,
+        "Lists the modules that tools ask for.";
+    POST   "/api/approvals/modules/{id}/action"         Admin   requests::decide_module,
+        "Approves or rejects a module.";
+    POST   "/api/approvals/modules/{id}/revoke"         Admin   requests::revoke_module,
+        "Takes a module back.";
+    DELETE "/api/approvals/modules/{id}"                Admin   requests::delete_module,
+        "Deletes a request that is not approved, so that the tool may ask again.";
+    POST   "/api/approvals/modules/bulk-action"         Admin   requests::decide_modules,
+        "Decides many requests for modules: `action`, `request_ids`, `reason`; a result for each.";
+    GET    "/api/approvals/server/{id}/network"         Admin   requests::network_of_server,
+        "Lists the requests for hosts of one server.";
+    GET    "/api/approvals/server/{id}/modules"         Admin   requests::modules_of_server,
+        "Lists the requests for modules of one server.";
+
+    GET    "/api/settings"                              Admin   settings::list,
+        "Lists every policy with its values, its default and who set it.";
+    GET    "/api/settings/security-policy"              Admin   settings::security_policy,
+        "The [policies](policies.md) in force, and the profile that they are.";
+    PATCH  "/api/settings/security-policy"              Admin   settings::set_security_policy,
+        "Changes the policies that are given.";
+    PATCH  "/api/settings/security-profile"             Admin   settings::set_security_profile,
+        "Sets several policies at once: `profile` is `strict`, `balanced` or `permissive`.";
 
     GET    "/api/execution-logs"                        Admin   execution_logs::list,
         "Lists the calls, newest first; `?server_id=` or `?tool_id=` picks.";

@@ -1,7 +1,9 @@
 //! Module requests: the only truth about which modules beyond the standard ones a tool may import.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 pub use entity::Model as ModuleRequest;
 use entity::{Column, Entity};
@@ -9,7 +11,7 @@ use entity::{Column, Entity};
 use super::decision::Decision;
 use super::error::Doing as _;
 use super::page::load;
-use super::{Conn, DbError, Page, PageRequest, Tx};
+use super::{Conn, DbError, Page, PageRequest, Search, Tx, Whole};
 use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
 use crate::domain::request::RequestStatus;
 
@@ -61,14 +63,31 @@ pub async fn newest(db: &impl Conn, tool_id: ToolId, module_name: &str) -> Resul
     query.one(&db.on()).await.doing("read a request for a module")
 }
 
-/// The requests of all servers, oldest first; none: in every state.
+/// The requests of all servers, oldest first; none: in every state. `search` looks into the module and what
+/// it is asked for.
 pub async fn by_status(
     db: &impl Conn,
     status: Option<RequestStatus>,
+    search: Option<&Search>,
     page: &PageRequest,
 ) -> Result<Page<ModuleRequest>, DbError> {
-    let query = Entity::find().filter(in_state(status)).order_by_asc(Column::Id);
-    load(query, &db.on(), page, "list the requests for modules").await
+    let found = search.map(|search| {
+        Search::any([search.within((Entity, Column::ModuleName)), search.within((Entity, Column::Justification))])
+    });
+    let query = Entity::find().filter(in_state(status)).filter(found.unwrap_or_else(Condition::all));
+    load(query.order_by_asc(Column::Id), &db.on(), page, "list the requests for modules").await
+}
+
+/// How many requests are in each state.
+pub async fn count_by_status(db: &impl Conn) -> Result<HashMap<RequestStatus, u64>, DbError> {
+    let query = Entity::find()
+        .select_only()
+        .column(Column::Status)
+        .column_as(Column::Id.count(), "requests")
+        .group_by(Column::Status);
+    let counts: Vec<(RequestStatus, Whole)> =
+        query.into_tuple().all(&db.on()).await.doing("count the requests for modules")?;
+    Ok(counts.into_iter().map(|(status, count)| (status, count.0)).collect())
 }
 
 /// The requests of a server's tools, oldest first; none: in every state.
@@ -197,7 +216,7 @@ mod tests {
         assert_eq!(names(approved_for(&*db, tool.id).await?), ["numpy"]);
         assert_eq!(names(of_tool(&*db, tool.id, &all()).await?.items), ["numpy", "pandas"]);
         assert_eq!(names(of_server(&*db, server.id, None, &all()).await?.items), ["numpy", "pandas", "yaml"]);
-        assert_eq!(names(by_status(&*db, Some(RequestStatus::Pending), &all()).await?.items), ["pandas"]);
+        assert_eq!(names(by_status(&*db, Some(RequestStatus::Pending), None, &all()).await?.items), ["pandas"]);
         let tx = db.begin().await?;
         assert!(delete(&tx, ids[1]).await?);
         assert!(!delete(&tx, ids[1]).await?);

@@ -1,7 +1,9 @@
 //! Network access requests: the only truth about which hosts a tool may reach.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 pub use entity::Model as NetworkRequest;
 use entity::{Column, Entity};
@@ -9,7 +11,7 @@ use entity::{Column, Entity};
 use super::decision::Decision;
 use super::error::Doing as _;
 use super::page::load;
-use super::{Conn, DbError, Page, PageRequest, Port, Tx};
+use super::{Conn, DbError, Page, PageRequest, Port, Search, Tx, Whole};
 use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
 use crate::domain::request::RequestStatus;
 
@@ -73,14 +75,31 @@ pub async fn newest(
     query.one(&db.on()).await.doing("read a request for a host")
 }
 
-/// The requests of all servers, oldest first; none: in every state.
+/// The requests of all servers, oldest first; none: in every state. `search` looks into the host and what
+/// it is asked for.
 pub async fn by_status(
     db: &impl Conn,
     status: Option<RequestStatus>,
+    search: Option<&Search>,
     page: &PageRequest,
 ) -> Result<Page<NetworkRequest>, DbError> {
-    let query = Entity::find().filter(in_state(status)).order_by_asc(Column::Id);
-    load(query, &db.on(), page, "list the requests for hosts").await
+    let found = search.map(|search| {
+        Search::any([search.within((Entity, Column::Host)), search.within((Entity, Column::Justification))])
+    });
+    let query = Entity::find().filter(in_state(status)).filter(found.unwrap_or_else(Condition::all));
+    load(query.order_by_asc(Column::Id), &db.on(), page, "list the requests for hosts").await
+}
+
+/// How many requests are in each state.
+pub async fn count_by_status(db: &impl Conn) -> Result<HashMap<RequestStatus, u64>, DbError> {
+    let query = Entity::find()
+        .select_only()
+        .column(Column::Status)
+        .column_as(Column::Id.count(), "requests")
+        .group_by(Column::Status);
+    let counts: Vec<(RequestStatus, Whole)> =
+        query.into_tuple().all(&db.on()).await.doing("count the requests for hosts")?;
+    Ok(counts.into_iter().map(|(status, count)| (status, count.0)).collect())
 }
 
 /// The requests of a server and its tools, oldest first; none: in every state.
@@ -262,9 +281,9 @@ mod tests {
         assert_eq!(hosts(approved_for_servers(&*db, &[]).await?), [""; 0]);
         let of_tool = of_tool(&*db, tool.id, &all()).await?;
         assert_eq!(hosts(of_tool.items), ["own.example", "pending.example", "rejected.example"]);
-        let waiting = by_status(&*db, Some(RequestStatus::Pending), &all()).await?;
+        let waiting = by_status(&*db, Some(RequestStatus::Pending), None, &all()).await?;
         assert_eq!(hosts(waiting.items), ["pending.example"]);
-        assert_eq!(by_status(&*db, None, &all()).await?.total, 6);
+        assert_eq!(by_status(&*db, None, None, &all()).await?.total, 6);
         let of_server = of_server(&*db, server.id, Some(RequestStatus::Approved), &all()).await?;
         assert_eq!(hosts(of_server.items), ["own.example", "wide.example", "neighbour.example"]);
         Ok(())

@@ -157,6 +157,7 @@ pub(crate) fn version(tool_id: ToolId, number: i32, source_digest: Digest) -> Ve
         approval_status: ApprovalStatus::Draft,
         publish_notes: None,
         submitted_at: None,
+        submitted_by: None,
         reviewed_at: None,
         reviewed_by: None,
         rejection_reason: None,

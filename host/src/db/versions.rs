@@ -1,10 +1,10 @@
 //! Tool versions: each state of a tool, never changed but for its approval.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 pub use entity::Model as Version;
 use entity::{Column, Entity};
@@ -13,10 +13,10 @@ use super::error::Doing as _;
 use super::page::load;
 use super::servers::{self, Server};
 use super::tools::{self, Tool};
-use super::{Conn, DbError, Exports, Page, PageRequest, Texts, Tx, Whole};
+use super::{Conn, DbError, Exports, Page, PageRequest, Search, Texts, Tx, Whole};
 use crate::domain::component::Surface;
 use crate::domain::digest::Digest;
-use crate::domain::ids::{ToolId, VersionId};
+use crate::domain::ids::{ServerId, ToolId, VersionId};
 use crate::domain::tool::{ApprovalStatus, ChangeSource, ToolKind};
 
 pub(super) mod entity {
@@ -58,6 +58,7 @@ pub(super) mod entity {
         pub approval_status: ApprovalStatus,
         pub publish_notes: Option<String>,
         pub submitted_at: Option<DateTime<Utc>>,
+        pub submitted_by: Option<String>,
         pub reviewed_at: Option<DateTime<Utc>>,
         pub reviewed_by: Option<String>,
         pub rejection_reason: Option<String>,
@@ -163,13 +164,31 @@ pub async fn of_tool(db: &impl Conn, tool_id: ToolId, page: &PageRequest) -> Res
     load(query, &db.on(), page, "list the versions of a tool").await
 }
 
-/// The versions of all tools in one state, oldest first.
-pub async fn by_status(db: &impl Conn, status: ApprovalStatus, page: &PageRequest) -> Result<Page<Located>, DbError> {
-    let query = Entity::find()
+/// The versions of all tools in one state, oldest first: of each tool the newest one and the one that is
+/// called. `search` looks into the names of version and server and the description.
+pub async fn by_status(
+    db: &impl Conn,
+    status: ApprovalStatus,
+    search: Option<&Search>,
+    page: &PageRequest,
+) -> Result<Page<Located>, DbError> {
+    let of_tool = |column| Expr::col((tools::entity::Entity, column));
+    let counting = Condition::any()
+        .add(Expr::col((Entity, Column::Number)).eq(of_tool(tools::entity::Column::LatestVersion)))
+        .add(Expr::col((Entity, Column::Id)).eq(of_tool(tools::entity::Column::LiveVersionId)));
+    let mut query = Entity::find()
         .find_also_related(tools::entity::Entity)
         .find_also(tools::entity::Entity, servers::entity::Entity)
         .filter(Column::ApprovalStatus.eq(status))
+        .filter(counting)
         .order_by_asc(Column::Id);
+    if let Some(search) = search {
+        query = query.filter(Search::any([
+            search.within((Entity, Column::Name)),
+            search.within((Entity, Column::Description)),
+            search.within((servers::entity::Entity, servers::entity::Column::Name)),
+        ]));
+    }
     let Page { items, total, page, page_size } = load(query, &db.on(), page, "list the versions in one state").await?;
     // Foreign keys see to it that a version has its tool, and the tool its server.
     let items = items
@@ -185,17 +204,67 @@ pub async fn submit(
     id: VersionId,
     from: ApprovalStatus,
     notes: Option<String>,
+    by: &str,
     at: DateTime<Utc>,
 ) -> Result<bool, DbError> {
     let done = Entity::update_many()
         .col_expr(Column::ApprovalStatus, ApprovalStatus::PendingReview.into())
         .col_expr(Column::PublishNotes, notes.into())
         .col_expr(Column::SubmittedAt, at.into())
+        .col_expr(Column::SubmittedBy, by.into())
         .filter(Column::Id.eq(id))
         .filter(Column::ApprovalStatus.eq(from))
         .exec(tx.inner())
         .await;
     Ok(done.doing("submit a version")?.rows_affected == 1)
+}
+
+/// Who had a hand in a version: who made or submitted it or one of those between it and `approved`, which
+/// others have looked at, or one with the same source.
+pub async fn authors(
+    db: &impl Conn,
+    tool_id: ToolId,
+    approved: i32,
+    source_digest: Digest,
+) -> Result<BTreeSet<String>, DbError> {
+    let query = Entity::find()
+        .select_only()
+        .columns([Column::CreatedBy, Column::SubmittedBy])
+        .filter(Column::ToolId.eq(tool_id))
+        .filter(Condition::any().add(Column::Number.gt(approved)).add(Column::SourceDigest.eq(source_digest)));
+    let rows: Vec<(String, Option<String>)> =
+        query.into_tuple().all(&db.on()).await.doing("read who wrote a version")?;
+    Ok(rows.into_iter().flat_map(|(made, submitted)| [Some(made), submitted]).flatten().collect())
+}
+
+/// What the live versions of a server's tools, or of one of them, are made of.
+pub async fn live_sources(db: &impl Conn, server: ServerId, tool: Option<ToolId>) -> Result<Vec<Digest>, DbError> {
+    let live = Expr::col((Entity, Column::Id)).equals((tools::entity::Entity, tools::entity::Column::LiveVersionId));
+    let mut query = Entity::find()
+        .inner_join(tools::entity::Entity)
+        .select_only()
+        .column(Column::SourceDigest)
+        .filter(tools::entity::Column::ServerId.eq(server))
+        .filter(live);
+    if let Some(tool) = tool {
+        query = query.filter(Column::ToolId.eq(tool));
+    }
+    query.into_tuple().all(&db.on()).await.doing("read what live tools are made of")
+}
+
+/// How many tools have their newest version in each state.
+pub async fn count_by_status(db: &impl Conn) -> Result<HashMap<ApprovalStatus, u64>, DbError> {
+    let newest =
+        Expr::col((Entity, Column::Number)).equals((tools::entity::Entity, tools::entity::Column::LatestVersion));
+    let query = Entity::find()
+        .inner_join(tools::entity::Entity)
+        .select_only()
+        .column(Column::ApprovalStatus)
+        .column_as(Column::Id.count(), "versions")
+        .filter(newest)
+        .group_by(Column::ApprovalStatus);
+    let counts: Vec<(ApprovalStatus, Whole)> = query.into_tuple().all(&db.on()).await.doing("count the versions")?;
+    Ok(counts.into_iter().map(|(status, count)| (status, count.0)).collect())
 }
 
 /// A person decides. Whether the version still was in state `from`: of two people who decide at the
@@ -277,15 +346,16 @@ mod tests {
         let (server, tool, row) = furnish(&tx, "weather", "forecast").await;
         furnish(&tx, "weather", "other").await;
         let notes = Some("ready".to_owned());
-        assert!(submit(&tx, row.id, ApprovalStatus::Draft, notes.clone(), at(1)).await?);
-        assert!(!submit(&tx, row.id, ApprovalStatus::Draft, None, at(2)).await?);
+        assert!(submit(&tx, row.id, ApprovalStatus::Draft, notes.clone(), "local", at(1)).await?);
+        assert!(!submit(&tx, row.id, ApprovalStatus::Draft, None, "local", at(2)).await?);
         tx.commit().await?;
 
-        let pending = by_status(&*db, ApprovalStatus::PendingReview, &all()).await?;
+        let pending = by_status(&*db, ApprovalStatus::PendingReview, None, &all()).await?;
         let waiting = Version {
             approval_status: ApprovalStatus::PendingReview,
             publish_notes: notes,
             submitted_at: Some(at(1)),
+            submitted_by: Some("local".to_owned()),
             ..row.clone()
         };
         assert_eq!(pending.items, [Located { server, tool, version: waiting.clone() }]);
@@ -310,7 +380,7 @@ mod tests {
             ..waiting
         };
         assert_eq!(by_id(&*db, row.id).await?, Some(rejected));
-        assert_eq!(by_status(&*db, ApprovalStatus::PendingReview, &all()).await?.total, 0);
+        assert_eq!(by_status(&*db, ApprovalStatus::PendingReview, None, &all()).await?.total, 0);
         Ok(())
     }
 
@@ -320,8 +390,8 @@ mod tests {
         let tx = db.begin().await?;
         let (_, tool, row) = furnish(&tx, "weather", "forecast").await;
         let (_, other, neighbour) = furnish(&tx, "weather", "other").await;
-        submit(&tx, row.id, ApprovalStatus::Draft, None, at(1)).await?;
-        submit(&tx, neighbour.id, ApprovalStatus::Draft, None, at(1)).await?;
+        submit(&tx, row.id, ApprovalStatus::Draft, None, "local", at(1)).await?;
+        submit(&tx, neighbour.id, ApprovalStatus::Draft, None, "local", at(1)).await?;
         assert_eq!(withdraw_pending(&tx, tool.id).await?, 1);
         assert_eq!(withdraw_pending(&tx, tool.id).await?, 0);
         tx.commit().await?;

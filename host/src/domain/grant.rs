@@ -92,6 +92,11 @@ impl HostGrant {
         }
     }
 
+    /// Whether it names an address, not a name.
+    pub fn is_address(&self) -> bool {
+        matches!(self.host, HostPattern::Address(_))
+    }
+
     pub fn port(&self) -> Option<u16> {
         self.port
     }

@@ -7,16 +7,17 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::calls::content;
+use super::edits::{self, Effect};
 use super::folders::FolderView;
 use super::hosts::host_text;
 use super::permission::people_only;
 use super::tools::{self, Found, ToolView};
 use super::versions::{self, VersionView};
-use super::{Error, Page, PageRequest, Service, audit, exports, given};
-use crate::db::PageRequest as RowPage;
+use super::{Error, Page, PageRequest, Service, audit, given, policies};
 use crate::db::network_requests::{self, NetworkRequest};
-use crate::db::tools::{self as tool_rows, Live};
+use crate::db::tools::{self as tool_rows};
 use crate::db::versions::{self as version_rows, Located, Review, Version};
+use crate::db::{PageRequest as RowPage, Tx};
 use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
@@ -44,6 +45,15 @@ pub struct ApprovalView {
     pub folders: Vec<FolderView>,
 }
 
+/// Which versions are listed.
+#[derive(Clone, Debug, Default)]
+pub struct ApprovalFilter {
+    /// None: those that wait for review.
+    pub status: Option<ApprovalStatus>,
+    /// A text in the name, the description or the server's name.
+    pub search: Option<String>,
+}
+
 /// A host that a version asks for, and what a person said to it.
 #[derive(Clone, Debug, Serialize)]
 pub struct AskedHost {
@@ -58,10 +68,17 @@ pub struct AskedHost {
 const REQUESTS_SHOWN: u64 = 1_000;
 
 impl Service {
-    /// The versions that wait for review, oldest first.
-    pub async fn approval_list(&self, caller: &Caller, page: PageRequest) -> Result<Page<ApprovalView>, Error> {
+    /// The versions in one state, oldest first: of each tool the newest one and the one that is called.
+    pub async fn approval_list(
+        &self,
+        caller: &Caller,
+        filter: ApprovalFilter,
+        page: PageRequest,
+    ) -> Result<Page<ApprovalView>, Error> {
         let page = page.of_rows(self.limits())?;
-        let rows = version_rows::by_status(self.db(), ApprovalStatus::PendingReview, &page).await?;
+        let search = given::search(filter.search.as_deref())?;
+        let status = filter.status.unwrap_or(ApprovalStatus::PendingReview);
+        let rows = version_rows::by_status(self.db(), status, search.as_ref(), &page).await?;
         let mut views = Vec::with_capacity(rows.items.len());
         for located in &rows.items {
             let mut view = self.approval_view(located).await?;
@@ -104,7 +121,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Conflict`] when the tool has changed since, or its state does not allow the action;
-    /// [`Error::Invalid`] without a reason for a refusal.
+    /// [`Error::Invalid`] without a reason for a refusal; [`Error::Forbidden`] when it needs another person.
     pub async fn approval_act(
         &self,
         caller: &Caller,
@@ -121,6 +138,9 @@ impl Service {
         let live = tools::live(&tx, &tool).await?;
         let target = decided_about(action, &latest, live.as_ref())?.clone();
         let to = checked(&target, action, digest)?;
+        if action == ApprovalAction::Approve {
+            four_eyes(&tx, caller, &target, live.as_ref()).await?;
+        }
         let review = Review {
             status: to,
             reviewed_at: now,
@@ -130,42 +150,30 @@ impl Service {
         if !version_rows::review(&tx, target.id, target.approval_status, review.clone()).await? {
             return Err(Error::conflict("someone else decided about this tool at the same time; look at it again"));
         }
-        match action {
+        let is_live = match action {
             ApprovalAction::Approve => {
-                let approval = Live {
-                    version_id: target.id,
-                    digest: target.digest,
-                    approved_at: now,
-                    approved_by: caller.to_string(),
-                };
-                tool_rows::set_live(&tx, id, Some(approval), now).await?;
-                tool.live_version_id = Some(target.id);
-                tool.updated_at = now;
-                exports::hold(&tx, &server, &tool, Some(&target), &latest).await?;
+                edits::make_live(&tx, &server, &mut tool, &target, &caller.to_string(), now).await?;
                 if tool.name != target.name {
                     tool.name.clone_from(&target.name);
                     let renamed = tool_rows::update(&tx, id, tools::rest_of(&tool)).await;
                     renamed.map_err(|error| tools::taken(error, &server, &target.name))?;
                 }
+                Some(&target)
             }
             ApprovalAction::Revoke => {
-                tool_rows::set_live(&tx, id, None, now).await?;
-                exports::hold(&tx, &server, &tool, None, &latest).await?;
-                tool.live_version_id = None;
-                tool.updated_at = now;
+                edits::take_down(&tx, &server, &mut tool, &latest, now).await?;
+                None
             }
-            ApprovalAction::Reject | ApprovalAction::Submit => {}
-        }
-        let was_live = live.as_ref().map(|live| live.number);
-        let is_live = match action {
-            ApprovalAction::Approve => Some(target.number),
-            ApprovalAction::Revoke => None,
-            ApprovalAction::Reject | ApprovalAction::Submit => was_live,
+            ApprovalAction::Reject | ApprovalAction::Submit => live.as_ref(),
         };
-        let before = json!({ "status": target.approval_status, "live_version": was_live });
+        let effect = Effect::of(live.as_ref(), is_live);
+        let before = json!({
+            "status": target.approval_status,
+            "live_version": live.as_ref().map(|live| live.number),
+        });
         let after = json!({
             "status": to,
-            "live_version": is_live,
+            "live_version": effect.live,
             "version": target.number,
             "digest": target.digest,
             "reason": reason,
@@ -177,18 +185,29 @@ impl Service {
         };
         audit::write(&tx, caller, now, tools::act(name, id, Some(before), Some(after))).await?;
         tx.commit().await?;
-        if is_live != was_live {
-            self.catalogue_changed();
-            if let Some(old) = live {
-                self.executor().forget(old.source_digest);
-            }
-        }
+        self.took_effect(&effect);
         if latest.id == target.id {
             latest.approval_status = review.status;
             latest.rejection_reason = review.rejection_reason;
         }
-        tools::view(&Found { server, tool, latest }, is_live, None)
+        tools::view(&Found { server, tool, latest }, effect.live, None)
     }
+}
+
+/// Lets those approve a version who had no hand in it, when the policy asks for that.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+async fn four_eyes(tx: &Tx, caller: &Caller, target: &Version, live: Option<&Version>) -> Result<(), Error> {
+    let policies = policies::in_force(tx).await?;
+    let approved = live.map_or(0, |live| live.number);
+    let authors = version_rows::authors(tx, target.tool_id, approved, target.source_digest).await?;
+    if policies.may_approve(&caller.to_string(), authors.iter().map(String::as_str)) {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!(
+        "{caller} wrote, changed or submitted this version; another person has to approve it (policy four_eyes)"
+    )))
 }
 
 /// The version that an action is about.
@@ -261,6 +280,7 @@ mod tests {
             approval_status: status,
             publish_notes: None,
             submitted_at: None,
+            submitted_by: None,
             reviewed_at: None,
             reviewed_by: None,
             rejection_reason: None,

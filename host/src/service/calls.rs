@@ -23,7 +23,7 @@ use crate::db::execution_logs::ExecutionLog as Row;
 use crate::db::servers;
 use crate::db::servers::Server;
 use crate::db::tools::{self, Callable, Tool};
-use crate::db::versions::Version;
+use crate::db::versions::{self, Version};
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
 use crate::domain::content::ToolResult;
@@ -78,6 +78,8 @@ pub struct Execution {
 enum Purpose {
     Call,
     Test,
+    /// Of a version that nobody approved: with nothing that a person would have to give.
+    DraftTest,
 }
 
 impl Service {
@@ -95,12 +97,13 @@ impl Service {
     }
 
     /// Runs the approved version of a tool for its author: the same call, marked as a test in the log.
-    /// Of a component, the tool `export`, which can be left out when it has only one. The request's name
-    /// is not looked at.
+    /// Of a component, the tool `export`, which can be left out when it has only one. Where the policy
+    /// `draft_tests` allows it, the newest version runs, and if nobody approved that one, without secrets,
+    /// folders and network. The request's name is not looked at.
     ///
     /// # Errors
-    /// As [`call_run`](Self::call_run); also when no version is approved, and [`Error::Invalid`] when the
-    /// component has no such tool.
+    /// As [`call_run`](Self::call_run); also when no version is approved and drafts may not run, and
+    /// [`Error::Invalid`] when the component has no such tool.
     pub async fn tool_test(
         &self,
         caller: &Caller,
@@ -111,15 +114,25 @@ impl Service {
         let Some((server, tool)) = self.located(tool).await? else {
             return Err(Error::not_found("tool", tool.to_string(), "list the tools of its server"));
         };
-        let Some(live) = super::tools::live(self.db(), &tool).await? else {
+        let live = super::tools::live(self.db(), &tool).await?;
+        let draft = if self.policy().await?.tests_drafts()
+            && live.as_ref().map(|live| live.number) != Some(tool.latest_version)
+        {
+            versions::by_number(self.db(), tool.id, tool.latest_version).await?
+        } else {
+            None
+        };
+        let purpose = if draft.is_some() { Purpose::DraftTest } else { Purpose::Test };
+        let Some(version) = draft.or(live) else {
             return Err(Error::forbidden(
-                "only an approved version may run; ask for approval with mcpbox_request_publish and wait for a person",
+                "only an approved version may run (policy draft_tests); ask for approval with mcpbox_request_publish \
+                 and wait for a person",
             ));
         };
-        let own_name = tested(&tool, &live, export)?.to_owned();
+        let own_name = tested(&tool, &version, export)?.to_owned();
         let request = CallRequest { name: super::tools::called(&server, &own_name)?, ..request };
-        let found = Callable { server, tool, live: Some(live) };
-        self.begin(caller, found, &own_name, request, Purpose::Test).await
+        let found = Callable { server, tool, live: Some(version) };
+        self.begin(caller, found, &own_name, request, purpose).await
     }
 
     async fn located(&self, id: ToolId) -> Result<Option<(Server, Tool)>, Error> {
@@ -164,8 +177,9 @@ impl Service {
         let Callable { server, tool, live: Some(version) } = found else {
             return Err(Error::not_found("tool", request.name, "list the tools again"));
         };
+        let expected = if purpose == Purpose::DraftTest { Some(version.digest) } else { tool.live_digest };
         let export = programs::export(&version, own_name);
-        let runnable = self.approved_program(&tool, &version, export).await?;
+        let runnable = self.program(&tool, &version, export, expected).await?;
         let arguments = request.arguments.as_deref().map_or("{}", RawValue::get).to_owned();
         self.arguments_checked(&runnable.input_schema, &arguments).await?;
         let service = self.clone();
@@ -179,9 +193,14 @@ impl Service {
 
     async fn carry_out(&self, caller: &Caller, call: Call, request: CallRequest) -> Result<CallAnswer, Error> {
         let place = self.executor().place(call.server.id, &caller.key()).await?;
+        let given = async {
+            if call.purpose == Purpose::DraftTest {
+                return Ok(Default::default());
+            }
+            tokio::try_join!(self.secrets_of(call.server.id), self.grants_of(&call.tool, &call.version))
+        };
         // Side by side: waiting for the database is most of what a short call waits for.
-        let (secrets, grants) =
-            tokio::try_join!(self.secrets_of(call.server.id), self.grants_of(&call.tool, &call.version))?;
+        let (policies, (secrets, grants)) = tokio::try_join!(self.policy(), given)?;
         let redactor = self.0.redactors.of(call.server.id, &secrets).await;
         let own = call.version.timeout_ms.or(call.server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let budget = Budget::new(self.limits(), own);
@@ -192,7 +211,12 @@ impl Service {
             grants: Arc::new(grants),
             budget: budget.clone(),
         };
-        let listener = request.events.map(|events| listener(events, Arc::clone(&redactor)));
+        // What the caller reads, if a person wants it so; what is kept never holds a secret.
+        let shown = match policies.redact_secrets_in_output {
+            true => Arc::clone(&redactor),
+            false => Arc::new(Redactor::new([])),
+        };
+        let listener = request.events.map(|events| listener(events, Arc::clone(&shown)));
         let started_at = self.clock().now();
         let ending = self.0.parts.ending.child_token();
         let report = {
@@ -207,19 +231,26 @@ impl Service {
             }
         }
         .map_err(|error| refused(&call.tool, error))?;
-        let answer = answer::compose(
-            &report,
-            &budget,
-            &redactor,
-            crate::limits::Limits::size(self.limits().stdout_returned_bytes),
-        );
+        let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
+        let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
+        if call.purpose == Purpose::DraftTest {
+            answer.notices.push(format!(
+                "this was version {}, which nobody approved: it ran without secrets, folders and network",
+                call.version.number
+            ));
+        }
         metrics::tool_call(
             report.outcome.label(),
             report.usage.duration,
             report.usage.fuel,
             report.usage.peak_memory_bytes,
         );
-        let row = self.row(caller, &call, &request.request_id, &report, &answer, &redactor, started_at);
+        let row = if policies.redact_secrets_in_output {
+            self.row(caller, &call, &request.request_id, &report, &answer, &redactor, started_at)
+        } else {
+            let kept = answer::compose(&report, &budget, &redactor, stdout_returned);
+            self.row(caller, &call, &request.request_id, &report, &kept, &redactor, started_at)
+        };
         self.0.log.push(row).await;
         Ok(CallAnswer {
             is_error: answer.error.is_some(),
@@ -258,7 +289,7 @@ impl Service {
             tool_name: format!("{}__{}", call.server.name, call.runnable.name),
             caller: caller.to_string(),
             request_id: request_id.to_string(),
-            is_test: call.purpose == Purpose::Test,
+            is_test: call.purpose != Purpose::Call,
             arguments: kept(&logged_arguments(&call.arguments, redactor), limits.log_arguments_bytes),
             result: result.map(|text| kept(&text, limits.log_result_bytes)),
             error: answer.error.as_deref().map(|text| kept(text, limits.log_error_bytes)),
@@ -320,11 +351,11 @@ fn tested<'a>(tool: &'a Tool, live: &'a Version, export: Option<&str>) -> Result
     }
 }
 
-/// A component that was approved and is refused all the same is no longer what it was.
+/// A component that was taken once and is refused now is no longer what it was.
 fn refused(tool: &Tool, error: ExecutorError) -> Error {
     match error.refusal() {
         Some(why) => {
-            tracing::error!(tool = %tool.id, why, "an approved component is refused");
+            tracing::error!(tool = %tool.id, why, "a component that was taken before is refused");
             Error::forbidden(format!("the component `{}` does not run: {why}", tool.name))
         }
         None => error.into(),

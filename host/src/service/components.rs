@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::permission::people_only;
 use super::tools::{self, Found, ToolView};
-use super::{Error, Service, audit, exports, given, servers, versions};
+use super::{Error, Service, audit, edits, exports, given, policies, servers, versions};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows};
 use crate::db::{Texts, blobs};
@@ -181,35 +181,35 @@ impl Service {
         (content.source_digest, content.exports) = (digest, exported);
         let now = self.clock().now();
         let tx = self.db().begin().await?;
-        let Found { server, mut tool, mut latest } = tools::locked(&tx, id).await?;
-        if latest.id != seen.id {
+        let mut found = tools::locked(&tx, id).await?;
+        if found.latest.id != seen.id {
             return Err(Error::conflict("the tool was changed by someone else meanwhile; look at it and try again"));
         }
-        let Some(mut next) = versions::following(&latest, content, caller, now) else {
+        let Some(mut next) = versions::following(&found.latest, content, caller, now) else {
             drop(tx);
             tell(steps.as_ref(), UploadStep::Stored);
-            let tool = self.tool_view(Found { server, tool, latest }, None).await?;
+            let tool = self.tool_view(found, None).await?;
             return Ok(view(tool, digest, &given.bytes, false));
         };
         next.surface = Some(surface);
         blobs::put_known(&tx, digest, &given.bytes, now).await?;
-        versions::insert_following(&tx, next.clone()).await?;
+        let latest = &found.latest;
         let before = json!({ "version": latest.number, "digest": latest.digest, "component": latest.source_digest });
+        let policies = policies::in_force(&tx).await?;
+        let effect = edits::put(&tx, caller, &policies, &mut found, next).await?;
         let after = json!({
-            "version": next.number,
-            "digest": next.digest,
+            "version": found.latest.number,
+            "digest": found.latest.digest,
             "component": digest,
-            "change": next.change_summary,
+            "change": found.latest.change_summary,
+            "status": found.latest.approval_status,
+            "live_version": effect.live,
         });
-        let live = tools::live(&tx, &tool).await?;
-        exports::hold(&tx, &server, &tool, live.as_ref(), &next).await?;
-        (tool.latest_version, tool.updated_at) = (next.number, now);
-        latest = next;
-        tool_rows::update(&tx, id, tools::rest_of(&tool)).await?;
         audit::write(&tx, caller, now, tools::act("tool.update", id, Some(before), Some(after))).await?;
         tx.commit().await?;
+        self.took_effect(&effect);
         tell(steps.as_ref(), UploadStep::Stored);
-        let tool = self.tool_view(Found { server, tool, latest }, None).await?;
+        let tool = self.tool_view(found, None).await?;
         Ok(view(tool, digest, &given.bytes, true))
     }
 

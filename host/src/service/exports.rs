@@ -8,7 +8,7 @@ use super::{Error, tools};
 use crate::db::servers::Server;
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Version;
-use crate::db::{Tx, tool_names};
+use crate::db::{Texts, Tx, tool_names};
 use crate::domain::component::{Export, ToolAnnotations};
 use crate::domain::tool::ToolKind;
 
@@ -65,6 +65,23 @@ pub(super) fn views(server: &Server, tool: &Tool, version: &Version) -> Result<V
 /// Whether an export of this tool may be called, as far as the tool itself goes.
 pub(super) fn is_enabled(tool: &Tool, export: &str) -> bool {
     !tool.disabled_exports.0.iter().any(|disabled| disabled == export)
+}
+
+/// The exports that are to be switched off, if each is one.
+///
+/// # Errors
+/// [`Error::Invalid`] with the first that is none.
+pub(super) fn disabled(mut names: Vec<String>, latest: &Version, live: Option<&Version>) -> Result<Texts, Error> {
+    names.sort_unstable();
+    names.dedup();
+    let known = |name: &String| {
+        let mut exports = latest.exports.0.iter().chain(live.iter().flat_map(|live| &live.exports.0));
+        exports.any(|export| export.name == *name)
+    };
+    match names.iter().find(|name| !known(name)) {
+        Some(name) => Err(Error::invalid("/disabled_tools", format!("the component has no tool `{name}`"))),
+        None => Ok(Texts(names)),
+    }
 }
 
 /// What can be called of a version.

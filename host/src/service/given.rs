@@ -1,8 +1,11 @@
 //! What callers give, checked: texts held to a length, time limits held to the limits.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::Error;
+use crate::db::Search;
+use crate::domain::ids::ToolId;
 use crate::domain::tool::ApprovalAction;
 use crate::limits::Limits;
 
@@ -15,6 +18,12 @@ pub(super) const SECRET_VALUE: RangeInclusive<usize> = 1..=10_000;
 pub(super) const NOTES: RangeInclusive<usize> = 0..=2_000;
 pub(super) const REASON: RangeInclusive<usize> = 1..=2_000;
 pub(super) const JUSTIFICATION: RangeInclusive<usize> = 10..=2_000;
+
+/// Tools that one request names.
+const TOOLS_AT_ONCE: usize = 50;
+
+/// The longest text that is looked for.
+const SEARCH: RangeInclusive<usize> = 0..=200;
 
 /// The shortest time limit of a tool, in milliseconds: enough to start a guest and hear from it.
 const TIMEOUT_MIN_MS: u64 = 100;
@@ -43,6 +52,28 @@ pub(super) fn measured(pointer: &str, text: &str, length: RangeInclusive<usize>)
         return Err(Error::invalid(pointer, "the character U+0000 cannot be kept"));
     }
     Ok(())
+}
+
+/// The tools that ask together, each once and in one order, so that two who ask at once do not wait for each
+/// other.
+///
+/// # Errors
+/// [`Error::Invalid`] when there are none or too many.
+pub(super) fn tools(ids: Vec<ToolId>) -> Result<BTreeSet<ToolId>, Error> {
+    let ids: BTreeSet<ToolId> = ids.into_iter().collect();
+    if ids.is_empty() || ids.len() > TOOLS_AT_ONCE {
+        return Err(Error::invalid("/tool_ids", format!("give 1 to {TOOLS_AT_ONCE} tools")));
+    }
+    Ok(ids)
+}
+
+/// A text to look for; none when it is blank.
+///
+/// # Errors
+/// [`Error::Invalid`] when it is too long.
+pub(super) fn search(given: Option<&str>) -> Result<Option<Search>, Error> {
+    let given = text("/search", given.unwrap_or_default(), SEARCH)?;
+    Ok((!given.is_empty()).then(|| Search::new(&given)))
 }
 
 /// A time limit for the calls of a tool or of a server's tools.

@@ -10,11 +10,14 @@ pub mod api_keys;
 pub mod approvals;
 mod arguments;
 pub mod audit;
+pub mod bulk;
 pub mod calls;
 pub mod catalogue;
 pub mod code;
+pub mod compare;
 pub mod compilations;
 pub mod components;
+mod edits;
 pub mod error;
 mod execution_log;
 pub mod exports;
@@ -24,9 +27,13 @@ pub mod health;
 mod hosts;
 mod lockout;
 pub mod logs;
+pub mod module_requests;
+pub mod modules;
 pub mod network_requests;
 pub mod page;
+pub mod pending;
 mod permission;
+pub mod policies;
 mod programs;
 mod rate;
 mod redactors;
@@ -35,6 +42,7 @@ pub mod servers;
 pub mod sessions;
 #[cfg(test)]
 mod tests;
+pub mod tool_status;
 pub mod tools;
 pub mod versions;
 
@@ -52,6 +60,7 @@ use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
 use self::execution_log::ExecutionLog;
 pub use self::page::{Page, PageRequest};
+use self::policies::PolicyCache;
 use self::programs::SourceCache;
 use self::rate::Rates;
 use self::redactors::Redactors;
@@ -96,6 +105,7 @@ struct Inner {
     rates: Rates,
     log: ExecutionLog,
     catalogue: CatalogueCache,
+    policies: PolicyCache,
     validators: Validators,
     sources: SourceCache,
     redactors: Redactors,
@@ -114,6 +124,7 @@ impl Service {
             rates: Rates::new(&parts.limits),
             log,
             catalogue: CatalogueCache::default(),
+            policies: PolicyCache::default(),
             validators: Validators::default(),
             sources: SourceCache::default(),
             redactors: Redactors::default(),

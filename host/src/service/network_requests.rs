@@ -3,7 +3,7 @@
 //! Asking for a host makes a new version of the tool, because what it asks for is part of what is
 //! approved. Deciding a request needs no new version.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -11,22 +11,25 @@ use serde_json::{Value, json};
 
 use super::audit::{self, Act};
 use super::calls::content;
+use super::edits::{self, Effect};
 use super::hosts::host_text;
 use super::permission::people_only;
 use super::tools::{self, Found};
-use super::{Error, Page, PageRequest, Service, given, versions};
+use super::{Error, Page, PageRequest, Service, given, policies, servers, versions};
 use crate::db::network_requests::{self as rows, NetworkRequest};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
+use crate::db::versions as version_rows;
 use crate::db::{Decision, Port, Tx};
 use crate::domain::caller::Caller;
 use crate::domain::grant::HostGrant;
 use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
+use crate::domain::policy::Policies;
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::ApprovalAction;
 
-/// Tools that one request names.
-const TOOLS_AT_ONCE: usize = 50;
+/// Who approved what no person looked at.
+const BY_POLICY: &str = "policy:network_access_policy";
 /// Hosts that one tool asks for.
 const TOOL_HOSTS: usize = 100;
 
@@ -62,9 +65,18 @@ pub struct NewNetworkRequest {
     pub justification: String,
 }
 
+/// Which requests are listed.
+#[derive(Clone, Debug, Default)]
+pub struct RequestFilter {
+    /// None: in every state.
+    pub status: Option<RequestStatus>,
+    /// A text in what is asked for or in the justification.
+    pub search: Option<String>,
+}
+
 impl Service {
     /// Asks for a host, for one or several tools: for all of them or, when one of them cannot, for
-    /// none.
+    /// none. A policy may approve it at once.
     ///
     /// # Errors
     /// [`Error::Conflict`] when a tool may reach the host already, waits for it already, or was
@@ -76,14 +88,13 @@ impl Service {
     ) -> Result<Vec<NetworkRequestView>, Error> {
         let grant = HostGrant::new(&new.host, new.port)?;
         let justification = given::text("/justification", &new.justification, given::JUSTIFICATION)?;
-        // In one order, so that two who ask at once do not wait for each other.
-        let ids: BTreeSet<ToolId> = new.tool_ids.into_iter().collect();
-        if ids.is_empty() || ids.len() > TOOLS_AT_ONCE {
-            return Err(Error::invalid("/tool_ids", format!("give 1 to {TOOLS_AT_ONCE} tools")));
-        }
+        let ids = given::tools(new.tool_ids)?;
         let now = self.clock().now();
-        let mut views = Vec::new();
+        let (mut views, mut effects) = (Vec::new(), Vec::new());
         let tx = self.db().begin().await?;
+        let policies = policies::in_force(&tx).await?;
+        let status = policies.host_requested(&grant);
+        let at_once = status == RequestStatus::Approved;
         for id in ids {
             let found = tools::locked(&tx, id).await?;
             let request = NetworkRequest {
@@ -94,27 +105,52 @@ impl Service {
                 port: grant.port().map(Port),
                 justification: justification.clone(),
                 requested_by: caller.to_string(),
-                status: RequestStatus::Pending,
-                reviewed_at: None,
-                reviewed_by: None,
+                status,
+                reviewed_at: at_once.then_some(now),
+                reviewed_by: at_once.then(|| BY_POLICY.to_owned()),
                 rejection_reason: None,
                 created_at: now,
             };
-            views.push(ask(&tx, caller, found, request).await?);
+            let (view, effect) = ask(&tx, caller, &policies, found, request).await?;
+            views.push(view);
+            effects.extend(effect);
         }
         tx.commit().await?;
+        effects.iter().for_each(|effect| self.took_effect(effect));
         Ok(views)
     }
 
-    /// The requests for hosts, oldest first; none: in every state.
+    /// The requests for hosts, oldest first.
     pub async fn network_request_list(
         &self,
         _caller: &Caller,
+        filter: RequestFilter,
+        page: PageRequest,
+    ) -> Result<Page<NetworkRequestView>, Error> {
+        let page = page.of_rows(self.limits())?;
+        let search = given::search(filter.search.as_deref())?;
+        let requests = rows::by_status(self.db(), filter.status, search.as_ref(), &page).await?;
+        self.network_request_views(requests).await
+    }
+
+    /// The requests for hosts of a server and its tools, oldest first; none: in every state.
+    pub async fn network_request_of_server(
+        &self,
+        _caller: &Caller,
+        server: ServerId,
         status: Option<RequestStatus>,
         page: PageRequest,
     ) -> Result<Page<NetworkRequestView>, Error> {
         let page = page.of_rows(self.limits())?;
-        let requests = rows::by_status(self.db(), status, &page).await?;
+        let server = servers::found(self.db(), server).await?;
+        let requests = rows::of_server(self.db(), server.id, status, &page).await?;
+        self.network_request_views(requests).await
+    }
+
+    async fn network_request_views(
+        &self,
+        requests: crate::db::Page<NetworkRequest>,
+    ) -> Result<Page<NetworkRequestView>, Error> {
         let tools: Vec<ToolId> = requests.items.iter().filter_map(|request| request.tool_id).collect();
         let servers: Vec<ServerId> = requests.items.iter().map(|request| request.server_id).collect();
         let tools: HashMap<ToolId, Tool> =
@@ -149,6 +185,10 @@ impl Service {
         let mut request = rows::by_id(&tx, id).await?.ok_or_else(missing)?;
         let from = request.status;
         let to = from.after(action)?;
+        if action == ApprovalAction::Approve {
+            let policies = policies::in_force(&tx).await?;
+            four_eyes(&policies, caller, &request.requested_by)?;
+        }
         let decision = Decision {
             status: to,
             reviewed_at: now,
@@ -172,17 +212,67 @@ impl Service {
             None => None,
         };
         tx.commit().await?;
+        self.grants_changed(request.server_id, request.tool_id).await?;
         request.status = decision.status;
         request.reviewed_at = Some(decision.reviewed_at);
         request.reviewed_by = Some(decision.reviewed_by);
         request.rejection_reason = decision.rejection_reason;
         Ok(view(request, server.name, tool))
     }
+
+    /// Deletes a request that grants nothing, so that its tool may ask again. For people.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it is approved.
+    pub async fn network_request_delete(&self, caller: &Caller, id: GrantRequestId) -> Result<(), Error> {
+        people_only(caller, "delete a request")?;
+        let now = self.clock().now();
+        let tx = self.db().begin().await?;
+        let missing = || Error::not_found("request", id.to_string(), "list the requests for hosts");
+        let request = rows::by_id(&tx, id).await?.ok_or_else(missing)?;
+        if request.status == RequestStatus::Approved {
+            return Err(Error::conflict("this request is approved; revoke it first"));
+        }
+        if !rows::delete(&tx, id).await? {
+            return Err(missing());
+        }
+        let before = json!({ "status": request.status, "host": host_text(&request), "tool": request.tool_id });
+        let act = Act { after: None, ..act("network_request.delete", id, Some(before), Value::Null) };
+        audit::write(&tx, caller, now, act).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// What a tool, or (none) every tool of a server, may reach is another now: what was prepared for it
+    /// is dropped.
+    pub(super) async fn grants_changed(&self, server: ServerId, tool: Option<ToolId>) -> Result<(), Error> {
+        for source in version_rows::live_sources(self.db(), server, tool).await? {
+            self.executor().forget(source);
+        }
+        Ok(())
+    }
+}
+
+/// Lets those decide a request who did not make it, when the policy asks for that.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub(super) fn four_eyes(policies: &Policies, caller: &Caller, requested_by: &str) -> Result<(), Error> {
+    if policies.may_approve(&caller.to_string(), std::iter::once(requested_by)) {
+        return Ok(());
+    }
+    Err(Error::forbidden(format!("{caller} asked for this; another person has to approve it (policy four_eyes)")))
 }
 
 /// Writes the request of one tool, which is locked, and the version that asks for the host.
-async fn ask(tx: &Tx, caller: &Caller, found: Found, request: NetworkRequest) -> Result<NetworkRequestView, Error> {
-    let Found { server, mut tool, latest } = found;
+async fn ask(
+    tx: &Tx,
+    caller: &Caller,
+    policies: &Policies,
+    mut found: Found,
+    request: NetworkRequest,
+) -> Result<(NetworkRequestView, Option<Effect>), Error> {
+    let Found { server, tool, latest } = &found;
     let (now, host) = (request.created_at, host_text(&request));
     let newest = rows::newest(tx, server.id, Some(tool.id), &request.host, request.port).await?;
     let open = rows::approved_for_servers(tx, &[server.id]).await?;
@@ -190,24 +280,29 @@ async fn ask(tx: &Tx, caller: &Caller, found: Found, request: NetworkRequest) ->
         return Err(Error::conflict(message));
     }
     rows::insert(tx, request.clone()).await?;
-    let mut changed = content(&latest);
+    let mut changed = content(latest);
     if !changed.hosts.contains(&host) {
         changed.hosts.push(host.clone());
     }
     if changed.hosts.len() > TOOL_HOSTS {
         return Err(Error::conflict(format!("`{}` asks for {TOOL_HOSTS} hosts already", tool.name)));
     }
-    let next = versions::following(&latest, changed, caller, now);
-    let number = next.as_ref().map_or(latest.number, |next| next.number);
-    if let Some(next) = next {
-        versions::insert_following(tx, next).await?;
-        tool.latest_version = number;
-        tool.updated_at = now;
-        tool_rows::update(tx, tool.id, tools::rest_of(&tool)).await?;
-    }
-    let after = json!({ "server": server.name, "tool": tool.name, "host": host, "version": number });
+    let effect = match versions::following(latest, changed, caller, now) {
+        Some(next) => Some(edits::put(tx, caller, policies, &mut found, next).await?),
+        None => None,
+    };
+    let Found { server, tool, latest } = found;
+    let after = json!({
+        "server": server.name,
+        "tool": tool.name,
+        "host": host,
+        "status": request.status,
+        "approved_by": request.reviewed_by,
+        "version": latest.number,
+        "version_status": latest.approval_status,
+    });
     audit::write(tx, caller, now, act("network_request.create", request.id, None, after)).await?;
-    Ok(view(request, server.name, Some(tool.name)))
+    Ok((view(request, server.name, Some(tool.name)), effect))
 }
 
 /// Why a tool need not or cannot ask for a host, if so. `newest` is its last request for the same,
@@ -237,7 +332,7 @@ fn act(name: &'static str, id: GrantRequestId, before: Option<Value>, after: Val
     Act { name, object_kind: "network_request", object_id: id.to_string(), before, after: Some(after) }
 }
 
-fn view(request: NetworkRequest, server_name: String, tool_name: Option<String>) -> NetworkRequestView {
+pub(super) fn view(request: NetworkRequest, server_name: String, tool_name: Option<String>) -> NetworkRequestView {
     NetworkRequestView {
         id: request.id,
         server_id: request.server_id,

@@ -1,4 +1,4 @@
-//! What a call runs: the version that a person approved, looked at again at every call.
+//! What a call runs: the version that was approved, looked at again at every call.
 //!
 //! A source is read and compared with its digest here, once while it is kept. The bytes of a component are not read at all
 //! when its compiled code is at hand; whoever compiles them compares them.
@@ -61,18 +61,20 @@ impl FetchBytes for KeptBytes {
 }
 
 impl Service {
-    /// What runs for this version, whose digest is the approved one; of a component, this export.
+    /// What runs for this version, if its digest is the `expected` one: what was approved. Of a component, this
+    /// export.
     ///
     /// # Errors
     /// [`Error::Forbidden`] when the version, or its source, is not what was approved.
-    pub(super) async fn approved_program(
+    pub(super) async fn program(
         &self,
         tool: &Tool,
         version: &Version,
         export: Option<&Export>,
+        expected: Option<Digest>,
     ) -> Result<Runnable, Error> {
         let digest = content(version).digest();
-        if tool.live_digest != Some(digest) || version.digest != digest {
+        if expected != Some(digest) || version.digest != digest {
             tracing::error!(tool = %tool.id, version = %version.id, "a version is not what was approved; refusing to run it");
             return Err(Error::forbidden(format!(
                 "`{}` is not what was approved and does not run; a person has to review it again",
@@ -82,7 +84,7 @@ impl Service {
         let digest = version.source_digest;
         match (version.kind.language(), export) {
             (Some(language), _) => {
-                let program = Program::Source { language, source: self.approved_source(tool, version).await?, digest };
+                let program = Program::Source { language, source: self.kept_source(tool, version).await?, digest };
                 Ok(Runnable { program, name: tool.name.clone(), input_schema: version.input_schema.clone() })
             }
             (None, Some(export)) => {
@@ -94,7 +96,7 @@ impl Service {
         }
     }
 
-    async fn approved_source(&self, tool: &Tool, version: &Version) -> Result<Arc<str>, Error> {
+    async fn kept_source(&self, tool: &Tool, version: &Version) -> Result<Arc<str>, Error> {
         if let Some(source) = self.0.sources.0.get(&version.source_digest).await {
             return Ok(source);
         }

@@ -1,7 +1,8 @@
 //! How often a caller may ask: so many MCP requests in a minute, counted for each caller in this
-//! process.
+//! process. Another rate by policy begins to count anew.
 
 use std::num::NonZeroU32;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
@@ -12,7 +13,12 @@ use crate::domain::caller::Caller;
 use crate::limits::Limits;
 
 pub(super) struct Rates {
-    mcp: DefaultKeyedRateLimiter<String>,
+    mcp: RwLock<Arc<Rate>>,
+}
+
+struct Rate {
+    per_minute: NonZeroU32,
+    callers: DefaultKeyedRateLimiter<String>,
 }
 
 /// Callers after which those that have been quiet are forgotten.
@@ -20,10 +26,32 @@ const CALLERS: usize = 10_000;
 
 impl Rates {
     pub(super) fn new(limits: &Limits) -> Self {
-        let per_minute = u32::try_from(limits.mcp_requests_per_minute).unwrap_or(u32::MAX);
-        let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-        Self { mcp: RateLimiter::keyed(Quota::per_minute(per_minute)) }
+        Self { mcp: RwLock::new(Rate::new(of_limit(limits))) }
     }
+
+    /// The rate in force.
+    fn mcp(&self, per_minute: NonZeroU32) -> Arc<Rate> {
+        let rate = Arc::clone(&self.mcp.read().unwrap_or_else(PoisonError::into_inner));
+        if rate.per_minute == per_minute {
+            return rate;
+        }
+        let mut kept = self.mcp.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.per_minute != per_minute {
+            *kept = Rate::new(per_minute);
+        }
+        Arc::clone(&kept)
+    }
+}
+
+impl Rate {
+    fn new(per_minute: NonZeroU32) -> Arc<Self> {
+        Arc::new(Self { per_minute, callers: RateLimiter::keyed(Quota::per_minute(per_minute)) })
+    }
+}
+
+fn of_limit(limits: &Limits) -> NonZeroU32 {
+    let per_minute = u32::try_from(limits.mcp_requests_per_minute).unwrap_or(u32::MAX);
+    NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN)
 }
 
 impl Service {
@@ -31,18 +59,20 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::RateLimited`] when it is one too many.
-    pub fn rate_count(&self, caller: &Caller) -> Result<(), Error> {
-        let mcp = &self.0.rates.mcp;
-        if mcp.len() > CALLERS {
-            mcp.retain_recent();
+    pub async fn rate_count(&self, caller: &Caller) -> Result<(), Error> {
+        let set = self.policy().await?.mcp_rate_limit_rpm;
+        let per_minute = set.and_then(|rate| NonZeroU32::new(rate.into()));
+        let rate = self.0.rates.mcp(per_minute.unwrap_or_else(|| of_limit(self.limits())));
+        if rate.callers.len() > CALLERS {
+            rate.callers.retain_recent();
         }
-        mcp.check_key(&caller.key()).map_err(|until| {
+        rate.callers.check_key(&caller.key()).map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now()).max(Duration::from_secs(1));
-            let per_minute = self.limits().mcp_requests_per_minute;
             Error::RateLimited {
                 retry_after: wait,
                 message: format!(
-                    "more than {per_minute} requests in a minute; try again in {} s",
+                    "more than {} requests in a minute; try again in {} s",
+                    rate.per_minute,
                     wait.as_secs_f64().ceil()
                 ),
             }

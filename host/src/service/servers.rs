@@ -65,6 +65,7 @@ impl Service {
     /// # Errors
     /// [`Error::Conflict`] when the name is taken.
     pub async fn server_create(&self, caller: &Caller, new: NewServer) -> Result<ServerView, Error> {
+        self.may_edit(caller).await?;
         let name: ServerName = new.name.parse().map_err(|error| Error::name("/name", &error))?;
         let description = given::text("/description", &new.description, given::SERVER_DESCRIPTION)?;
         let now = self.clock().now();
@@ -192,6 +193,7 @@ impl Service {
     /// Deletes a server with its tools, their versions, its secrets and its requests; the execution
     /// log stays.
     pub async fn server_delete(&self, caller: &Caller, id: ServerId) -> Result<(), Error> {
+        self.may_edit(caller).await?;
         let now = self.clock().now();
         let tx = self.db().begin().await?;
         let server = found(&tx, id).await?;

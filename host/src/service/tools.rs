@@ -12,7 +12,7 @@ use super::code::{GivenCode, schema};
 use super::exports::{self, ToolExportView};
 use super::folders::FolderView;
 use super::versions::SourceView;
-use super::{Error, Page, PageRequest, Service, given, servers, versions};
+use super::{Error, Page, PageRequest, Service, edits, given, policies, servers, versions};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows, Version};
@@ -104,6 +104,7 @@ impl Service {
     /// [`Error::Invalid`] with what Python says about the source, [`Error::Conflict`] when the server
     /// has a tool of this name.
     pub async fn tool_create(&self, caller: &Caller, new: NewTool) -> Result<ToolView, Error> {
+        self.may_edit(caller).await?;
         let name: ToolName = new.name.parse().map_err(|error| Error::name("/name", &error))?;
         let timeout_ms = given::timeout("/timeout_ms", new.timeout_ms, self.limits())?;
         let server = servers::found(self.db(), new.server_id).await?;
@@ -157,64 +158,69 @@ impl Service {
     /// As [`tool_create`](Self::tool_create); also [`Error::Conflict`] when the tool was changed by
     /// someone else at the same time.
     pub async fn tool_update(&self, caller: &Caller, id: ToolId, change: ToolChange) -> Result<ToolView, Error> {
+        self.may_edit(caller).await?;
         let seen = found(self.db(), id).await?.latest;
         // Python reads the source before the transaction begins, which others wait for.
         let changed = self.changed(&seen, &change).await?;
         let now = self.clock().now();
         let tx = self.db().begin().await?;
-        let Found { server, mut tool, mut latest } = locked(&tx, id).await?;
-        if latest.id != seen.id {
+        let mut found = locked(&tx, id).await?;
+        if found.latest.id != seen.id {
             return Err(Error::conflict("the tool was changed by someone else meanwhile; look at it and try again"));
         }
-        let enabled = change.enabled.unwrap_or(tool.enabled);
-        let live = live(&tx, &tool).await?;
+        let enabled = change.enabled.unwrap_or(found.tool.enabled);
+        let live_before = live(&tx, &found.tool).await?;
         let disabled = match change.disabled_tools {
-            Some(names) => disabled(names, &latest, live.as_ref())?,
-            None => tool.disabled_exports.clone(),
+            Some(names) => exports::disabled(names, &found.latest, live_before.as_ref())?,
+            None => found.tool.disabled_exports.clone(),
         };
-        let next = versions::following(&latest, changed, caller, now);
-        let switched = enabled != tool.enabled || disabled != tool.disabled_exports;
+        let next = versions::following(&found.latest, changed, caller, now);
+        let switched = enabled != found.tool.enabled || disabled != found.tool.disabled_exports;
         if next.is_none() && !switched {
             drop(tx);
-            return self.tool_view(Found { server, tool, latest }, None).await;
+            return self.tool_view(found, None).await;
         }
-        let mut before = json!({ "enabled": tool.enabled, "version": latest.number, "digest": latest.digest });
+        let latest = &found.latest;
+        let mut before = json!({ "enabled": found.tool.enabled, "version": latest.number, "digest": latest.digest });
         let mut after = json!({ "enabled": enabled });
-        if disabled != tool.disabled_exports {
-            before["disabled_tools"] = tool.disabled_exports.0.clone().into();
+        if disabled != found.tool.disabled_exports {
+            before["disabled_tools"] = found.tool.disabled_exports.0.clone().into();
             after["disabled_tools"] = disabled.0.clone().into();
         }
-        if let Some(next) = next {
-            if let Some(code) = change.code {
-                blobs::put(&tx, code.text.into_bytes(), now).await?;
+        found.tool.enabled = enabled;
+        found.tool.disabled_exports = disabled;
+        found.tool.updated_at = now;
+        let effect = match next {
+            Some(next) => {
+                if let Some(code) = change.code {
+                    blobs::put(&tx, code.text.into_bytes(), now).await?;
+                }
+                after["version"] = next.number.into();
+                after["digest"] = next.digest.to_string().into();
+                after["change"] = next.change_summary.clone().into();
+                let policies = policies::in_force(&tx).await?;
+                let effect = edits::put(&tx, caller, &policies, &mut found, next).await?;
+                after["status"] = found.latest.approval_status.as_str().into();
+                after["live_version"] = effect.live.into();
+                Some(effect)
             }
-            versions::insert_following(&tx, next.clone()).await?;
-            if tool.live_version_id.is_none() {
-                tool.name.clone_from(&next.name);
-            } else if next.name != tool.name && tool_rows::by_name(&tx, server.id, &next.name).await?.is_some() {
-                return Err(name_taken(&server, &next.name));
+            None => {
+                tool_rows::update(&tx, id, rest_of(&found.tool)).await?;
+                None
             }
-            after["version"] = next.number.into();
-            after["digest"] = next.digest.to_string().into();
-            after["change"] = next.change_summary.clone().into();
-            tool.latest_version = next.number;
-            exports::hold(&tx, &server, &tool, live.as_ref(), &next).await?;
-            latest = next;
-        }
-        tool.enabled = enabled;
-        tool.disabled_exports = disabled;
-        tool.updated_at = now;
-        let row = rest_of(&tool);
-        tool_rows::update(&tx, id, row).await.map_err(|error| taken(error, &server, &tool.name))?;
+        };
         audit::write(&tx, caller, now, act("tool.update", id, Some(before), Some(after))).await?;
         tx.commit().await?;
-        if switched && tool.live_version_id.is_some() {
+        if let Some(effect) = &effect {
+            self.took_effect(effect);
+        }
+        if switched && found.tool.live_version_id.is_some() {
             self.catalogue_changed();
-            if let Some(live) = live(self.db(), &tool).await? {
+            if let Some(live) = live_before {
                 self.executor().forget(live.source_digest);
             }
         }
-        self.tool_view(Found { server, tool, latest }, None).await
+        self.tool_view(found, None).await
     }
 
     /// The tools of a server by name.
@@ -258,7 +264,8 @@ impl Service {
         Ok(ToolView { folders, ..self.tool_view(found, source).await? })
     }
 
-    /// Asks for review of the newest version; `notes` are for the person who reviews it.
+    /// Asks for review of the newest version; `notes` are for the person who reviews it. A policy may
+    /// approve it at once.
     ///
     /// # Errors
     /// [`Error::Conflict`] when it waits already or is approved.
@@ -270,21 +277,37 @@ impl Service {
         let mut found = locked(&tx, id).await?;
         let from = found.latest.approval_status;
         let to = from.after(ApprovalAction::Submit)?;
-        if !version_rows::submit(&tx, found.latest.id, from, notes.clone(), now).await? {
+        let by = caller.to_string();
+        if !version_rows::submit(&tx, found.latest.id, from, notes.clone(), &by, now).await? {
             return Err(Error::conflict("the tool was changed by someone else meanwhile; look at it and try again"));
         }
         found.latest.approval_status = to;
         found.latest.publish_notes = notes;
         found.latest.submitted_at = Some(now);
+        found.latest.submitted_by = Some(by);
+        let policies = policies::in_force(&tx).await?;
+        let effect = edits::approve_by_policy(&tx, &policies, &mut found, now).await?;
         let before = json!({ "status": from });
-        let after = json!({ "status": to, "version": found.latest.number, "digest": found.latest.digest });
+        let mut after = json!({
+            "status": found.latest.approval_status,
+            "version": found.latest.number,
+            "digest": found.latest.digest,
+        });
+        if let Some(effect) = &effect {
+            after["live_version"] = effect.live.into();
+            after["approved_by"] = edits::BY_TOOL_POLICY.into();
+        }
         audit::write(&tx, caller, now, act("tool.submit", id, Some(before), Some(after))).await?;
         tx.commit().await?;
+        if let Some(effect) = &effect {
+            self.took_effect(effect);
+        }
         self.tool_view(found, None).await
     }
 
     /// Deletes a tool with its versions and requests; its execution log stays.
     pub async fn tool_delete(&self, caller: &Caller, id: ToolId) -> Result<(), Error> {
+        self.may_edit(caller).await?;
         let now = self.clock().now();
         let tx = self.db().begin().await?;
         let Found { server, tool, latest } = locked(&tx, id).await?;
@@ -414,20 +437,6 @@ pub(super) fn taken(error: DbError, server: &Server, name: &str) -> Error {
 
 pub(super) fn name_taken(server: &Server, name: &str) -> Error {
     Error::conflict(format!("the server `{}` already has a tool `{name}`", server.name))
-}
-
-/// The exports that are to be switched off, if each is one.
-fn disabled(mut names: Vec<String>, latest: &Version, live: Option<&Version>) -> Result<Texts, Error> {
-    names.sort_unstable();
-    names.dedup();
-    let known = |name: &String| {
-        let mut exports = latest.exports.0.iter().chain(live.iter().flat_map(|live| &live.exports.0));
-        exports.any(|export| export.name == *name)
-    };
-    match names.iter().find(|name| !known(name)) {
-        Some(name) => Err(Error::invalid("/disabled_tools", format!("the component has no tool `{name}`"))),
-        None => Ok(Texts(names)),
-    }
 }
 
 /// The description that was given, or else what the docstring says.

@@ -5,15 +5,16 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::calls::content;
 use super::code::schema;
 use super::exports::{self, ExportView};
 use super::permission::change_source;
-use super::{Error, Page, PageRequest, Service, tools};
+use super::tools::{self, Found, ToolView};
+use super::{Error, Page, PageRequest, Service, audit, edits, policies};
 use crate::db::versions::{self, Version};
-use crate::db::{Conn, DbError, Exports, Texts, Tx, Whole, blobs};
+use crate::db::{Conn, Exports, Texts, Whole, blobs};
 use crate::domain::caller::Caller;
 use crate::domain::component::{Export, Surface};
 use crate::domain::digest::Digest;
@@ -95,13 +96,59 @@ impl Service {
     /// One version of a tool with its source.
     pub async fn tool_version_get(&self, _caller: &Caller, tool: ToolId, number: i32) -> Result<VersionView, Error> {
         let found = tools::found(self.db(), tool).await?;
-        let Some(version) = versions::by_number(self.db(), tool, number).await? else {
-            let hint = format!("the newest version is {}", found.tool.latest_version);
-            return Err(Error::not_found("version", number.to_string(), hint));
-        };
+        let version = of_number(self.db(), &found, number).await?;
         let source = source(self.db(), &version).await?;
         view(&version, found.tool.live_version_id, source)
     }
+}
+
+impl Service {
+    /// Makes an older version the newest again: a new version with its content, which waits for approval as
+    /// any change does.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a version; [`Error::Conflict`] when nothing would change, or its name
+    /// is taken.
+    pub async fn tool_rollback(&self, caller: &Caller, id: ToolId, number: i32) -> Result<ToolView, Error> {
+        self.may_edit(caller).await?;
+        let now = self.clock().now();
+        let tx = self.db().begin().await?;
+        let mut found = tools::locked(&tx, id).await?;
+        let old = of_number(&tx, &found, number).await?;
+        let Some(mut next) = following(&found.latest, content(&old), caller, now) else {
+            let newest = found.latest.number;
+            return Err(Error::conflict(format!("version {newest}, the newest, is the same as version {number}")));
+        };
+        next.surface.clone_from(&old.surface);
+        next.change_source = ChangeSource::Rollback;
+        next.change_summary = format!("rolled back to version {number}: {}", next.change_summary);
+        let before = json!({ "version": found.latest.number, "digest": found.latest.digest });
+        let policies = policies::in_force(&tx).await?;
+        let effect = edits::put(&tx, caller, &policies, &mut found, next).await?;
+        let after = json!({
+            "version": found.latest.number,
+            "digest": found.latest.digest,
+            "rolled_back_to": number,
+            "status": found.latest.approval_status,
+            "live_version": effect.live,
+        });
+        audit::write(&tx, caller, now, tools::act("tool.rollback", id, Some(before), Some(after))).await?;
+        tx.commit().await?;
+        self.took_effect(&effect);
+        self.tool_view(found, None).await
+    }
+}
+
+/// A version of a tool by its number.
+///
+/// # Errors
+/// [`Error::NotFound`], with the numbers that there are.
+pub(super) async fn of_number(db: &impl Conn, found: &Found, number: i32) -> Result<Version, Error> {
+    let version = versions::by_number(db, found.tool.id, number).await?;
+    version.ok_or_else(|| {
+        let hint = format!("the newest version is {}", found.latest.number);
+        Error::not_found("version", number.to_string(), hint)
+    })
 }
 
 pub(super) fn view(version: &Version, live: Option<VersionId>, source: Option<String>) -> Result<VersionView, Error> {
@@ -176,7 +223,8 @@ pub(super) fn row(
         secret_names: Texts(content.secret_names),
         approval_status: status,
         publish_notes: None,
-        submitted_at: (status == ApprovalStatus::PendingReview).then_some(at),
+        submitted_at: None,
+        submitted_by: None,
         reviewed_at: None,
         reviewed_by: None,
         rejection_reason: None,
@@ -187,7 +235,8 @@ pub(super) fn row(
     }
 }
 
-/// The version that follows `latest`, or none when nothing has changed.
+/// The version that follows `latest`, or none when nothing has changed. Where it stands is said when it
+/// takes its place ([`edits::put`](super::edits::put)).
 pub(super) fn following(
     latest: &Version,
     changed: VersionContent,
@@ -195,31 +244,12 @@ pub(super) fn following(
     at: DateTime<Utc>,
 ) -> Option<Version> {
     let summary = summary(&content(latest), &changed)?;
-    let status = status_following(latest.approval_status);
+    let status = ApprovalStatus::Draft;
     let mut version = row(latest.tool_id, latest.number + 1, changed, status, summary, caller, at);
     if version.source_digest == latest.source_digest {
         version.surface.clone_from(&latest.surface);
     }
-    // It takes the place of the one that waits, and is to be read with the same notes.
-    if latest.approval_status == ApprovalStatus::PendingReview {
-        version.publish_notes.clone_from(&latest.publish_notes);
-    }
     Some(version)
-}
-
-/// Inserts a version that follows another; nothing older waits for review any more. The tool must be
-/// locked, and its `latest_version` be set by the caller.
-pub(super) async fn insert_following(tx: &Tx, version: Version) -> Result<(), DbError> {
-    versions::withdraw_pending(tx, version.tool_id).await?;
-    versions::insert(tx, version).await
-}
-
-/// Where a new version stands: once the author has asked for review, each change waits for it.
-fn status_following(previous: ApprovalStatus) -> ApprovalStatus {
-    match previous {
-        ApprovalStatus::Approved | ApprovalStatus::PendingReview => ApprovalStatus::PendingReview,
-        ApprovalStatus::Draft | ApprovalStatus::Rejected => ApprovalStatus::Draft,
-    }
 }
 
 /// What a change did, in words; none when it did nothing.
@@ -361,28 +391,6 @@ mod tests {
         let mut same = content_of("forecast");
         same.hosts = vec!["a.example".into()];
         assert_eq!(following(&latest, same, &local(), DateTime::UNIX_EPOCH), None);
-    }
-
-    #[test]
-    fn a_new_version_waits_for_review_if_the_one_before_did_or_was_approved() {
-        use ApprovalStatus::{Approved, Draft, PendingReview, Rejected};
-        for (before, after) in
-            [(Draft, Draft), (Rejected, Draft), (PendingReview, PendingReview), (Approved, PendingReview)]
-        {
-            let next = following(&version(before), content_of("other"), &local(), DateTime::UNIX_EPOCH)
-                .expect("the name has changed");
-            assert_eq!((next.number, next.approval_status), (4, after), "{before:?}");
-            assert_eq!(next.submitted_at.is_some(), after == PendingReview);
-            assert_eq!(next.change_source, ChangeSource::Llm);
-        }
-    }
-
-    #[test]
-    fn a_version_that_takes_the_place_of_a_waiting_one_keeps_its_notes() {
-        let mut latest = version(ApprovalStatus::PendingReview);
-        latest.publish_notes = Some("please look at the units".into());
-        let next = following(&latest, content_of("other"), &local(), DateTime::UNIX_EPOCH);
-        assert_eq!(next.and_then(|next| next.publish_notes), latest.publish_notes);
     }
 
     #[test]

@@ -14,7 +14,11 @@ use crate::source::{self, Source};
 
 /// A path of the route table with something in the place of each segment that varies.
 fn path(route: &str) -> String {
-    route.replace("{id}", "01990000-0000-7000-8000-000000000001").replace("{key_name}", "KEY").replace("{name}", "tool")
+    route
+        .replace("{id}", "01990000-0000-7000-8000-000000000001")
+        .replace("{key_name}", "KEY")
+        .replace("{name}", "tool")
+        .replace("{number}", "1")
 }
 
 #[tokio::test]
@@ -145,6 +149,8 @@ fn every_table_of_the_database_has_its_owner_and_its_change() {
     let files = source::paths();
     let changes: Vec<&str> = files
         .iter()
+        // One that makes no table changes those of others.
+        .filter(|path| std::fs::read_to_string(source::file(path)).is_ok_and(|text| text.contains("create_table")))
         .filter_map(|path| path.strip_prefix("migrations/src/m")?.strip_suffix(".rs"))
         .filter_map(|name| name.split_once('_').map(|(_, table)| table))
         .collect();

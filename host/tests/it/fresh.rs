@@ -22,6 +22,11 @@ fn the_page_of_limits_is_up_to_date() {
 }
 
 #[test]
+fn the_page_of_policies_is_up_to_date() {
+    hold("docs/policies.md", &mcpbox::domain::policy::markdown());
+}
+
+#[test]
 fn the_page_of_problems_is_up_to_date() {
     hold("docs/problems.md", &mcpbox::api::problem::markdown());
 }

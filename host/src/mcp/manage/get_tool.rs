@@ -8,10 +8,16 @@ use crate::service::Error;
 
 pub(super) struct GetTool;
 
+/// The argument of every tool that is about one tool.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Arguments {
-    tool_id: String,
+pub(super) struct ToolArgument {
+    pub(super) tool_id: String,
+}
+
+/// The schema of [`ToolArgument`].
+pub(super) fn tool_argument() -> Value {
+    schema::arguments(json!({"tool_id": tool_id()}), &["tool_id"])
 }
 
 /// How a tool is named among arguments.
@@ -28,10 +34,10 @@ impl Management for GetTool {
     const DESCRIPTION: &'static str = "Shows one tool: its code, or the tools that a component exports, with their schemas; its approval status \
         and, when it was rejected, why. Read it before you change it with mcpbox_update_tool.";
     const EFFECT: Effect = Effect::Reads;
-    type Arguments = Arguments;
+    type Arguments = ToolArgument;
 
     fn input() -> Value {
-        schema::arguments(json!({"tool_id": tool_id()}), &["tool_id"])
+        tool_argument()
     }
 
     fn output() -> Value {
@@ -43,7 +49,7 @@ impl Management for GetTool {
         json!({"tool_id": "01990000-0000-7000-8000-000000000002"})
     }
 
-    async fn run(call: Call<'_>, Arguments { tool_id }: Arguments) -> Result<Answered, Error> {
+    async fn run(call: Call<'_>, ToolArgument { tool_id }: ToolArgument) -> Result<Answered, Error> {
         let tool = id("tool_id", &tool_id, TOOL_IDS)?;
         Answered::of(&call.service.tool_get(call.caller, tool).await?)
     }

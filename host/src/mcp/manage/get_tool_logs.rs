@@ -31,8 +31,9 @@ impl Management for GetToolLogs {
     const NAME: &'static str = "mcpbox_get_tool_logs";
     const TITLE: &'static str = "Show a tool's runs";
     const DESCRIPTION: &'static str = "Shows the last runs of a tool, newest first: arguments, result or error with \
-        its line, printed output, duration, who called. Secrets are blotted out. Use it to find out why a tool fails, \
-        then mend it with mcpbox_update_tool.";
+        its line, printed output, duration, fuel (CPU), peak memory, HTTP requests, who called. Secrets are blotted \
+        out; what was too long to keep ends with how many bytes are missing. Use it to find out why a tool fails, then \
+        mend it with mcpbox_update_tool.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = Arguments;
 
@@ -48,7 +49,7 @@ impl Management for GetToolLogs {
     }
 
     fn output() -> Value {
-        schema::answer(json!({"logs": {"type": "array", "items": {"type": "object"}}}), &["logs"])
+        schema::answer(json!({"logs": {"type": "array", "items": schema::execution()}}), &["logs"])
     }
 
     #[cfg(test)]

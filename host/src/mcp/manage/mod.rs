@@ -4,14 +4,25 @@
 //! one function of the service. To add one: its file, and its line in [`ALL`].
 
 mod create_server;
+mod create_server_secret;
 mod create_tool;
+mod delete_server;
+mod delete_tool;
 mod get_server;
+mod get_server_modules;
 mod get_tool;
 mod get_tool_logs;
+mod get_tool_status;
+mod help;
+mod list_pending_requests;
+mod list_server_secrets;
 mod list_servers;
+mod list_tool_versions;
 mod list_tools;
+mod request_module;
 mod request_network_access;
 mod request_publish;
+mod rollback_tool;
 mod schema;
 mod start_server;
 mod stop_server;
@@ -44,17 +55,28 @@ use crate::telemetry::RequestId;
 static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
     vec![
         Tool::of::<list_servers::ListServers>(),
+        Tool::of::<help::Help>(),
         Tool::of::<get_server::GetServer>(),
         Tool::of::<create_server::CreateServer>(),
+        Tool::of::<delete_server::DeleteServer>(),
         Tool::of::<start_server::StartServer>(),
         Tool::of::<stop_server::StopServer>(),
+        Tool::of::<list_server_secrets::ListServerSecrets>(),
+        Tool::of::<create_server_secret::CreateServerSecret>(),
+        Tool::of::<get_server_modules::GetServerModules>(),
         Tool::of::<list_tools::ListTools>(),
         Tool::of::<get_tool::GetTool>(),
+        Tool::of::<get_tool_status::GetToolStatus>(),
         Tool::of::<validate_code::ValidateCode>(),
         Tool::of::<create_tool::CreateTool>(),
         Tool::of::<update_tool::UpdateTool>(),
+        Tool::of::<delete_tool::DeleteTool>(),
+        Tool::of::<list_tool_versions::ListToolVersions>(),
+        Tool::of::<rollback_tool::RollbackTool>(),
+        Tool::of::<request_module::RequestModule>(),
         Tool::of::<request_network_access::RequestNetworkAccess>(),
         Tool::of::<request_publish::RequestPublish>(),
+        Tool::of::<list_pending_requests::ListPendingRequests>(),
         Tool::of::<test_code::TestCode>(),
         Tool::of::<get_tool_logs::GetToolLogs>(),
     ]
@@ -105,6 +127,8 @@ enum Effect {
     Adds,
     /// Changes what is there; the same again changes nothing more.
     Sets,
+    /// Takes away what does not come back.
+    Removes,
     /// Runs a guest, which can do whatever it was granted.
     Runs,
 }
@@ -117,6 +141,8 @@ impl Effect {
                 "readOnlyHint": false, "destructiveHint": false, "idempotentHint": false, "openWorldHint": false}),
             Self::Sets => json!({
                 "readOnlyHint": false, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}),
+            Self::Removes => json!({
+                "readOnlyHint": false, "destructiveHint": true, "idempotentHint": true, "openWorldHint": false}),
             Self::Runs => json!({
                 "readOnlyHint": false, "destructiveHint": true, "idempotentHint": false, "openWorldHint": true}),
         }

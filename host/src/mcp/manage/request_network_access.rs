@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::get_tool::TOOL_IDS;
 use super::{Answered, Call, Effect, Management, id, schema};
+use crate::domain::ids::ToolId;
+use crate::domain::request::RequestStatus;
 use crate::service::Error;
 use crate::service::network_requests::{NetworkRequestView, NewNetworkRequest};
 
@@ -38,12 +40,10 @@ impl Management for RequestNetworkAccess {
     type Arguments = Arguments;
 
     fn input() -> Value {
-        let tool = json!({"type": "string", "description": "The tool's id"});
         schema::arguments(
             json!({
-                "tool_id": tool,
-                "tool_ids": {"type": "array", "items": tool, "maxItems": 50,
-                             "description": "Several tools, in place of tool_id"},
+                "tool_id": {"type": "string", "description": "The tool's id"},
+                "tool_ids": several_tools(),
                 "host": {"type": "string", "description": "A name such as api.example.com, *.example.com for all \
                                                            below it, or an address"},
                 "port": {"type": ["integer", "null"], "minimum": 1, "maximum": 65535,
@@ -56,14 +56,7 @@ impl Management for RequestNetworkAccess {
     }
 
     fn output() -> Value {
-        schema::answer(
-            json!({
-                "requests": {"type": "array", "items": {"type": "object"}},
-                "success": {"type": "boolean"},
-                "message": {"type": "string", "description": "What to do next"},
-            }),
-            &["requests", "success", "message"],
-        )
+        schema::requests(schema::network_request())
     }
 
     #[cfg(test)]
@@ -78,14 +71,41 @@ impl Management for RequestNetworkAccess {
     }
 
     async fn run(call: Call<'_>, arguments: Arguments) -> Result<Answered, Error> {
-        let Arguments { tool_id, tool_ids, host, port, justification } = arguments;
-        let mut wanted = Vec::new();
-        for text in tool_id.iter().chain(&tool_ids) {
-            wanted.push(id("tool_id", text, TOOL_IDS)?);
-        }
-        let new = NewNetworkRequest { tool_ids: wanted, host: host.clone(), port, justification };
+        let Arguments { tool_id, tool_ids: several, host, port, justification } = arguments;
+        let tool_ids = tool_ids(tool_id, &several)?;
+        let new = NewNetworkRequest { tool_ids, host: host.clone(), port, justification };
         let requests = call.service.network_request_create(call.caller, new).await?;
-        let message = format!("A person has to let the tool reach {host}; until then it is refused there.");
+        let waits = requests.iter().any(|request| request.status == RequestStatus::Pending);
+        let message = match waits {
+            true => {
+                format!("A person has to let the tool reach {host}; until then it is refused there. Tell the user.")
+            }
+            false => format!("The tool may reach {host} once this version of it is approved."),
+        };
         Answered::done(&Requests { requests }, message)
     }
+}
+
+/// How several tools are named among arguments.
+pub(super) fn several_tools() -> Value {
+    json!({"type": "array", "items": {"type": "string", "description": "A tool's id"}, "maxItems": 50,
+           "description": "Several tools, in place of tool_id: for all of them, or for none"})
+}
+
+/// The tools that are meant: `tool_id`, and those of `several`.
+///
+/// # Errors
+/// That names the argument, when there is none or one of them is no id.
+pub(super) fn tool_ids(one: Option<String>, several: &[String]) -> Result<Vec<ToolId>, Error> {
+    let mut ids = Vec::new();
+    if let Some(one) = &one {
+        ids.push(id("tool_id", one, TOOL_IDS)?);
+    }
+    for (at, text) in several.iter().enumerate() {
+        ids.push(id(&format!("tool_ids/{at}"), text, TOOL_IDS)?);
+    }
+    if ids.is_empty() {
+        return Err(Error::invalid("/tool_id", "say which tool asks; take its id from mcpbox_list_tools"));
+    }
+    Ok(ids)
 }

@@ -109,6 +109,70 @@ pub(super) fn tool() -> Value {
     )
 }
 
+/// `NetworkRequestView`.
+pub(super) fn network_request() -> Value {
+    request(json!({
+        "host": {"type": "string"},
+        "port": {"type": ["integer", "null"], "description": "None: any"},
+    }))
+}
+
+/// `ModuleRequestView`.
+pub(super) fn module_request() -> Value {
+    request(json!({"module_name": {"type": "string"}}))
+}
+
+/// The answer of a tool that asks for something for several tools at once.
+pub(super) fn requests(request: Value) -> Value {
+    done(&answer(json!({"requests": {"type": "array", "items": request}}), &["requests"]))
+}
+
+fn request(wanted: Value) -> Value {
+    let mut request = answer(
+        json!({
+            "id": {"type": "string"},
+            "tool_id": {"type": ["string", "null"]},
+            "tool_name": {"type": ["string", "null"]},
+            "justification": {"type": "string"},
+            "status": {"type": "string", "enum": ["pending", "approved", "rejected"]},
+            "rejection_reason": {"type": ["string", "null"]},
+            "created_at": {"type": "string"},
+        }),
+        &["id", "status"],
+    );
+    for (name, property) in wanted.as_object().into_iter().flatten() {
+        request["properties"][name] = property.clone();
+    }
+    request
+}
+
+/// `ExecutionView`.
+pub(super) fn execution() -> Value {
+    answer(
+        json!({
+            "id": {"type": "string"},
+            "version_id": {"type": "string"},
+            "tool_name": {"type": "string", "description": "The name that was called"},
+            "caller": {"type": "string"},
+            "is_test": {"type": "boolean"},
+            "started_at": {"type": "string"},
+            "arguments": {"description": "JSON; a text when it was cut"},
+            "result": {"description": "JSON; a text when it was cut"},
+            "error": {"type": ["string", "null"]},
+            "stdout": {"type": "string"},
+            "outcome": {"type": "string"},
+            "success": {"type": "boolean"},
+            "duration_ms": {"type": "number"},
+            "fuel": {"type": "integer", "description": "What it computed, in units of the CPU budget"},
+            "peak_memory_bytes": {"type": "integer"},
+            "http_requests": {"type": "integer"},
+            "http_sent_bytes": {"type": "integer"},
+            "http_received_bytes": {"type": "integer"},
+        }),
+        &["id", "tool_name", "arguments", "success", "outcome", "duration_ms", "fuel", "peak_memory_bytes"],
+    )
+}
+
 fn names(thing: &Value) -> Vec<Value> {
     thing.get("required").and_then(Value::as_array).cloned().unwrap_or_default()
 }

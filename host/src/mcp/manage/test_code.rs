@@ -1,4 +1,4 @@
-//! `mcpbox_test_code`: an approved tool is run once, and everything that came of it is shown.
+//! `mcpbox_test_code`: a tool is run once, and everything that came of it is shown.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -35,8 +35,9 @@ impl Management for TestCode {
     const NAME: &'static str = "mcpbox_test_code";
     const TITLE: &'static str = "Test a tool";
     const DESCRIPTION: &'static str = "Runs a tool once by its id, in the sandbox it would run in for everybody, and \
-        shows result, printed output, duration and what it used. Only an approved version runs; for code that is not \
-        approved use mcpbox_validate_code. When it fails, the error names the line.";
+        shows result, printed output, duration and what it used. Only an approved version runs; where \
+        people allow it (policy `draft_tests`), also the newest one, without secrets, folders and network. Else check \
+        drafts with mcpbox_validate_code. When it fails, the error names the line.";
     const EFFECT: Effect = Effect::Runs;
     type Arguments = Arguments;
 

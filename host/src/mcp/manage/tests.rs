@@ -90,3 +90,35 @@ fn schema_and_arguments_accept_the_same() {
         }
     }
 }
+
+/// The first MCPbox's, without those of external sources, and ours.
+const NAMES: &str = "
+    list_servers get_server create_server delete_server list_tools get_tool create_tool update_tool delete_tool
+    test_code start_server stop_server validate_code get_server_modules request_publish request_module
+    request_network_access get_tool_status list_tool_versions rollback_tool create_server_secret list_server_secrets
+    list_pending_requests get_tool_logs
+
+    help
+";
+
+#[test]
+fn every_tool_of_the_first_mcpbox_is_there_under_its_name() {
+    let names: BTreeSet<String> = NAMES.split_whitespace().map(|name| format!("mcpbox_{name}")).collect();
+    let tools: BTreeSet<String> = all().iter().map(|tool| tool.name.to_owned()).collect();
+    assert_eq!(names, tools);
+}
+
+#[test]
+fn what_cannot_be_undone_says_so() {
+    for (name, read_only, destructive) in [
+        ("mcpbox_delete_server", false, json!(true)),
+        ("mcpbox_delete_tool", false, json!(true)),
+        ("mcpbox_test_code", false, json!(true)),
+        ("mcpbox_rollback_tool", false, json!(false)),
+        ("mcpbox_create_server_secret", false, json!(false)),
+        ("mcpbox_help", true, Value::Null),
+    ] {
+        let hints = &find(name).expect("the tool").line["annotations"];
+        assert_eq!((&hints["readOnlyHint"], &hints["destructiveHint"]), (&json!(read_only), &destructive), "{name}");
+    }
+}

@@ -84,7 +84,10 @@ impl Management for UpdateTool {
         let tool = call.service.tool_update(call.caller, tool, change).await?;
         let next = match tool.approval_status {
             ApprovalStatus::Approved => "It stays approved.",
-            ApprovalStatus::PendingReview => "It waits for a person to approve it.",
+            ApprovalStatus::PendingReview if tool.live_version.is_some() => {
+                "It waits for a person to approve it; the approved version answers until then."
+            }
+            ApprovalStatus::PendingReview => "It waits for a person to approve it; nobody can call it until then.",
             ApprovalStatus::Draft | ApprovalStatus::Rejected => "Ask for approval with mcpbox_request_publish.",
         };
         let message = format!("Tool `{}` is at version {}. {next}", tool.name, tool.current_version);

@@ -70,7 +70,7 @@ async fn enter(mcp: &McpState, peer: SocketAddr, request_id: RequestId, mut requ
         return Refused::from(Failure::new(Kind::MethodNotAllowed, "HEAD has no meaning here")).into_response();
     }
     match mcp.auth.caller(peer, request.headers()).await {
-        Ok(caller) => match mcp.dispatcher.service.rate_count(&caller) {
+        Ok(caller) => match mcp.dispatcher.service.rate_count(&caller).await {
             Ok(()) => {
                 request.extensions_mut().insert(Arrived { request_id, caller });
                 next.run(request).await

@@ -42,7 +42,7 @@ pub(super) async fn serve(
             Err(malformed) => pending.push(failed(malformed.id.as_ref(), &malformed.failure)),
             Ok(Message::Response(_)) => {}
             Ok(Message::Notification(notification)) => mcp.dispatcher.notification(&session, &notification),
-            Ok(Message::Request(request)) => pending.push(begin(mcp, &session, &sent, request)),
+            Ok(Message::Request(request)) => pending.push(begin(mcp, &session, &sent, request).await),
         }
     }
     let mut answers = Vec::with_capacity(pending.len());
@@ -68,14 +68,14 @@ pub(super) async fn serve(
     Ok(json(StatusCode::OK, body, None))
 }
 
-fn begin(mcp: &McpState, session: &Arc<Session>, sent: &Sent, request: Request) -> Pending {
+async fn begin(mcp: &McpState, session: &Arc<Session>, sent: &Sent, request: Request) -> Pending {
     let id = request.id.clone();
     if request.method == "initialize" {
         let failure = Failure::new(Kind::InvalidRequest, "`initialize` cannot be part of a batch");
         return failed(Some(&id), &failure);
     }
     // The body was counted once; here each of its requests is.
-    if let Err(error) = mcp.dispatcher.service.rate_count(&sent.arrived.caller) {
+    if let Err(error) = mcp.dispatcher.service.rate_count(&sent.arrived.caller).await {
         return failed(Some(&id), &Dispatcher::failure(error, &sent.arrived.request_id));
     }
     let work = Meta::read(&request.params)

@@ -10,7 +10,7 @@ async fn a_host_is_reached_when_the_request_and_the_version_are_approved() -> Do
     let asked = host.ask(&[tool.id], "API.example:443").await?;
     assert_eq!((asked[0].host.as_str(), asked[0].port), ("api.example", Some(443)));
     assert!(is_conflict(host.ask(&[tool.id], "api.example:443").await));
-    let waiting = host.approval_list(&person(), first_page()).await?.items;
+    let waiting = host.approval_list(&person(), ApprovalFilter::default(), first_page()).await?.items;
     assert_eq!(waiting[0].hosts[0].status, Some(RequestStatus::Pending));
 
     let approve = ApprovalAction::Approve;
@@ -25,7 +25,14 @@ async fn a_host_is_reached_when_the_request_and_the_version_are_approved() -> Do
     host.network_request_act(&person(), asked[0].id, ApprovalAction::Revoke, reason).await?;
     assert!(host.reach(tool.id).await?.is_empty());
     assert!(is_conflict(host.ask(&[tool.id], "api.example:443").await));
-    let rejected = host.network_request_list(&model(), Some(RequestStatus::Rejected), first_page()).await?.items;
+    let rejected = host
+        .network_request_list(
+            &model(),
+            RequestFilter { status: Some(RequestStatus::Rejected), search: None },
+            first_page(),
+        )
+        .await?
+        .items;
     assert_eq!(rejected[0].rejection_reason.as_deref(), Some("no longer"));
     assert_eq!((rejected[0].server_name.as_str(), rejected[0].tool_name.as_deref()), ("weather", Some("forecast")));
     Ok(())

@@ -13,7 +13,7 @@ async fn a_tool_is_called_from_its_approval_until_it_is_revoked() -> Done {
     assert!(is_conflict(host.tool_submit(&model(), draft.id, None).await));
     assert_eq!(host.offered().await?, []);
 
-    let waiting = host.approval_list(&person(), first_page()).await?.items;
+    let waiting = host.approval_list(&person(), ApprovalFilter::default(), first_page()).await?.items;
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].gateway_name, "weather__forecast");
     assert_eq!(waiting[0].version.source.python_code.as_deref(), Some("def main(): return 1"));
@@ -47,7 +47,7 @@ async fn what_is_approved_stays_live_until_the_change_is_approved() -> Done {
     assert_eq!(host.offered().await?[0].1, tool.description);
     // A third version takes the place of the second in the queue.
     host.describe(tool.id, "Tells even more.").await?;
-    let waiting = host.approval_list(&person(), first_page()).await?;
+    let waiting = host.approval_list(&person(), ApprovalFilter::default(), first_page()).await?;
     assert_eq!((waiting.total, waiting.items[0].version.number), (1, 3));
     assert_eq!(waiting.items[0].live.as_ref().map(|live| live.number), Some(1));
     let live = host.act(tool.id, ApprovalAction::Approve).await?;
@@ -156,5 +156,25 @@ async fn what_another_process_changes_is_offered_two_seconds_later() -> Done {
     host.clock().turn(TimeDelta::seconds(2));
     assert_eq!(host.catalogue(&model()).await?.generation, second.generation);
     assert!(changes.try_recv().is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hand_in_an_older_version_counts_until_another_person_approved_it() -> Done {
+    let host = host().await;
+    let server = host.server("weather").await?;
+    let on = PolicyChange { four_eyes: Some(FourEyes::On), ..PolicyChange::default() };
+    assert!(is_forbidden(host.security_policy_set(&model(), on.clone()).await));
+    host.security_policy_set(&person(), on).await?;
+    let tool = host.approved(server.id, "forecast").await?;
+    let change = |text: &str| ToolChange { description: Some(text.into()), ..ToolChange::default() };
+    host.tool_update(&person(), tool.id, change("Tells more.")).await?;
+    host.describe(tool.id, "Tells even more.").await?;
+    assert!(is_forbidden(host.act(tool.id, ApprovalAction::Approve).await), "ada changed version 2");
+    let bob = Caller { who: Who::Admin { id: AdminId::new(), username: "bob".into() }, from: None };
+    let rejected = host.approval_act(&bob, tool.id, ApprovalAction::Reject, Some("no".into()), None).await?;
+    assert_eq!(rejected.live_version, Some(1));
+    host.approval_act(&bob, tool.id, ApprovalAction::Approve, None, None).await?;
+    assert_eq!(host.tool_get(&model(), tool.id).await?.live_version, Some(3));
     Ok(())
 }

@@ -35,6 +35,10 @@ changes! {
     m0011_admin_sessions,
     m0012_api_keys,
     m0013_settings,
+    m0024_tool_execution_logs,
+    m0025_execution_statistics,
+    m0026_audit,
+    m0027_execution_durations,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

@@ -224,6 +224,10 @@ mod tests {
             for name in &gone {
                 // m0001_servers: the table `servers`.
                 let table = &name["m0001_".len()..];
+                // A later change to a table that an earlier one made leaves that table.
+                if names[..names.len() - steps].iter().any(|kept| kept["m0001_".len()..] == *table) {
+                    continue;
+                }
                 let is_of_table = |line: &&String| line.split([' ', '"', '.', '(']).any(|word| word == table);
                 assert_eq!(left.iter().find(is_of_table), None, "{name} left something behind");
             }

@@ -13,6 +13,7 @@ pub mod calls;
 pub mod catalogue;
 pub mod code;
 pub mod compilations;
+pub mod dashboard;
 pub mod error;
 mod execution_log;
 mod given;
@@ -24,13 +25,16 @@ pub mod network_requests;
 pub mod page;
 mod permission;
 mod rate;
+mod retention;
 pub mod secrets;
 pub mod servers;
 pub mod sessions;
+pub mod statistics;
 #[cfg(test)]
 mod tests;
 pub mod tools;
 pub mod versions;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,9 +48,10 @@ use self::api_keys::Noted;
 use self::calls::Validators;
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
-use self::execution_log::ExecutionLog;
+use self::execution_log::ExecutionRows;
 pub use self::page::{Page, PageRequest};
 use self::rate::Rates;
+use self::writer::Writer;
 use crate::clock::Clock;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
@@ -84,7 +89,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     parts: Parts,
     rates: Rates,
-    log: ExecutionLog,
+    log: Writer<ExecutionRows>,
     catalogue: CatalogueCache,
     validators: Validators,
     changes: broadcast::Sender<Change>,
@@ -97,7 +102,7 @@ const CHANGES_BEHIND: usize = 64;
 
 impl Service {
     pub fn new(parts: Parts) -> Self {
-        let log = ExecutionLog::start(parts.db.clone(), &parts.limits);
+        let log = Writer::start(ExecutionRows(parts.db.clone()), Limits::size(parts.limits.log_queue_rows));
         Self(Arc::new(Inner {
             rates: Rates::new(&parts.limits),
             log,

@@ -15,6 +15,7 @@ mod proc;
 mod process;
 mod samples;
 mod starts;
+mod statistics;
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,12 @@ struct Cli {
     /// A short run that shows that everything works; its numbers mean little.
     #[arg(long)]
     quick: bool,
+    /// A PostgreSQL server, on which a database may be made and dropped.
+    #[arg(long, env = "MCPBOX_TEST_DATABASE_URL")]
+    postgres: Option<String>,
+    /// Only the part of this name: calls, neighbours, memory, fuel, starts, statistics.
+    #[arg(long)]
+    only: Option<String>,
     /// Put the tables into benches/README.md.
     #[arg(long)]
     write: bool,
@@ -67,6 +74,7 @@ pub struct Bench {
     pub cache: PathBuf,
     pub python: Python,
     pub quick: bool,
+    pub postgres: Option<String>,
 }
 
 impl Bench {
@@ -96,16 +104,31 @@ async fn main() -> anyhow::Result<()> {
         None => {}
     }
     let program = cli.program.context("give --program, or run `make bench`")?;
-    let bench = Bench { program, cache: cli.cache, python: Python::find().await?, quick: cli.quick };
+    let python = Python::find().await?;
+    let bench = Bench { program, cache: cli.cache, python, quick: cli.quick, postgres: cli.postgres };
+    let wanted = |part: &str| cli.only.as_deref().is_none_or(|only| only == part);
     let mut tables = Vec::new();
-    tables.extend(calls::run(&bench).await?);
-    tables.extend(neighbours::run(&bench).await?);
-    tables.extend(memory::run(&bench).await?);
-    tables.extend(fuel::run(&bench).await?);
-    tables.extend(starts::run(&bench).await?);
+    if wanted("calls") {
+        tables.extend(calls::run(&bench).await?);
+    }
+    if wanted("neighbours") {
+        tables.extend(neighbours::run(&bench).await?);
+    }
+    if wanted("memory") {
+        tables.extend(memory::run(&bench).await?);
+    }
+    if wanted("fuel") {
+        tables.extend(fuel::run(&bench).await?);
+    }
+    if wanted("starts") {
+        tables.extend(starts::run(&bench).await?);
+    }
+    if wanted("statistics") {
+        tables.extend(statistics::run(&bench).await?);
+    }
     let text = format!("{}\n\n{}", machine(&bench).await?, join(&tables));
     println!("{text}");
-    if cli.write {
+    if cli.write && cli.only.is_none() {
         page::write(&baseline::folder().join("README.md"), &text)?;
     }
     Ok(())

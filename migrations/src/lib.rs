@@ -38,6 +38,10 @@ changes! {
     m0014_tool_names,
     m0015_tool_folders,
     m0020_admin_sessions,
+    m0024_tool_execution_logs,
+    m0025_execution_statistics,
+    m0026_audit,
+    m0027_execution_durations,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

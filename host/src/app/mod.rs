@@ -28,6 +28,7 @@ use crate::db::{Database, DbError, Location, LocationError};
 use crate::domain::tool::Language;
 use crate::egress::{Egress, EgressSettings, Network, RealNetwork};
 use crate::executor::Executor;
+use crate::jobs;
 use crate::limits::Limits;
 use crate::mcp::{self, McpSettings, McpState};
 use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
@@ -163,6 +164,7 @@ impl App {
             make(place, &serving.folder_roots, limits, program.clone(), world, &lifecycle).await?;
         let setup_code = service.setup_code_open().await?;
         let router = routes(settings, &service, telemetry, &lifecycle);
+        jobs::start(&service, &lifecycle.tasks, &lifecycle.stopping);
         let stopping = lifecycle.stopping.clone();
         let server = lifecycle.servers.spawn(connections::serve(listener, router, Pace::from(limits), stopping));
         Ok(Self {

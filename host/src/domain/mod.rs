@@ -9,6 +9,7 @@ pub mod digest;
 pub mod grant;
 pub mod ids;
 pub mod json;
+pub mod latency;
 pub mod names;
 pub mod outcome;
 pub mod redact;

@@ -15,6 +15,7 @@ pub mod catalogue;
 pub mod code;
 pub mod compilations;
 pub mod components;
+pub mod dashboard;
 pub mod error;
 mod execution_log;
 pub mod exports;
@@ -30,13 +31,16 @@ mod permission;
 mod programs;
 mod rate;
 mod redactors;
+mod retention;
 pub mod secrets;
 pub mod servers;
 pub mod sessions;
+pub mod statistics;
 #[cfg(test)]
 mod tests;
 pub mod tools;
 pub mod versions;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,11 +54,12 @@ use self::api_keys::Noted;
 use self::arguments::Validators;
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
-use self::execution_log::ExecutionLog;
+use self::execution_log::ExecutionRows;
 pub use self::page::{Page, PageRequest};
 use self::programs::SourceCache;
 use self::rate::Rates;
 use self::redactors::Redactors;
+use self::writer::Writer;
 use crate::clock::Clock;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
@@ -94,7 +99,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     parts: Parts,
     rates: Rates,
-    log: ExecutionLog,
+    log: Writer<ExecutionRows>,
     catalogue: CatalogueCache,
     validators: Validators,
     sources: SourceCache,
@@ -109,7 +114,7 @@ const CHANGES_BEHIND: usize = 64;
 
 impl Service {
     pub fn new(parts: Parts) -> Self {
-        let log = ExecutionLog::start(parts.db.clone(), &parts.limits);
+        let log = Writer::start(ExecutionRows(parts.db.clone()), Limits::size(parts.limits.log_queue_rows));
         Self(Arc::new(Inner {
             rates: Rates::new(&parts.limits),
             log,

@@ -137,7 +137,7 @@ async fn a_wrong_password_and_an_unknown_name_are_refused_alike() -> Done {
     }
     said.dedup();
     assert_eq!(said.len(), 1, "{said:?}");
-    let rows = host.audit_list(&person(), None, first_page()).await?.items;
+    let rows = host.audit_list(&person(), AuditFilter::default(), first_page()).await?.items;
     let names: Vec<_> = rows.iter().rev().map(|row| (row.action.as_str(), row.object_id.as_str())).collect();
     let refused = "admin.login_refused";
     assert_eq!(names[1..], [(refused, "ada"), (refused, "bob"), (refused, ""), (refused, "ada")]);

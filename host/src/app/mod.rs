@@ -304,7 +304,6 @@ fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycl
     );
     lifecycle.tasks.spawn(mcp.clone().sweep_sessions());
     lifecycle.tasks.spawn(keep_up(telemetry.clone(), lifecycle.stopping.clone()));
-    lifecycle.tasks.spawn(sweep_sessions(service.clone(), lifecycle.stopping.clone()));
     let settings = ApiSettings {
         local,
         allowed_hosts: names,
@@ -321,24 +320,5 @@ async fn keep_up(telemetry: Telemetry, stopping: CancellationToken) {
     const PAUSE: Duration = Duration::from_secs(5);
     while tokio::time::timeout(PAUSE, stopping.cancelled()).await.is_err() {
         telemetry.upkeep();
-    }
-}
-
-/// Deletes what is left of sessions that have expired, some at a time.
-async fn sweep_sessions(service: Service, stopping: CancellationToken) {
-    const PAUSE: Duration = Duration::from_secs(600);
-    const AT_ONCE: u64 = 500;
-    loop {
-        let pause = match service.sessions_sweep(AT_ONCE).await {
-            Ok(AT_ONCE..) => Duration::from_secs(1),
-            Ok(_) => PAUSE,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "expired sessions could not be deleted");
-                PAUSE
-            }
-        };
-        if tokio::time::timeout(pause, stopping.cancelled()).await.is_ok() {
-            return;
-        }
     }
 }

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Service};
 use crate::db::execution_statistics::{FIVE_MINUTES_S, HOUR_S, MINUTE_S};
-use crate::db::{admin_sessions, execution_durations, execution_logs, execution_statistics};
+use crate::db::{execution_durations, execution_logs, execution_statistics};
 
 /// Rows deleted in one transaction.
 const AT_ONCE: u64 = 500;
@@ -53,12 +53,9 @@ impl Service {
 
     /// Deletes sessions that have expired. Answers how many.
     pub async fn sessions_prune(&self, stop: &CancellationToken) -> Result<u64, Error> {
-        let now = self.clock().now();
         let mut deleted = 0;
         while !stop.is_cancelled() {
-            let tx = self.db().begin().await?;
-            let rows = admin_sessions::delete_expired(&tx, now, AT_ONCE).await?;
-            tx.commit().await?;
+            let rows = self.sessions_sweep(AT_ONCE).await?;
             deleted += rows;
             if rows < AT_ONCE {
                 break;

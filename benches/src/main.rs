@@ -17,6 +17,7 @@ mod proc;
 mod process;
 mod samples;
 mod starts;
+mod statistics;
 
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,9 @@ struct Cli {
     /// A short run that shows that everything works; its numbers mean little.
     #[arg(long)]
     quick: bool,
+    /// A PostgreSQL server, on which a database may be made and dropped.
+    #[arg(long, env = "MCPBOX_TEST_DATABASE_URL")]
+    postgres: Option<String>,
     /// Measure these only, and write nothing.
     #[arg(long, value_enum, conflicts_with = "write")]
     only: Vec<Topic>,
@@ -58,6 +62,7 @@ enum Topic {
     Metering,
     Conversion,
     Starts,
+    Statistics,
 }
 
 /// Parts that run in a process of their own; this program starts them for itself.
@@ -84,6 +89,7 @@ pub struct Bench {
     pub cache: PathBuf,
     pub python: Python,
     pub quick: bool,
+    pub postgres: Option<String>,
 }
 
 impl Bench {
@@ -113,7 +119,8 @@ async fn main() -> anyhow::Result<()> {
         None => {}
     }
     let program = cli.program.context("give --program, or run `make bench`")?;
-    let bench = Bench { program, cache: cli.cache, python: Python::find().await?, quick: cli.quick };
+    let python = Python::find().await?;
+    let bench = Bench { program, cache: cli.cache, python, quick: cli.quick, postgres: cli.postgres };
     let mut tables = Vec::new();
     for topic in Topic::value_variants() {
         if !cli.only.is_empty() && !cli.only.contains(topic) {
@@ -127,11 +134,12 @@ async fn main() -> anyhow::Result<()> {
             Topic::Metering => vec![metering::run(&bench).await?],
             Topic::Conversion => vec![conversion::run(&bench).await?],
             Topic::Starts => starts::run(&bench).await?,
+            Topic::Statistics => statistics::run(&bench).await?,
         });
     }
     let text = format!("{}\n\n{}", machine(&bench).await?, join(&tables));
     println!("{text}");
-    if cli.write {
+    if cli.write && cli.only.is_empty() {
         page::write(&baseline::folder().join("README.md"), &text)?;
     }
     Ok(())

@@ -137,18 +137,30 @@ impl Installation {
         Server::start(&mut command, Bytes::new()).await
     }
 
+    /// Where its database is, unless the settings name another.
+    pub fn database_file(&self) -> PathBuf {
+        self.data.path().join("data/mcpbox.db")
+    }
+
+    /// Makes the administrator.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub async fn set_up(&self, client: &mut Client) -> anyhow::Result<()> {
+        let code = std::fs::read_to_string(self.data.path().join("data/setup-code"))?;
+        let body = json!({"username": "ada", "password": PASSWORD, "setup_code": code.trim()});
+        client.done(&Asked::post("/auth/setup", &body, "")).await?;
+        Ok(())
+    }
+
     /// Makes one server with these tools and has a person approve them.
     ///
     /// # Errors
     /// When the host refuses.
     pub async fn publish(&self, host: &Server, tools: &[(&str, Given<'_>)]) -> anyhow::Result<()> {
         let mut client = Client::connect(host.address).await?;
-        let code = std::fs::read_to_string(self.data.path().join("data/setup-code"))?;
-        let body = json!({"username": "ada", "password": PASSWORD, "setup_code": code.trim()});
-        client.done(&Asked::post("/auth/setup", &body, "")).await?;
-        let body = json!({"username": "ada", "password": PASSWORD});
-        let answer: Value = serde_json::from_slice(&client.done(&Asked::post("/auth/login", &body, "")).await?)?;
-        let token = answer["access_token"].as_str().context("no token")?;
+        self.set_up(&mut client).await?;
+        let token = log_in(&mut client).await?;
 
         let made = manage(&mut client, "mcpbox_create_server", json!({"name": "bench"})).await?;
         let server = made["id"].clone();
@@ -173,6 +185,16 @@ impl Installation {
         }
         Ok(())
     }
+}
+
+/// An access token of the administrator.
+///
+/// # Errors
+/// When the host gives none.
+pub async fn log_in(client: &mut Client) -> anyhow::Result<String> {
+    let body = json!({"username": "ada", "password": PASSWORD});
+    let answer: Value = serde_json::from_slice(&client.done(&Asked::post("/auth/login", &body, "")).await?)?;
+    Ok(answer["access_token"].as_str().context("no token")?.to_owned())
 }
 
 async fn manage(client: &mut Client, tool: &str, arguments: Value) -> anyhow::Result<Value> {

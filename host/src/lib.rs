@@ -14,6 +14,7 @@ pub mod db;
 pub mod domain;
 pub mod egress;
 pub mod executor;
+pub mod jobs;
 pub mod limits;
 pub mod mcp;
 pub mod sandbox;

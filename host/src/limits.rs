@@ -257,6 +257,8 @@ limits! {
         "Standard output kept in an execution log row.";
     log_queue_rows, "MCPBOX_LOG_QUEUE_ROWS", Count, 1_000, 1, 100_000,
         "Execution log rows on their way to the database; past it a call waits for its row.";
+    log_retention_days, "LOG_RETENTION_DAYS", Days, 30, 1, 3_650,
+        "How long rows of the execution log are kept; then they are deleted, some at a time.";
 
     // Database.
     db_connections, "DB_POOL_SIZE", Count, 20, 1, 1_000,

@@ -55,10 +55,12 @@ impl Script {
         self.push(&Table::drop().table(name).to_owned());
     }
 
-    pub(crate) fn add_column(&mut self, table: &'static str, column: ColumnDef) {
+    /// A further column; rows that are there have its default.
+    pub(crate) fn add_column(&mut self, table: &'static str, column: impl IntoColumnDef) {
         self.push(Table::alter().table(table).add_column(column));
     }
 
+    /// Drops a column that no index names.
     pub(crate) fn drop_column(&mut self, table: &'static str, column: &'static str) {
         self.push(Table::alter().table(table).drop_column(column));
     }
@@ -74,6 +76,10 @@ impl Script {
 
     pub(crate) fn unique(&mut self, table: &'static str, columns: &[&'static str]) {
         self.push(index(table, columns).unique());
+    }
+
+    pub(crate) fn drop_index(&mut self, table: &'static str, columns: &[&'static str]) {
+        self.push(&Index::drop().name(index_name(table, columns)).table(table).to_owned());
     }
 
     /// A unique index on `keys` over the rows that still wait for a decision. A key is a column or,
@@ -117,9 +123,13 @@ impl Key {
     }
 }
 
+fn index_name(table: &str, columns: &[&str]) -> String {
+    format!("{table}_{}", columns.join("_"))
+}
+
 fn index(table: &'static str, columns: &[&'static str]) -> IndexCreateStatement {
     let mut index = Index::create();
-    index.name(format!("{table}_{}", columns.join("_"))).table(table);
+    index.name(index_name(table, columns)).table(table);
     for column in columns {
         index.col(*column);
     }

@@ -39,6 +39,10 @@ changes! {
     m0015_tool_folders,
     m0020_admin_sessions,
     m0021_submitted_by,
+    m0024_tool_execution_logs,
+    m0025_execution_statistics,
+    m0026_audit,
+    m0027_execution_durations,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

@@ -8,9 +8,9 @@ use sea_orm_migration::schema::{text, text_null, uuid};
 use crate::change::{Script, owned_by};
 
 pub(crate) fn up(script: &mut Script) {
-    script.add_column("tool_versions", text("exports").default("[]").to_owned());
+    script.add_column("tool_versions", text("exports").default("[]"));
     script.add_column("tool_versions", text_null("surface"));
-    script.add_column("tools", text("disabled_exports").default("[]").to_owned());
+    script.add_column("tools", text("disabled_exports").default("[]"));
     let table = Table::create()
         .table("tool_names")
         .col(uuid("server_id"))

@@ -1,37 +1,87 @@
-//! The execution log: each call, newest first.
+//! The execution log: each call, newest first, and the calls counted.
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::ApiState;
-use super::extract::{Admin, Json, Query};
+use super::extract::{Admin, Json, Path, Query};
 use super::problem::Problem;
-use crate::domain::ids::{ServerId, ToolId};
-use crate::service::logs::ExecutionView;
-use crate::service::{Error, Page, PageRequest};
+use crate::domain::ids::{CallId, ServerId, ToolId};
+use crate::service::logs::{ExecutionFilter, ExecutionView};
+use crate::service::statistics::{Period, Scope, StatisticsView};
+use crate::service::{Page, PageRequest};
 
-/// The calls of one tool, of the tools of one server, or all.
+/// What is absent narrows nothing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogQuery {
     tool_id: Option<ToolId>,
     server_id: Option<ServerId>,
+    /// As rows have it: `local`, `key:NAME`, `admin:NAME`.
+    caller: Option<String>,
+    outcome: Option<String>,
+    success: Option<bool>,
+    is_test: Option<bool>,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    /// Stands in the error.
+    search: Option<String>,
     page: Option<u64>,
     page_size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StatisticsQuery {
+    #[serde(default)]
+    period: Period,
+    tool_id: Option<ToolId>,
+    server_id: Option<ServerId>,
+}
+
+impl LogQuery {
+    fn split(self) -> (ExecutionFilter, PageRequest) {
+        let Self { tool_id, server_id, caller, outcome, success, is_test, from, to, search, page, page_size } = self;
+        let filter =
+            ExecutionFilter { server_id, tool_id, caller, outcome, success, is_test, from, to, error_has: search };
+        (filter, PageRequest { page, page_size })
+    }
 }
 
 pub(super) async fn list(
     State(state): State<ApiState>,
     admin: Admin,
-    Query(LogQuery { tool_id, server_id, page, page_size }): Query<LogQuery>,
+    Query(query): Query<LogQuery>,
 ) -> Result<Json<Page<ExecutionView>>, Problem> {
-    let (service, caller) = (&state.service, admin.caller());
-    let page = PageRequest { page, page_size };
-    let calls = match (tool_id, server_id) {
-        (Some(_), Some(_)) => Err(Error::invalid("/server_id", "give `tool_id` or `server_id`, not both")),
-        (Some(tool), None) => service.tool_executions(caller, tool, page).await,
-        (None, Some(server)) => service.server_executions(caller, server, page).await,
-        (None, None) => service.executions(caller, page).await,
-    };
-    Ok(Json(calls?))
+    let (filter, page) = query.split();
+    Ok(Json(state.service.executions(admin.caller(), filter, page).await?))
+}
+
+/// The server stands in the path; in the query it would be ignored.
+pub(super) async fn of_server(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(server): Path<ServerId>,
+    Query(query): Query<LogQuery>,
+) -> Result<Json<Page<ExecutionView>>, Problem> {
+    let (filter, page) = query.split();
+    Ok(Json(state.service.server_executions(admin.caller(), server, filter, page).await?))
+}
+
+pub(super) async fn get(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(id): Path<CallId>,
+) -> Result<Json<ExecutionView>, Problem> {
+    Ok(Json(state.service.execution_get(admin.caller(), id).await?))
+}
+
+pub(super) async fn statistics(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Query(StatisticsQuery { period, tool_id, server_id }): Query<StatisticsQuery>,
+) -> Result<Json<StatisticsView>, Problem> {
+    let scope = Scope { server_id, tool_id };
+    Ok(Json(state.service.execution_statistics(admin.caller(), period, scope).await?))
 }

@@ -9,6 +9,7 @@ mod approvals;
 mod audit;
 mod compilations;
 mod components;
+mod dashboard;
 mod execution_logs;
 mod extract;
 mod folders;
@@ -234,10 +235,18 @@ routes! {
     PATCH  "/api/settings/security-profile"             Admin   settings::set_security_profile,
         "Sets several policies at once: `profile` is `strict`, `balanced` or `permissive`.";
 
+    GET    "/api/dashboard"                             Admin   dashboard::show,
+        "Tells what there is, what waits for a person, and how the calls of `?period=` went: 1h, 6h, 24h, 7d.";
     GET    "/api/execution-logs"                        Admin   execution_logs::list,
-        "Lists the calls, newest first; `?server_id=` or `?tool_id=` picks.";
+        "Lists the calls, newest first; by server, tool, caller, outcome, success, time or a word of the error.";
+    GET    "/api/execution-logs/stats"                  Admin   execution_logs::statistics,
+        "Counts the calls of `?period=`, of all tools, of one, or of one server's.";
+    GET    "/api/servers/{id}/execution-logs"           Admin   execution_logs::of_server,
+        "Lists the calls of a server's tools, narrowed as all calls are.";
+    GET    "/api/logs/{id}"                             Admin   execution_logs::get,
+        "Shows one call.";
     GET    "/api/audit"                                 Admin   audit::list,
-        "Lists every act that changed something, newest first.";
+        "Lists every act that changed something, newest first; by object, actor, action or time.";
 }
 
 /// What the operator says about this door.

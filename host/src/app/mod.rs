@@ -28,6 +28,7 @@ use crate::db::{Database, DbError, Location, LocationError};
 use crate::domain::tool::Language;
 use crate::egress::{Egress, EgressSettings, Network, RealNetwork};
 use crate::executor::Executor;
+use crate::jobs;
 use crate::limits::Limits;
 use crate::mcp::{self, McpSettings, McpState};
 use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
@@ -163,6 +164,7 @@ impl App {
             make(place, &serving.folder_roots, limits, program.clone(), world, &lifecycle).await?;
         let setup_code = service.setup_code_open().await?;
         let router = routes(settings, &service, telemetry, &lifecycle);
+        jobs::start(&service, &lifecycle.tasks, &lifecycle.stopping);
         let stopping = lifecycle.stopping.clone();
         let server = lifecycle.servers.spawn(connections::serve(listener, router, Pace::from(limits), stopping));
         Ok(Self {
@@ -302,7 +304,6 @@ fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycl
     );
     lifecycle.tasks.spawn(mcp.clone().sweep_sessions());
     lifecycle.tasks.spawn(keep_up(telemetry.clone(), lifecycle.stopping.clone()));
-    lifecycle.tasks.spawn(sweep_sessions(service.clone(), lifecycle.stopping.clone()));
     let settings = ApiSettings {
         local,
         allowed_hosts: names,
@@ -319,24 +320,5 @@ async fn keep_up(telemetry: Telemetry, stopping: CancellationToken) {
     const PAUSE: Duration = Duration::from_secs(5);
     while tokio::time::timeout(PAUSE, stopping.cancelled()).await.is_err() {
         telemetry.upkeep();
-    }
-}
-
-/// Deletes what is left of sessions that have expired, some at a time.
-async fn sweep_sessions(service: Service, stopping: CancellationToken) {
-    const PAUSE: Duration = Duration::from_secs(600);
-    const AT_ONCE: u64 = 500;
-    loop {
-        let pause = match service.sessions_sweep(AT_ONCE).await {
-            Ok(AT_ONCE..) => Duration::from_secs(1),
-            Ok(_) => PAUSE,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "expired sessions could not be deleted");
-                PAUSE
-            }
-        };
-        if tokio::time::timeout(pause, stopping.cancelled()).await.is_ok() {
-            return;
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! The audit log: who changed what, when and from where. Rows are only ever added.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::sea_query::ExprTrait as _;
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
 pub use entity::Model as AuditEntry;
 use entity::{Column, Entity};
@@ -48,23 +49,30 @@ pub async fn insert(tx: &Tx, entry: AuditEntry) -> Result<(), DbError> {
     done.map(drop).writing("write to the audit log", "an audit row", "object")
 }
 
-/// Everything, newest first.
-pub async fn list(db: &impl Conn, page: &PageRequest) -> Result<Page<AuditEntry>, DbError> {
-    load(Entity::find().order_by_desc(Column::Id), &db.on(), page, "read the audit log").await
+/// What a list is narrowed to; what is none, is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Kind and id of the thing whose history it is.
+    pub object: Option<(String, String)>,
+    pub actor: Option<String>,
+    pub action: Option<String>,
+    /// Done then or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Done before.
+    pub to: Option<DateTime<Utc>>,
 }
 
-/// What happened to one thing, newest first.
-pub async fn of_object(
-    db: &impl Conn,
-    object_kind: &str,
-    object_id: &str,
-    page: &PageRequest,
-) -> Result<Page<AuditEntry>, DbError> {
-    let query = Entity::find()
-        .filter(Column::ObjectKind.eq(object_kind))
-        .filter(Column::ObjectId.eq(object_id))
-        .order_by_desc(Column::Id);
-    load(query, &db.on(), page, "read the audit log").await
+/// What happened, newest first.
+pub async fn list(db: &impl Conn, filter: &Filter, page: &PageRequest) -> Result<Page<AuditEntry>, DbError> {
+    let Filter { object, actor, action, from, to } = filter;
+    let object = object.as_ref().map(|(kind, id)| Column::ObjectKind.eq(kind).and(Column::ObjectId.eq(id)));
+    let wanted = Condition::all()
+        .add_option(object)
+        .add_option(actor.as_ref().map(|actor| Column::Actor.eq(actor)))
+        .add_option(action.as_ref().map(|action| Column::Action.eq(action)))
+        .add_option(from.map(|from| Column::At.gte(from)))
+        .add_option(to.map(|to| Column::At.lt(to)));
+    load(Entity::find().filter(wanted).order_by_desc(Column::Id), &db.on(), page, "read the audit log").await
 }
 
 #[cfg(test)]
@@ -104,10 +112,23 @@ mod tests {
             insert(&tx, row.clone()).await?;
         }
         tx.commit().await?;
-        assert_eq!(of_object(&*db, "tool", "a", &all()).await?.items, [third.clone(), first.clone()]);
-        assert_eq!(of_object(&*db, "server", "a", &all()).await?.total, 0);
-        assert_eq!(list(&*db, &PageRequest::new(1, 2, 100)).await?.items, [third, second]);
-        assert_eq!(list(&*db, &PageRequest::new(2, 2, 100)).await?.items, [first]);
+        let any = Filter::default();
+        let object = |kind: &str| Filter { object: Some((kind.to_owned(), "a".to_owned())), ..Filter::default() };
+        assert_eq!(list(&*db, &object("tool"), &all()).await?.items, [third.clone(), first.clone()]);
+        assert_eq!(list(&*db, &object("server"), &all()).await?.total, 0);
+        let text = |text: &str| Some(text.to_owned());
+        for (filter, total) in [
+            (Filter { actor: text("admin:ada"), action: text("tool.approve"), ..any.clone() }, 3),
+            (Filter { actor: text("admin:bob"), ..any.clone() }, 0),
+            (Filter { action: text("tool.reject"), ..any.clone() }, 0),
+            (Filter { from: Some(at(0)), to: Some(at(1)), ..any.clone() }, 3),
+            (Filter { from: Some(at(1)), ..any.clone() }, 0),
+            (Filter { to: Some(at(0)), ..any.clone() }, 0),
+        ] {
+            assert_eq!(list(&*db, &filter, &all()).await?.total, total, "{filter:?}");
+        }
+        assert_eq!(list(&*db, &any, &PageRequest::new(1, 2, 100)).await?.items, [third, second]);
+        assert_eq!(list(&*db, &any, &PageRequest::new(2, 2, 100)).await?.items, [first]);
         Ok(())
     }
 
@@ -117,7 +138,7 @@ mod tests {
         let tx = db.begin().await?;
         insert(&tx, entry("a")).await?;
         drop(tx);
-        assert_eq!(list(&*db, &all()).await?.total, 0);
+        assert_eq!(list(&*db, &Filter::default(), &all()).await?.total, 0);
         Ok(())
     }
 }

@@ -1,24 +1,29 @@
 //! The execution log: one row for each call. Rows outlive what they tell of.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Query};
+use sea_orm::{
+    ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, EntityTrait as _, Order, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
 
 pub use entity::Model as ExecutionLog;
 use entity::{Column, Entity};
 
 use super::error::Doing as _;
-use super::page::load;
-use super::{Conn, DbError, Page, PageRequest, Tx, Whole};
+use super::{Conn, DbError, Page, PageRequest, Texts, Tx, Whole};
 use crate::domain::ids::{CallId, ServerId, ToolId, VersionId};
 
-/// Rows in one statement: SQLite takes 32,766 values in one, and a row has 21.
+/// Rows in one statement: SQLite takes 32,766 values in one, and a row has 26.
 const ROWS_PER_STATEMENT: usize = 500;
+/// How many of the newest failures a search looks at.
+const SEARCHED: u64 = 10_000;
+const DOING: &str = "read the execution log";
 
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
 
-    use super::{CallId, DateTime, ServerId, ToolId, Utc, VersionId, Whole};
+    use super::{CallId, DateTime, ServerId, Texts, ToolId, Utc, VersionId, Whole};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "tool_execution_logs")]
@@ -28,6 +33,7 @@ pub(super) mod entity {
         pub server_id: ServerId,
         pub tool_id: ToolId,
         pub version_id: VersionId,
+        pub version_number: i32,
         /// The gateway name that was called.
         pub tool_name: String,
         pub caller: String,
@@ -40,6 +46,12 @@ pub(super) mod entity {
         pub result: Option<String>,
         pub error: Option<String>,
         pub stdout: String,
+        /// Sizes of the whole, also where less was kept.
+        pub arguments_bytes: Whole,
+        pub result_bytes: Whole,
+        pub stdout_bytes: Whole,
+        /// The names of what was not kept whole.
+        pub cut: Texts,
         /// `Outcome::label`, or why the call never began.
         pub outcome: String,
         pub success: bool,
@@ -81,25 +93,82 @@ pub async fn insert_many(tx: &Tx, rows: Vec<ExecutionLog>) -> Result<(), DbError
     }
 }
 
+/// Which of these calls have a row.
+pub async fn known(db: &impl Conn, ids: &[CallId]) -> Result<Vec<CallId>, DbError> {
+    let mut known = Vec::new();
+    for some in ids.chunks(ROWS_PER_STATEMENT) {
+        let query = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(some.iter().copied()));
+        known.extend(query.into_tuple::<CallId>().all(&db.on()).await.doing(DOING)?);
+    }
+    Ok(known)
+}
+
 pub async fn by_id(db: &impl Conn, id: CallId) -> Result<Option<ExecutionLog>, DbError> {
-    Entity::find_by_id(id).one(&db.on()).await.doing("read the execution log")
+    Entity::find_by_id(id).one(&db.on()).await.doing(DOING)
 }
 
-/// All calls, newest first.
-pub async fn list(db: &impl Conn, page: &PageRequest) -> Result<Page<ExecutionLog>, DbError> {
-    load(Entity::find().order_by_desc(Column::Id), &db.on(), page, "read the execution log").await
+/// What a list is narrowed to; what is none, is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub server_id: Option<ServerId>,
+    pub tool_id: Option<ToolId>,
+    pub caller: Option<String>,
+    pub outcome: Option<String>,
+    pub success: Option<bool>,
+    pub is_test: Option<bool>,
+    /// Began then or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Began before.
+    pub to: Option<DateTime<Utc>>,
+    /// Stands in the error, in small letters or large; looked for in the newest 10,000 failures that
+    /// fit the rest.
+    pub error_has: Option<String>,
 }
 
-/// The calls of a tool, newest first.
-pub async fn of_tool(db: &impl Conn, tool_id: ToolId, page: &PageRequest) -> Result<Page<ExecutionLog>, DbError> {
-    let query = Entity::find().filter(Column::ToolId.eq(tool_id)).order_by_desc(Column::Id);
-    load(query, &db.on(), page, "read the execution log of a tool").await
+/// Calls, newest first.
+pub async fn list(db: &impl Conn, filter: &Filter, page: &PageRequest) -> Result<Page<ExecutionLog>, DbError> {
+    let on = db.on();
+    let wanted = conditions(filter, on.get_database_backend());
+    // Counted without the rows themselves, so that an index is enough.
+    let count = Entity::find().select_only().expr(Expr::col(Column::Id).count()).filter(wanted.clone());
+    let total: Option<i64> = count.into_tuple().one(&on).await.doing(DOING)?;
+    let query = newest_first(Entity::find().filter(wanted)).offset(page.offset()).limit(page.size());
+    let items = query.all(&on).await.doing(DOING)?;
+    Ok(page.of(items, total.and_then(|total| total.try_into().ok()).unwrap_or(0)))
 }
 
-/// The calls of a server's tools, newest first.
-pub async fn of_server(db: &impl Conn, server_id: ServerId, page: &PageRequest) -> Result<Page<ExecutionLog>, DbError> {
-    let query = Entity::find().filter(Column::ServerId.eq(server_id)).order_by_desc(Column::Id);
-    load(query, &db.on(), page, "read the execution log of a server").await
+/// The newest calls that failed, tests left out.
+pub async fn newest_failures(db: &impl Conn, limit: u64) -> Result<Vec<ExecutionLog>, DbError> {
+    let failed = Condition::all().add(Column::Success.eq(false)).add(Column::IsTest.eq(false));
+    newest_first(Entity::find().filter(failed)).limit(limit).all(&db.on()).await.doing(DOING)
+}
+
+fn newest_first(query: sea_orm::Select<Entity>) -> sea_orm::Select<Entity> {
+    query.order_by_desc(Column::StartedAt).order_by_desc(Column::Id)
+}
+
+fn conditions(filter: &Filter, database: DbBackend) -> Condition {
+    let wanted = Condition::all()
+        .add_option(filter.server_id.map(|id| Column::ServerId.eq(id)))
+        .add_option(filter.tool_id.map(|id| Column::ToolId.eq(id)))
+        .add_option(filter.caller.as_deref().map(|caller| Column::Caller.eq(caller)))
+        .add_option(filter.outcome.as_deref().map(|outcome| Column::Outcome.eq(outcome)))
+        .add_option(filter.success.map(|success| Column::Success.eq(success)))
+        .add_option(filter.is_test.map(|is_test| Column::IsTest.eq(is_test)))
+        .add_option(filter.from.map(|from| Column::StartedAt.gte(from)))
+        .add_option(filter.to.map(|to| Column::StartedAt.lt(to)));
+    let Some(text) = &filter.error_has else { return wanted };
+    let mut newest = Query::select();
+    newest
+        .column(Column::Id)
+        .from(Entity)
+        .cond_where(wanted.add(Column::Success.eq(false)))
+        .order_by(Column::StartedAt, Order::Desc)
+        .order_by(Column::Id, Order::Desc)
+        .limit(SEARCHED);
+    let place = if database == DbBackend::Postgres { "strpos" } else { "instr" };
+    let at = Func::cust(place).arg(Func::lower(Expr::col(Column::Error))).arg(Func::lower(Expr::val(text.as_str())));
+    Condition::all().add(Column::Id.in_subquery(newest)).add(Expr::expr(at).gt(0))
 }
 
 /// Deletes up to `limit` of the oldest rows that began before `before`, and says how many: zero when
@@ -110,7 +179,7 @@ pub async fn delete_older_than(tx: &Tx, before: DateTime<Utc>, limit: u64) -> Re
         .column(Column::Id)
         .from(Entity)
         .and_where(Column::StartedAt.lt(before))
-        .order_by(Column::StartedAt, sea_orm::Order::Asc)
+        .order_by(Column::StartedAt, Order::Asc)
         .limit(limit);
     let done = Entity::delete_many().filter(Column::Id.in_subquery(oldest)).exec(tx.inner()).await;
     Ok(done.doing("delete old rows of the execution log")?.rows_affected)
@@ -133,6 +202,7 @@ mod tests {
             server_id,
             tool_id,
             version_id: VersionId::new(),
+            version_number: 3,
             tool_name: "weather__forecast".to_owned(),
             caller: "local".to_owned(),
             request_id: "r1".to_owned(),
@@ -141,6 +211,10 @@ mod tests {
             result: Some("rain".to_owned()),
             error: None,
             stdout: String::new(),
+            arguments_bytes: Whole(15),
+            result_bytes: Whole(4),
+            stdout_bytes: Whole(0),
+            cut: Texts(vec!["result".to_owned()]),
             outcome: "returned".to_owned(),
             success: true,
             fuel: Whole(u64::MAX),
@@ -151,6 +225,14 @@ mod tests {
             http_received_bytes: Whole(7),
             started_at: at(seconds),
         }
+    }
+
+    fn of_tool(tool_id: ToolId) -> Filter {
+        Filter { tool_id: Some(tool_id), ..Filter::default() }
+    }
+
+    fn of_server(server_id: ServerId) -> Filter {
+        Filter { server_id: Some(server_id), ..Filter::default() }
     }
 
     #[tokio::test]
@@ -184,13 +266,54 @@ mod tests {
         tx.commit().await?;
         let newest: Vec<_> = rows.iter().rev().filter(|row| row.tool_id == tool).take(20).map(|row| row.id).collect();
         let ids = |page: Page<ExecutionLog>| (page.total, page.items.iter().map(|row| row.id).collect::<Vec<_>>());
-        let first = of_tool(&*db, tool, &PageRequest::new(1, 10, 100)).await?;
-        let second = of_tool(&*db, tool, &PageRequest::new(2, 10, 100)).await?;
+        let first = list(&*db, &of_tool(tool), &PageRequest::new(1, 10, 100)).await?;
+        let second = list(&*db, &of_tool(tool), &PageRequest::new(2, 10, 100)).await?;
         assert_eq!(ids(first), (802, newest[..10].to_vec()));
         assert_eq!(ids(second), (802, newest[10..].to_vec()));
-        assert_eq!(of_server(&*db, server, &all()).await?.total, 1_203);
-        assert_eq!(of_server(&*db, ServerId::new(), &all()).await?.total, 0);
-        assert_eq!(list(&*db, &all()).await?.items[0].id, rows[1_202].id);
+        assert_eq!(list(&*db, &of_server(server), &all()).await?.total, 1_203);
+        assert_eq!(list(&*db, &of_server(ServerId::new()), &all()).await?.total, 0);
+        assert_eq!(list(&*db, &Filter::default(), &all()).await?.items[0].id, rows[1_202].id);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_list_is_narrowed_by_everything_that_a_row_tells() -> Result<(), DbError> {
+        let db = fresh().await;
+        let (server, tool) = (ServerId::new(), ToolId::new());
+        let plain = row(server, tool, 0);
+        let failed = ExecutionLog {
+            error: Some("ValueError: no such City_1 %".to_owned()),
+            outcome: "raised".to_owned(),
+            success: false,
+            caller: "key:ci".to_owned(),
+            ..row(server, tool, 1)
+        };
+        let test = ExecutionLog { is_test: true, ..row(ServerId::new(), ToolId::new(), 2) };
+        let tx = db.begin().await?;
+        insert_many(&tx, vec![plain.clone(), failed.clone(), test.clone()]).await?;
+        tx.commit().await?;
+        let any = Filter::default();
+        let text = |text: &str| Some(text.to_owned());
+        for (filter, expected) in [
+            (any.clone(), vec![test.id, failed.id, plain.id]),
+            (of_server(server), vec![failed.id, plain.id]),
+            (of_tool(test.tool_id), vec![test.id]),
+            (Filter { caller: text("key:ci"), ..any.clone() }, vec![failed.id]),
+            (Filter { outcome: text("returned"), ..any.clone() }, vec![test.id, plain.id]),
+            (Filter { success: Some(false), ..any.clone() }, vec![failed.id]),
+            (Filter { is_test: Some(false), ..any.clone() }, vec![failed.id, plain.id]),
+            (Filter { from: Some(at(1)), ..any.clone() }, vec![test.id, failed.id]),
+            (Filter { to: Some(at(1)), ..any.clone() }, vec![plain.id]),
+            (Filter { error_has: text("no SUCH city_1 %"), ..any.clone() }, vec![failed.id]),
+            (Filter { error_has: text("no_such"), ..any.clone() }, vec![]),
+            (Filter { error_has: text("city"), success: Some(true), ..any.clone() }, vec![]),
+        ] {
+            let found = list(&*db, &filter, &all()).await?;
+            assert_eq!(found.items.iter().map(|row| row.id).collect::<Vec<_>>(), expected, "{filter:?}");
+            assert_eq!(found.total, expected.len() as u64, "{filter:?}");
+        }
+        assert_eq!(newest_failures(&*db, 5).await?.iter().map(|row| row.id).collect::<Vec<_>>(), [failed.id]);
+        assert_eq!(known(&*db, &[plain.id, CallId::new()]).await?, [plain.id]);
         Ok(())
     }
 
@@ -210,7 +333,7 @@ mod tests {
             if count == 0 {
                 break;
             }
-            let oldest = of_tool(&*db, tool, &all()).await?.items.last().map(|row| row.started_at);
+            let oldest = list(&*db, &of_tool(tool), &all()).await?.items.last().map(|row| row.started_at);
             assert_eq!(oldest, Some(at(deleted.iter().sum::<u64>() as i64)));
         }
         assert_eq!(deleted, [3, 3, 1, 0]);
@@ -230,7 +353,7 @@ mod tests {
         insert_many(&tx, rows.to_vec()).await?;
         for (index, time) in times.into_iter().enumerate() {
             assert_eq!(delete_older_than(&tx, time, 100).await?, u64::from(index > 0), "{time}");
-            assert_eq!(of_tool(&tx, tool, &all()).await?.items.last().map(|row| row.started_at), Some(time));
+            assert_eq!(list(&tx, &of_tool(tool), &all()).await?.items.last().map(|row| row.started_at), Some(time));
         }
         Ok(())
     }

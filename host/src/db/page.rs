@@ -20,6 +20,21 @@ impl PageRequest {
     }
 }
 
+impl PageRequest {
+    pub(super) fn offset(&self) -> u64 {
+        (self.page - 1) * self.page_size
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.page_size
+    }
+
+    /// The page, when its rows and their number were read apart.
+    pub(super) fn of<T>(&self, items: Vec<T>, total: u64) -> Page<T> {
+        Page { items, total, page: self.page, page_size: self.page_size }
+    }
+}
+
 /// Loads a page of what `query` selects. The order must be a total one, or rows would wander between
 /// pages.
 pub(super) async fn load<'db, C, Q>(

@@ -132,6 +132,13 @@ pub async fn by_ids(db: &impl Conn, ids: &[ToolId]) -> Result<Vec<Tool>, DbError
     Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(&db.on()).await.doing("read some tools")
 }
 
+/// How many tools there are.
+pub async fn count(db: &impl Conn) -> Result<u64, DbError> {
+    let query = Entity::find().select_only().column_as(Column::Id.count(), "tools");
+    let count: Option<Whole> = query.into_tuple().one(&db.on()).await.doing("count the tools")?;
+    Ok(count.map_or(0, |count| count.0))
+}
+
 /// How many tools each of these servers has; those that have none are left out.
 pub async fn count_by_server(db: &impl Conn, servers: &[ServerId]) -> Result<HashMap<ServerId, u64>, DbError> {
     let query = Entity::find()

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod grant;
 pub mod ids;
 pub mod json;
+pub mod latency;
 pub mod modules;
 pub mod names;
 pub mod outcome;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::permission::people_only;
 use super::{Error, Page, PageRequest, Service};
+pub use crate::db::audit::Filter as AuditFilter;
 use crate::db::audit::{self, AuditEntry};
 use crate::db::{DbError, Tx};
 use crate::domain::caller::Caller;
@@ -39,13 +40,6 @@ pub struct AuditView {
     pub request_id: Option<String>,
 }
 
-/// The thing whose history is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditObject {
-    pub kind: String,
-    pub id: String,
-}
-
 /// Writes the row of an act; visible when `tx` is committed.
 pub(super) async fn write(tx: &Tx, caller: &Caller, at: DateTime<Utc>, act: Act) -> Result<(), DbError> {
     let Act { name, object_kind, object_id, before, after } = act;
@@ -65,23 +59,19 @@ pub(super) async fn write(tx: &Tx, caller: &Caller, at: DateTime<Utc>, act: Act)
 }
 
 impl Service {
-    /// What was done, newest first; to one thing, or to everything. For people.
+    /// What was done, newest first. For people.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for models.
     pub async fn audit_list(
         &self,
         caller: &Caller,
-        object: Option<AuditObject>,
+        filter: AuditFilter,
         page: PageRequest,
     ) -> Result<Page<AuditView>, Error> {
         people_only(caller, "read the audit log")?;
         let page = page.of_rows(self.limits())?;
-        let rows = match object {
-            Some(object) => audit::of_object(self.db(), &object.kind, &object.id, &page).await?,
-            None => audit::list(self.db(), &page).await?,
-        };
-        Ok(Page::from(rows).map(view))
+        Ok(Page::from(audit::list(self.db(), &filter, &page).await?).map(view))
     }
 }
 

@@ -19,9 +19,9 @@ use super::answer::{self, Answer};
 use super::error::Error;
 use super::programs::{self, Runnable};
 use super::{Service, exports};
+use crate::db::Texts;
 use crate::db::execution_logs::ExecutionLog as Row;
-use crate::db::servers;
-use crate::db::servers::Server;
+use crate::db::servers::{self, Server};
 use crate::db::tools::{self, Callable, Tool};
 use crate::db::versions::{self, Version};
 use crate::domain::budget::Budget;
@@ -281,19 +281,40 @@ impl Service {
         let limits = self.limits();
         let result = matches!(report.outcome, Outcome::Returned(_))
             .then(|| serde_json::to_string(&answer.result).unwrap_or_default());
+        let mut cut = Vec::new();
+        let mut keep = |name: &str, text: &str, bound: u64| {
+            let kept = kept(text, bound);
+            if text.len() as u64 > bound {
+                cut.push(name.to_owned());
+            }
+            kept
+        };
+        let arguments = keep("arguments", &logged_arguments(&call.arguments, redactor), limits.log_arguments_bytes);
+        let result_bytes = result.as_ref().map_or(0, String::len) as u64;
+        let result = result.map(|text| keep("result", &text, limits.log_result_bytes));
+        let error = answer.error.as_deref().map(|text| keep("error", text, limits.log_error_bytes));
+        let stdout = keep("stdout", &redactor.apply(&report.stdout.text), limits.log_stdout_bytes);
+        let over = [("stdout", report.stdout.dropped_bytes), ("log_lines", report.dropped_lines)];
+        cut.extend(over.into_iter().filter(|(_, dropped)| *dropped > 0).map(|(name, _)| name.to_owned()));
+        cut.dedup();
         Row {
             id: call.id,
             server_id: call.server.id,
             tool_id: call.tool.id,
             version_id: call.version.id,
+            version_number: call.version.number,
             tool_name: format!("{}__{}", call.server.name, call.runnable.name),
             caller: caller.to_string(),
             request_id: request_id.to_string(),
             is_test: call.purpose != Purpose::Call,
-            arguments: kept(&logged_arguments(&call.arguments, redactor), limits.log_arguments_bytes),
-            result: result.map(|text| kept(&text, limits.log_result_bytes)),
-            error: answer.error.as_deref().map(|text| kept(text, limits.log_error_bytes)),
-            stdout: kept(&redactor.apply(&report.stdout.text), limits.log_stdout_bytes),
+            arguments,
+            result,
+            error,
+            arguments_bytes: (call.arguments.len() as u64).into(),
+            result_bytes: result_bytes.into(),
+            stdout_bytes: (report.stdout.text.len() as u64).saturating_add(report.stdout.dropped_bytes).into(),
+            stdout,
+            cut: Texts(cut),
             outcome: report.outcome.label().to_owned(),
             success: report.outcome.is_success(),
             fuel: report.usage.fuel.into(),

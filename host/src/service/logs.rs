@@ -5,12 +5,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Error, Page, PageRequest, Service, servers, tools};
+pub use crate::db::execution_logs::Filter as ExecutionFilter;
 use crate::db::execution_logs::{self as rows, ExecutionLog};
 use crate::domain::caller::Caller;
 use crate::domain::ids::{CallId, ServerId, ToolId, VersionId};
 
 /// Calls that a model reads at once.
 const LOGS_AT_ONCE: u64 = 50;
+/// Characters of a text that is searched for, and of a caller or an outcome.
+const WORDS_MAX: usize = 200;
 
 /// One call.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +22,7 @@ pub struct ExecutionView {
     pub server_id: ServerId,
     pub tool_id: ToolId,
     pub version_id: VersionId,
+    pub version_number: i32,
     /// The name that was called.
     pub tool_name: String,
     pub caller: String,
@@ -30,6 +34,12 @@ pub struct ExecutionView {
     pub result: Option<Value>,
     pub error: Option<String>,
     pub stdout: String,
+    /// Sizes of the whole, also where less was kept.
+    pub arguments_bytes: u64,
+    pub result_bytes: u64,
+    pub stdout_bytes: u64,
+    /// What was not kept whole: `arguments`, `result`, `error`, `stdout`, `log_lines`.
+    pub cut: Vec<String>,
     pub outcome: String,
     pub success: bool,
     pub duration_ms: f64,
@@ -48,44 +58,75 @@ impl Service {
         Ok(self.tool_executions(caller, tool, page).await?.items)
     }
 
-    /// All calls, newest first.
-    pub async fn executions(&self, _caller: &Caller, page: PageRequest) -> Result<Page<ExecutionView>, Error> {
+    /// One call.
+    pub async fn execution_get(&self, _caller: &Caller, id: CallId) -> Result<ExecutionView, Error> {
+        let row = rows::by_id(self.db(), id).await?;
+        let unknown = || Error::not_found("call", id.to_string(), "it may be too old: LOG_RETENTION_DAYS");
+        row.map(view).ok_or_else(unknown)
+    }
+
+    /// Calls, newest first, also of what has been deleted since.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the filter is too long, or its times are the wrong way round.
+    pub async fn executions(
+        &self,
+        _caller: &Caller,
+        filter: ExecutionFilter,
+        page: PageRequest,
+    ) -> Result<Page<ExecutionView>, Error> {
         let page = page.of_rows(self.limits())?;
-        Ok(Page::from(rows::list(self.db(), &page).await?).map(view))
+        check(&filter)?;
+        Ok(Page::from(rows::list(self.db(), &filter, &page).await?).map(view))
     }
 
     /// The calls of a tool, newest first.
     pub async fn tool_executions(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         tool: ToolId,
         page: PageRequest,
     ) -> Result<Page<ExecutionView>, Error> {
-        let page = page.of_rows(self.limits())?;
         let found = tools::found(self.db(), tool).await?;
-        Ok(Page::from(rows::of_tool(self.db(), found.tool.id, &page).await?).map(view))
+        let filter = ExecutionFilter { tool_id: Some(found.tool.id), ..ExecutionFilter::default() };
+        self.executions(caller, filter, page).await
     }
 
     /// The calls of a server's tools, also of deleted ones, newest first.
     pub async fn server_executions(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         server: ServerId,
+        filter: ExecutionFilter,
         page: PageRequest,
     ) -> Result<Page<ExecutionView>, Error> {
-        let page = page.of_rows(self.limits())?;
         let server = servers::found(self.db(), server).await?;
-        Ok(Page::from(rows::of_server(self.db(), server.id, &page).await?).map(view))
+        self.executions(caller, ExecutionFilter { server_id: Some(server.id), ..filter }, page).await
     }
 }
 
-fn view(row: ExecutionLog) -> ExecutionView {
+fn check(filter: &ExecutionFilter) -> Result<(), Error> {
+    let ExecutionFilter { caller, outcome, error_has, from, to, .. } = filter;
+    for (pointer, text) in [("/caller", caller), ("/outcome", outcome), ("/search", error_has)] {
+        let Some(text) = text else { continue };
+        if text.is_empty() || text.chars().count() > WORDS_MAX || text.contains('\0') {
+            return Err(Error::invalid(pointer, format!("give 1 to {WORDS_MAX} characters")));
+        }
+    }
+    match (from, to) {
+        (Some(from), Some(to)) if from >= to => Err(Error::invalid("/to", "it must be later than `from`")),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn view(row: ExecutionLog) -> ExecutionView {
     ExecutionView {
         duration_ms: row.duration_ms(),
         id: row.id,
         server_id: row.server_id,
         tool_id: row.tool_id,
         version_id: row.version_id,
+        version_number: row.version_number,
         tool_name: row.tool_name,
         caller: row.caller,
         request_id: row.request_id,
@@ -94,6 +135,10 @@ fn view(row: ExecutionLog) -> ExecutionView {
         result: row.result.map(json_or_text),
         error: row.error,
         stdout: row.stdout,
+        arguments_bytes: row.arguments_bytes.0,
+        result_bytes: row.result_bytes.0,
+        stdout_bytes: row.stdout_bytes.0,
+        cut: row.cut.0,
         outcome: row.outcome,
         success: row.success,
         fuel: row.fuel.0,
@@ -114,6 +159,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_filter_that_no_row_can_fit_is_refused() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0);
+        let any = ExecutionFilter::default();
+        for (filter, fits) in [
+            (any.clone(), true),
+            (ExecutionFilter { error_has: Some("x".repeat(200)), ..any.clone() }, true),
+            (ExecutionFilter { error_has: Some("x".repeat(201)), ..any.clone() }, false),
+            (ExecutionFilter { caller: Some(String::new()), ..any.clone() }, false),
+            (ExecutionFilter { outcome: Some("\0".into()), ..any.clone() }, false),
+            (ExecutionFilter { from: at(1), to: at(2), ..any.clone() }, true),
+            (ExecutionFilter { from: at(2), to: at(2), ..any.clone() }, false),
+        ] {
+            assert_eq!(check(&filter).is_ok(), fits, "{filter:?}");
+        }
+    }
 
     #[test]
     fn what_was_cut_is_shown_as_text() {

@@ -17,6 +17,7 @@ pub mod code;
 pub mod compare;
 pub mod compilations;
 pub mod components;
+pub mod dashboard;
 mod edits;
 pub mod error;
 mod execution_log;
@@ -37,14 +38,17 @@ pub mod policies;
 mod programs;
 mod rate;
 mod redactors;
+mod retention;
 pub mod secrets;
 pub mod servers;
 pub mod sessions;
+pub mod statistics;
 #[cfg(test)]
 mod tests;
 pub mod tool_status;
 pub mod tools;
 pub mod versions;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,12 +62,13 @@ use self::api_keys::Noted;
 use self::arguments::Validators;
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
-use self::execution_log::ExecutionLog;
+use self::execution_log::ExecutionRows;
 pub use self::page::{Page, PageRequest};
 use self::policies::PolicyCache;
 use self::programs::SourceCache;
 use self::rate::Rates;
 use self::redactors::Redactors;
+use self::writer::Writer;
 use crate::clock::Clock;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
@@ -103,7 +108,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     parts: Parts,
     rates: Rates,
-    log: ExecutionLog,
+    log: Writer<ExecutionRows>,
     catalogue: CatalogueCache,
     policies: PolicyCache,
     validators: Validators,
@@ -119,7 +124,7 @@ const CHANGES_BEHIND: usize = 64;
 
 impl Service {
     pub fn new(parts: Parts) -> Self {
-        let log = ExecutionLog::start(parts.db.clone(), &parts.limits);
+        let log = Writer::start(ExecutionRows(parts.db.clone()), Limits::size(parts.limits.log_queue_rows));
         Self(Arc::new(Inner {
             rates: Rates::new(&parts.limits),
             log,

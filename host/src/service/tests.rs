@@ -4,7 +4,9 @@
 mod hosts;
 mod people;
 mod records;
+mod retention;
 mod servers;
+mod statistics;
 mod tools;
 
 use std::ops::Deref;
@@ -15,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::approvals::ApprovalFilter;
-use super::audit::AuditObject;
+use super::audit::AuditFilter;
 use super::calls::content;
 use super::network_requests::{NetworkRequestView, NewNetworkRequest, RequestFilter};
 use super::secrets::NewSecret;
@@ -154,7 +156,7 @@ impl Host {
 
     /// The actions of the audit log, oldest first.
     async fn acts(&self) -> Result<Vec<String>, Error> {
-        let page = self.audit_list(&person(), None, first_page()).await?;
+        let page = self.audit_list(&person(), AuditFilter::default(), first_page()).await?;
         Ok(page.items.into_iter().rev().map(|row| row.action).collect())
     }
 }

@@ -2,36 +2,9 @@
 
 use std::time::Duration;
 
+use super::super::logs::ExecutionFilter;
 use super::*;
 use crate::domain::ids::VersionId;
-use crate::service::execution_log::ExecutionLog;
-
-/// A row of a call that failed.
-fn row(server_id: ServerId, tool_id: ToolId, version_id: VersionId) -> execution_logs::ExecutionLog {
-    execution_logs::ExecutionLog {
-        id: CallId::new(),
-        server_id,
-        tool_id,
-        version_id,
-        tool_name: "weather__forecast".into(),
-        caller: "local".into(),
-        request_id: "r".into(),
-        is_test: false,
-        arguments: "{}".into(),
-        result: None,
-        error: Some("ValueError: no such city".into()),
-        stdout: String::new(),
-        outcome: "raised".into(),
-        success: false,
-        fuel: 7.into(),
-        peak_memory_bytes: 8.into(),
-        duration_us: 1_500.into(),
-        http_requests: 0.into(),
-        http_sent_bytes: 0.into(),
-        http_received_bytes: 0.into(),
-        started_at: testing::at(0),
-    }
-}
 
 #[tokio::test]
 async fn a_model_makes_a_placeholder_and_a_person_sets_the_value() -> Done {
@@ -53,7 +26,7 @@ async fn a_model_makes_a_placeholder_and_a_person_sets_the_value() -> Done {
     assert_eq!(host.secrets_of(server.id).await?.get("API_KEY"), Some(&value));
 
     let shown = serde_json::to_string(&host.secret_list(&model(), server.id, first_page()).await?);
-    let audit = serde_json::to_string(&host.audit_list(&person(), None, first_page()).await?);
+    let audit = serde_json::to_string(&host.audit_list(&person(), AuditFilter::default(), first_page()).await?);
     for text in [shown, audit] {
         let text = text.expect("it is JSON");
         assert!(text.contains("API_KEY") && !text.contains("hunter2"), "{text}");
@@ -85,9 +58,9 @@ async fn only_people_read_who_did_what_from_where() -> Done {
     let host = host().await;
     let server = host.server("weather").await?;
     host.server_host_add(&person(), server.id, "api.example").await?;
-    assert!(is_forbidden(host.audit_list(&model(), None, first_page()).await));
-    let object = AuditObject { kind: "server".into(), id: server.id.to_string() };
-    let rows = host.audit_list(&person(), Some(object), first_page()).await?.items;
+    assert!(is_forbidden(host.audit_list(&model(), AuditFilter::default(), first_page()).await));
+    let object = AuditFilter { object: Some(("server".into(), server.id.to_string())), ..AuditFilter::default() };
+    let rows = host.audit_list(&person(), object, first_page()).await?.items;
     assert_eq!((rows.len(), rows[0].actor.as_str()), (2, "admin:ada"));
     assert_eq!(rows[0].from_address.as_deref(), Some("192.0.2.7"));
     assert_eq!(rows[0].after, Some(json!({ "host": "api.example" })));
@@ -98,18 +71,50 @@ async fn only_people_read_who_did_what_from_where() -> Done {
 /// Holds: log_queue_rows.
 #[tokio::test]
 async fn a_call_waits_when_too_many_rows_are_queued() -> Done {
-    let db = testing::fresh().await;
-    let log = ExecutionLog::start(db.clone(), &Limits { log_queue_rows: 3, ..Limits::default() });
+    let host = host_within(Limits { log_queue_rows: 3, ..Limits::default() }).await;
+    let server = host.server("weather").await?;
+    let tool = host.draft(server.id, "forecast").await?;
     // From now on no row gets there.
-    db.close().await?;
-    let row = || row(ServerId::new(), ToolId::new(), VersionId::new());
+    host.db.close().await?;
     let mut taken = 0;
-    while tokio::time::timeout(Duration::from_secs(1), log.push(row())).await.is_ok() {
+    while tokio::time::timeout(Duration::from_secs(1), host.0.log.push(call_of(&tool))).await.is_ok() {
         taken += 1;
     }
     // One batch is on its way for good, and the queue is full.
     assert!((4..=203).contains(&taken), "{taken}");
     Ok(())
+}
+
+/// A call that failed after one and a half milliseconds.
+pub(super) fn call_of(tool: &ToolView) -> execution_logs::ExecutionLog {
+    execution_logs::ExecutionLog {
+        id: CallId::new(),
+        server_id: tool.server_id,
+        tool_id: tool.id,
+        version_id: VersionId::new(),
+        version_number: 1,
+        tool_name: tool.gateway_name.clone(),
+        caller: "local".into(),
+        request_id: "r".into(),
+        is_test: false,
+        arguments: "{}".into(),
+        result: None,
+        error: Some("ValueError: no such city".into()),
+        stdout: String::new(),
+        arguments_bytes: 15.into(),
+        result_bytes: 0.into(),
+        stdout_bytes: 0.into(),
+        cut: Texts::default(),
+        outcome: "raised".into(),
+        success: false,
+        fuel: 7.into(),
+        peak_memory_bytes: 8.into(),
+        duration_us: 1_500.into(),
+        http_requests: 0.into(),
+        http_sent_bytes: 0.into(),
+        http_received_bytes: 0.into(),
+        started_at: testing::at(0),
+    }
 }
 
 #[tokio::test]
@@ -119,8 +124,9 @@ async fn the_calls_of_a_tool_are_shown_newest_first() -> Done {
     let tool = host.approved(server.id, "forecast").await?;
     let version = tool_rows::by_id(&*host.db, tool.id).await?.and_then(|tool| tool.live_version_id);
     let row = |arguments: &str| execution_logs::ExecutionLog {
+        version_id: version.expect("it is approved"),
         arguments: arguments.into(),
-        ..row(server.id, tool.id, version.expect("it is approved"))
+        ..call_of(&tool)
     };
     let tx = host.db.begin().await?;
     execution_logs::insert_many(&tx, vec![row(r#"{"city":"Oslo"}"#), row(r#"{"city":"Bergen"}"#)]).await?;
@@ -128,7 +134,7 @@ async fn the_calls_of_a_tool_are_shown_newest_first() -> Done {
     let newest = host.tool_logs(&model(), tool.id, 1).await?;
     assert_eq!((newest.len(), &newest[0].arguments), (1, &json!({ "city": "Bergen" })));
     assert_eq!((newest[0].duration_ms, newest[0].fuel), (1.5, 7));
-    assert_eq!(host.server_executions(&model(), server.id, first_page()).await?.total, 2);
+    assert_eq!(host.server_executions(&model(), server.id, ExecutionFilter::default(), first_page()).await?.total, 2);
     assert!(is_missing(host.tool_logs(&model(), ToolId::new(), 1).await));
     Ok(())
 }

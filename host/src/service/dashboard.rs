@@ -1,0 +1,99 @@
+//! What a person sees first: what there is, what waits, how the calls of a period went.
+
+use serde::Serialize;
+
+use super::logs::{self, ExecutionView};
+use super::permission::people_only;
+use super::statistics::{Counts, Period, StatisticsView, ToolStatistics, Window, mean_ms};
+use super::{Error, Service};
+use crate::db::execution_statistics::{self, ServerCount};
+use crate::db::{PageRequest as RowPage, execution_logs, module_requests, network_requests, servers, tools, versions};
+use crate::domain::caller::Caller;
+use crate::domain::ids::ServerId;
+use crate::domain::names;
+use crate::domain::request::RequestStatus;
+use crate::domain::tool::ApprovalStatus;
+
+/// Tools, servers and failures that are shown.
+const TOOLS: u64 = 10;
+const SERVERS: u64 = 50;
+const FAILURES: u64 = 5;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct DashboardView {
+    pub servers: u64,
+    pub tools: u64,
+    pub pending: Pending,
+    #[serde(flatten)]
+    pub calls: StatisticsView,
+    /// Most called first; at most 10.
+    pub top_tools: Vec<ToolStatistics>,
+    /// Those whose tools were called, most called first; at most 50.
+    pub by_server: Vec<ServerStatistics>,
+    /// The newest calls that failed, of whatever time; at most 5.
+    pub recent_errors: Vec<ExecutionView>,
+}
+
+/// How much waits for a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Pending {
+    pub tools: u64,
+    pub network: u64,
+    pub modules: u64,
+}
+
+/// The calls of one server's tools.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ServerStatistics {
+    pub server_id: ServerId,
+    pub server_name: String,
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub mean_ms: Option<f64>,
+}
+
+impl Service {
+    /// The dashboard of a period. For people.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for models.
+    pub async fn dashboard(&self, caller: &Caller, period: Period) -> Result<DashboardView, Error> {
+        people_only(caller, "see the dashboard")?;
+        let db = self.db();
+        // Lists are asked for how long they are.
+        let one = RowPage::new(1, 1, 1);
+        let waiting = Some(RequestStatus::Pending);
+        let servers = servers::list(db, &one).await?.total;
+        let pending = Pending {
+            tools: versions::by_status(db, ApprovalStatus::PendingReview, None, &one).await?.total,
+            network: network_requests::by_status(db, waiting, None, &one).await?.total,
+            modules: module_requests::by_status(db, waiting, None, &one).await?.total,
+        };
+        let window = Window::of(period, self.clock().now());
+        let (calls, top_tools) =
+            tokio::try_join!(self.statistics_of_all(period, &window), self.top_tools(&window, TOOLS))?;
+        let by_server = execution_statistics::by_server(db, &window.span, SERVERS).await?;
+        let failures = execution_logs::newest_failures(db, FAILURES).await?;
+        Ok(DashboardView {
+            servers,
+            tools: tools::count(db).await?,
+            pending,
+            calls,
+            top_tools,
+            by_server: by_server.into_iter().map(server).collect(),
+            recent_errors: failures.into_iter().map(logs::view).collect(),
+        })
+    }
+}
+
+fn server(row: ServerCount) -> ServerStatistics {
+    let ServerCount { server_id, tool_name, calls, errors, duration_us } = row;
+    // The server itself may be gone; the name by which its tools were called stays.
+    let server_name = names::split_gateway_name(&tool_name).map(|(server, _)| server.to_string()).unwrap_or(tool_name);
+    ServerStatistics {
+        server_id,
+        server_name,
+        counts: Counts::of(calls, errors),
+        mean_ms: mean_ms(calls.0, duration_us.0),
+    }
+}

@@ -1,0 +1,70 @@
+//! What is deleted because it is old. Some rows at a time, so that nobody waits long for a turn to
+//! write, and every step is committed for itself.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Service};
+use crate::db::execution_statistics::{FIVE_MINUTES_S, HOUR_S, MINUTE_S};
+use crate::db::{execution_durations, execution_logs, execution_statistics};
+
+/// Rows deleted in one transaction.
+const AT_ONCE: u64 = 500;
+/// How long counts by the minute and by five are kept, and those by the hour: longer than any chart.
+const MINUTES_KEPT: TimeDelta = TimeDelta::days(1);
+const HOURS_KEPT: TimeDelta = TimeDelta::days(30);
+
+impl Service {
+    /// Deletes rows of logs that are older than they are kept, and counts that no chart shows.
+    /// Answers how many rows of logs went. `stop` ends it after the step at hand.
+    pub async fn logs_prune(&self, stop: &CancellationToken) -> Result<u64, Error> {
+        let now = self.clock().now();
+        let before = before(now, self.log_retention());
+        let mut deleted = 0;
+        while !stop.is_cancelled() {
+            let tx = self.db().begin().await?;
+            let rows = execution_logs::delete_older_than(&tx, before, AT_ONCE).await?;
+            tx.commit().await?;
+            deleted += rows;
+            if rows < AT_ONCE {
+                break;
+            }
+        }
+        for (grain_s, kept) in [(MINUTE_S, MINUTES_KEPT), (FIVE_MINUTES_S, MINUTES_KEPT), (HOUR_S, HOURS_KEPT)] {
+            let before_s = self::before(now, kept).timestamp();
+            while !stop.is_cancelled() {
+                let tx = self.db().begin().await?;
+                let tools = execution_statistics::delete_before(&tx, grain_s, before_s).await?;
+                let durations = execution_durations::delete_before(&tx, grain_s, before_s).await?;
+                tx.commit().await?;
+                if !tools && !durations {
+                    break;
+                }
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// How long rows of logs are kept.
+    fn log_retention(&self) -> TimeDelta {
+        let days = i64::try_from(self.limits().log_retention_days).unwrap_or(i64::MAX);
+        TimeDelta::try_days(days).unwrap_or(TimeDelta::MAX)
+    }
+
+    /// Deletes sessions that have expired. Answers how many.
+    pub async fn sessions_prune(&self, stop: &CancellationToken) -> Result<u64, Error> {
+        let mut deleted = 0;
+        while !stop.is_cancelled() {
+            let rows = self.sessions_sweep(AT_ONCE).await?;
+            deleted += rows;
+            if rows < AT_ONCE {
+                break;
+            }
+        }
+        Ok(deleted)
+    }
+}
+
+fn before(now: DateTime<Utc>, kept: TimeDelta) -> DateTime<Utc> {
+    now.checked_sub_signed(kept).unwrap_or(DateTime::<Utc>::MIN_UTC)
+}

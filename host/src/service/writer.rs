@@ -1,0 +1,192 @@
+//! The way of log rows to the database: bounded, in batches, nothing thrown away.
+//!
+//! A batch is written at most 50 ms after its first row was made, or when the one before it is done:
+//! with the time of writing, kill -9 loses the last 100 ms. An orderly stop loses nothing, because it
+//! waits until the last batch is written. When the database does not take a batch it is tried again;
+//! rows are never thrown away, so whoever makes them waits when too many are queued.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::db::DbError;
+
+/// How long a row may wait for others.
+const GATHER: Duration = Duration::from_millis(50);
+/// Rows in one batch.
+const BATCH: usize = 200;
+/// Between attempts to write a batch, at first and at most.
+const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Where the rows go.
+pub(super) trait Store: Send + Sync + 'static {
+    type Row: Send + Sync + 'static;
+
+    /// Commits a batch, or nothing of it. The same batch may come again after an error, also when it
+    /// was committed and only the answer got lost.
+    fn write(&self, batch: &[Self::Row]) -> impl Future<Output = Result<(), DbError>> + Send;
+
+    /// Takes note of how many rows were written, or could not be for now.
+    fn count(&self, written: bool, rows: u64);
+}
+
+pub(super) struct Writer<S: Store> {
+    rows: mpsc::Sender<(Instant, S::Row)>,
+    store: Arc<S>,
+    closing: CancellationToken,
+    task: TaskTracker,
+}
+
+impl<S: Store> Writer<S> {
+    /// `queue` rows may be on their way.
+    pub(super) fn start(store: S, queue: usize) -> Self {
+        let (rows, queued) = mpsc::channel(queue.max(1));
+        let closing = CancellationToken::new();
+        let task = TaskTracker::new();
+        let store = Arc::new(store);
+        task.spawn(write(Arc::clone(&store), queued, closing.clone()));
+        task.close();
+        Self { rows, store, closing, task }
+    }
+
+    /// Writes what is queued and ends. Nothing may be pushed afterwards.
+    pub(super) async fn finish(&self) {
+        self.closing.cancel();
+        self.task.wait().await;
+    }
+
+    /// Hands a row over; waits when the queue is full.
+    pub(super) async fn push(&self, row: S::Row) {
+        if self.rows.send((Instant::now(), row)).await.is_err() {
+            // Those who make rows end before the writer does; this would be a fault in the order of
+            // stopping.
+            tracing::error!("the writer of a log is gone; a row is lost");
+            self.store.count(false, 1);
+        }
+    }
+}
+
+async fn write<S: Store>(store: Arc<S>, mut rows: mpsc::Receiver<(Instant, S::Row)>, closing: CancellationToken) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let first = tokio::select! {
+            first = rows.recv() => first,
+            () = closing.cancelled(), if !rows.is_closed() => {
+                rows.close();
+                continue;
+            }
+        };
+        let Some((made, first)) = first else { return };
+        batch.push(first);
+        // What was queued while the last batch was written is taken along and waits no more.
+        let until = made + GATHER;
+        while batch.len() < BATCH {
+            match tokio::time::timeout_at(until, rows.recv()).await {
+                Ok(Some((_, row))) => batch.push(row),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        store_whole(&*store, &batch).await;
+        batch.clear();
+    }
+}
+
+/// Writes a batch, however long it takes.
+async fn store_whole<S: Store>(store: &S, batch: &[S::Row]) {
+    let mut pause = PAUSE;
+    loop {
+        let rows = batch.len() as u64;
+        match store.write(batch).await {
+            Ok(()) => return store.count(true, rows),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    rows,
+                    "log rows could not be written; trying again"
+                );
+                store.count(false, rows);
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Notes what is written, one batch for each permit, and refuses the first attempts.
+    struct Notes {
+        written: Mutex<Vec<Vec<u32>>>,
+        begun: Semaphore,
+        may: Semaphore,
+        refusals: AtomicU32,
+    }
+
+    fn notes(batches: usize, refusals: u32) -> Arc<Notes> {
+        let (begun, may) = (Semaphore::new(0), Semaphore::new(batches));
+        Arc::new(Notes { written: Mutex::default(), begun, may, refusals: refusals.into() })
+    }
+
+    impl Store for Arc<Notes> {
+        type Row = u32;
+
+        async fn write(&self, batch: &[u32]) -> Result<(), DbError> {
+            self.begun.add_permits(1);
+            let refuse = self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            if refuse.is_ok() {
+                return Err(DbError::Unstorable);
+            }
+            self.may.acquire().await.expect("it is open").forget();
+            self.written.lock().expect("no panic").push(batch.to_vec());
+            Ok(())
+        }
+
+        fn count(&self, _: bool, _: u64) {}
+    }
+
+    #[tokio::test]
+    async fn a_row_is_written_though_none_follows_and_what_queued_meanwhile_goes_together() {
+        let notes = notes(0, 0);
+        let writer = Writer::start(Arc::clone(&notes), 1_000);
+        writer.push(0).await;
+        notes.begun.acquire().await.expect("it is open").forget();
+        for row in 1..=450 {
+            writer.push(row).await;
+        }
+        notes.may.add_permits(100);
+        writer.finish().await;
+        let lengths: Vec<_> = notes.written.lock().expect("no panic").iter().map(Vec::len).collect();
+        assert_eq!(lengths, [1, BATCH, BATCH, 50]);
+        let rows: Vec<u32> = notes.written.lock().expect("no panic").concat();
+        assert_eq!(rows, (0..=450).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_was_refused_is_written_later_and_keeps_its_place() {
+        let notes = notes(1_000, 1);
+        let writer = Writer::start(Arc::clone(&notes), 2);
+        for row in 0..500 {
+            writer.push(row).await;
+        }
+        writer.finish().await;
+        let rows: Vec<u32> = notes.written.lock().expect("no panic").concat();
+        assert_eq!(rows, (0..500).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn gathering_leaves_as_much_time_for_writing() {
+        assert!(GATHER * 2 <= Duration::from_millis(100));
+    }
+}

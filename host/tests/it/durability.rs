@@ -1,0 +1,80 @@
+//! What of the execution log outlives the process, however that ends.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::program::{Installation, Serving};
+
+const ECHO: &str = "def main(number: int) -> int: return number";
+
+/// What kill -9 may take: 100 ms, and what a disk shared with other tests may need for the two writes that
+/// can be under way.
+const LOST: Duration = Duration::from_millis(100 + 900);
+
+/// An installation with one approved tool, and a host that runs on it.
+async fn published(place: &Installation) -> Serving {
+    let mut serving = place.serve(&[("MCPBOX_MCP_REQUESTS_PER_MINUTE", "1000000")]).await;
+    serving.hear("No administrator yet").await;
+    let code = serving.hear("mcpbox admin create").await.lines().next().expect("a line").trim().to_owned();
+    serving.door.setup(&code).await.tool("echo", "number", ECHO).await;
+    serving
+}
+
+/// Calls the tool with numbers from `from` on; answers when each was answered.
+async fn call(serving: &Serving, from: u64, many: u64) -> Vec<(u64, Instant)> {
+    let mut answered = Vec::new();
+    for number in from..from + many {
+        let result = serving.door.model().done("echo__number", json!({"number": number})).await;
+        assert_eq!(result, json!({"result": number}));
+        answered.push((number, Instant::now()));
+    }
+    answered
+}
+
+/// How many calls the log has, and the first number behind the greatest among them.
+fn logged(place: &Installation) -> (u64, u64) {
+    let read = |what: &str| {
+        let rows = r#"FROM tool_execution_logs WHERE arguments LIKE '{"number":%'"#;
+        place.read(&format!("SELECT {what} {rows}")).parse().expect("a number")
+    };
+    let number = r#"CAST(REPLACE(REPLACE(arguments, '{"number":', ''), '}', '') AS INTEGER)"#;
+    (read("COUNT(*)"), read(&format!("COALESCE(MAX({number}) + 1, 0)")))
+}
+
+/// The calls that the statistics count.
+fn counted(place: &Installation) -> u64 {
+    place.read("SELECT COALESCE(SUM(calls), 0) FROM execution_statistics WHERE grain_s = 60").parse().expect("a number")
+}
+
+#[tokio::test]
+async fn kill_9_takes_the_last_rows_of_the_log_and_no_others() {
+    let place = Installation::new().await;
+    let mut serving = published(&place).await;
+    let (mut next, mut rows) = (0, 0);
+    for round in 1..=4 {
+        let answered = call(&serving, next, 40 * round).await;
+        let killed = Instant::now();
+        serving.kill().await;
+        let (count, end) = logged(&place);
+        for (number, at) in &answered {
+            assert!(*number < end || killed - *at <= LOST, "{number} was answered {:?} before", killed - *at);
+        }
+        // No hole: every number from the first of this round to the last that was kept.
+        assert_eq!(count, rows + end.saturating_sub(next), "from {next} to {end}");
+        assert_eq!(counted(&place), count, "rows and counts are written together");
+        (next, rows) = (next + 40 * round, count);
+        serving = place.serve(&[("MCPBOX_MCP_REQUESTS_PER_MINUTE", "1000000")]).await;
+    }
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_to_stop_loses_no_row_of_the_log() {
+    let place = Installation::new().await;
+    let serving = published(&place).await;
+    call(&serving, 0, 150).await;
+    serving.stop().await;
+    assert_eq!(logged(&place), (150, 150));
+    assert_eq!(counted(&place), 150);
+}

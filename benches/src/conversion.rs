@@ -56,7 +56,8 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Table> {
                 }
             }
         }
-        let [converted_ms, carried_ms] = [&converted, &carried].map(|samples| samples.percentile(50).as_secs_f64() * 1e3);
+        let [converted_ms, carried_ms] =
+            [&converted, &carried].map(|samples| samples.percentile(50).as_secs_f64() * 1e3);
         // There and back.
         let megabytes = 2.0 * arguments.len() as f64 / 1e6;
         rows.push(vec![

@@ -51,10 +51,14 @@ const MIX: &str = r#"(module
 /// # Errors
 /// When a guest traps.
 pub async fn run(bench: &Bench) -> anyhow::Result<Table> {
+    measure(bench).await.map_err(|error| anyhow::anyhow!("{error:#}"))
+}
+
+async fn measure(bench: &Bench) -> wasmtime::Result<Table> {
     let mut rows = Vec::new();
     for (what, text, size) in [("a sieve", SIEVE, 1_000_000), ("arithmetic as in a hash", MIX, 5_000_000)] {
         bench.say(&format!("metering: {what}"));
-        let module = wat::parse_str(text)?;
+        let module = wat::parse_str(text).map_err(wasmtime::Error::new)?;
         let mut ways = [Way::new(&module, false)?, Way::new(&module, true)?];
         let mut results = [0; 2];
         for round in 0..=bench.rounds(30) {
@@ -62,7 +66,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Table> {
                 *result = way.run(size, round > 0).await?;
             }
         }
-        anyhow::ensure!(results[0] == results[1], "{what}: {results:?}");
+        wasmtime::ensure!(results[0] == results[1], "{what}: {results:?}");
         let [plain, metered] = ways.map(|way| way.samples.percentile(50));
         let ratio = metered.as_secs_f64() / plain.as_secs_f64().max(1e-9);
         rows.push(vec![what.to_owned(), millis(plain), millis(metered), number(ratio)]);
@@ -80,14 +84,14 @@ struct Way {
 }
 
 impl Way {
-    fn new(module: &[u8], metered: bool) -> anyhow::Result<Self> {
+    fn new(module: &[u8], metered: bool) -> wasmtime::Result<Self> {
         let engine = Engine::new(Config::new().consume_fuel(metered))?;
         let module = Module::new(&engine, module)?;
         Ok(Self { engine, module, metered, samples: Samples::default() })
     }
 
     /// Runs the guest once, in an instance of its own.
-    async fn run(&mut self, size: i32, counts: bool) -> anyhow::Result<i32> {
+    async fn run(&mut self, size: i32, counts: bool) -> wasmtime::Result<i32> {
         let mut store = Store::new(&self.engine, ());
         if self.metered {
             store.set_fuel(u64::MAX / 2)?;

@@ -216,7 +216,7 @@ impl Sandbox {
         let SandboxSettings { limits, cache_dir, program } = settings;
         let engine = engine::for_running(&limits).map_err(|error| SandboxError::Start(format!("{error:#}")))?;
         let linker = imports::linker(&engine).map_err(|error| SandboxError::Start(format!("{error:#}")))?;
-        let (sources, wanted) = Sources::new(&limits, program.clone());
+        let sources = Sources::new(&limits, program.clone());
         let compiler = Compiler::new(engine.clone(), &cache_dir, program, &limits)?;
         let guests = Guests::new().map_err(|error| SandboxError::Start(error.to_string()))?;
         let components = Components::new(&limits);

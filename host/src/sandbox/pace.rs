@@ -265,7 +265,8 @@ mod tests {
         let bytes = wat::parse_str(component).expect("text of a component");
         let component = Component::new(engine, bytes).expect("a component");
         let linker = imports::linker(engine).expect("a linker");
-        let mut store: Store<State> = state::new_store(engine, &Budget::new(&limits, None), &egress).expect("a store");
+        let mut store: Store<State> =
+            state::new_store(engine, &Budget::new(&limits, None), &egress, &[]).expect("a store");
         let calls = store.data().host_calls.clone();
         let guest = linker.instantiate_async(&mut store, &component).await.expect("an instance");
         let run = guest.get_typed_func::<(), ()>(&mut store, "run").expect("an export");

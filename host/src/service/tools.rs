@@ -210,7 +210,7 @@ impl Service {
         tx.commit().await?;
         if switched && tool.live_version_id.is_some() {
             self.catalogue_changed();
-            if let Some(live) = live(self.db(), &tool).await? {
+            if let Some(live) = live {
                 self.executor().forget(live.source_digest);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mcpbox::domain::tool::Language;
 use mcpbox::egress::{Egress, EgressSettings, MappedNetwork};
 use mcpbox::limits::Limits;
 use mcpbox::sandbox::{Sandbox, SandboxSettings};
@@ -19,6 +20,6 @@ async fn compiling_is_bounded_in_cpu_time() {
     let egress = Egress::new(EgressSettings::from(&limits), Arc::new(MappedNetwork::default()));
     let sandbox = Sandbox::start(settings, egress).expect("a sandbox");
     // The Python interpreter takes far longer than a second.
-    let refused = sandbox.prepare().await.expect_err("it is stopped").to_string();
+    let refused = sandbox.prepare(Language::Python).await.expect_err("it is stopped").to_string();
     assert!(refused.contains("or 1 s of CPU"), "{refused}");
 }

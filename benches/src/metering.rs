@@ -51,29 +51,28 @@ const MIX: &str = r#"(module
 /// # Errors
 /// When a guest traps.
 pub async fn run(bench: &Bench) -> anyhow::Result<Table> {
+    measure(bench).await.map_err(|error| anyhow::anyhow!("{error:#}"))
+}
+
+async fn measure(bench: &Bench) -> wasmtime::Result<Table> {
     let mut rows = Vec::new();
     for (what, text, size) in [("a sieve", SIEVE, 1_000_000), ("arithmetic as in a hash", MIX, 5_000_000)] {
         bench.say(&format!("metering: {what}"));
-        let module = wat::parse_str(text)?;
-        let mut ways = [Way::new(&module, false).map_err(told)?, Way::new(&module, true).map_err(told)?];
+        let module = wat::parse_str(text).map_err(wasmtime::Error::new)?;
+        let mut ways = [Way::new(&module, false)?, Way::new(&module, true)?];
         let mut results = [0; 2];
         for round in 0..=bench.rounds(30) {
             for (way, result) in ways.iter_mut().zip(&mut results) {
-                *result = way.run(size, round > 0).await.map_err(told)?;
+                *result = way.run(size, round > 0).await?;
             }
         }
-        anyhow::ensure!(results[0] == results[1], "{what}: {results:?}");
+        wasmtime::ensure!(results[0] == results[1], "{what}: {results:?}");
         let [plain, metered] = ways.map(|way| way.samples.percentile(50));
         let ratio = metered.as_secs_f64() / plain.as_secs_f64().max(1e-9);
         rows.push(vec![what.to_owned(), millis(plain), millis(metered), number(ratio)]);
     }
     let heads = ["compiled guest", "without fuel, p50 ms", "with fuel, p50 ms", "with ÷ without"];
     Ok(Table::new("What fuel costs", &heads, rows))
-}
-
-/// What wasmtime says, which is built here without its bridge to `anyhow`.
-fn told(error: wasmtime::Error) -> anyhow::Error {
-    anyhow::anyhow!("{error:#}")
 }
 
 /// One engine and what was measured in it.

@@ -301,8 +301,8 @@ fn refusal(why: &str) -> CompileError {
     // The words of the validator for what this engine has switched off.
     let hint = match why.contains("requires the component model ") {
         true => {
-            ". Streams, futures, error contexts, async functions, maps and lists of fixed length are not offered here; \
-             a component whose types name one is refused whole"
+            ". Error contexts, maps and lists of fixed length are not offered here; a component whose types name one is \
+             refused whole"
         }
         false => "",
     };

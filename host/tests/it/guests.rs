@@ -163,7 +163,7 @@ async fn the_templates_make_a_tool_that_greets() {
 #[tokio::test]
 async fn rust_types_and_comments_become_schemas() {
     let tools = Guest::of("csv").tools().await;
-    let [summarize, filter] = tools.as_slice() else { panic!("{tools:?}") };
+    let [filter, summarize] = tools.as_slice() else { panic!("{tools:?}") };
     assert_eq!((summarize.name.as_str(), summarize.title.as_deref()), ("summarize", Some("Summarise CSV")));
     let hints = ToolAnnotations { read_only: Some(true), idempotent: Some(true), ..ToolAnnotations::default() };
     assert_eq!(summarize.annotations, Some(hints));

@@ -220,8 +220,7 @@ impl Builder {
             Type::Stream(_) => return Err(handle("a stream")),
             Type::Future(_) => return Err(handle("a future")),
             Type::ErrorContext => return Err(handle("an error context")),
-            // Both are behind flags of wasmtime whose faults its maintainers do not treat as breaches;
-            // the engine refuses such components before they come here.
+            // Both are switched off in the engine, which refuses such components before they come here.
             Type::Map(_) => return Err("holds a map, which is not yet offered here".to_owned()),
             Type::FixedLengthList(_) => {
                 return Err("holds a list of fixed length, which is not yet offered here".to_owned());

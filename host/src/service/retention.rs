@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Error, Service};
 use crate::db::execution_statistics::{FIVE_MINUTES_S, HOUR_S, MINUTE_S};
 use crate::db::{execution_durations, execution_logs, execution_statistics};
+use crate::domain::policy::Policies;
 
 /// Rows deleted in one transaction.
 const AT_ONCE: u64 = 500;
@@ -19,7 +20,7 @@ impl Service {
     /// Answers how many rows of logs went. `stop` ends it after the step at hand.
     pub async fn logs_prune(&self, stop: &CancellationToken) -> Result<u64, Error> {
         let now = self.clock().now();
-        let before = before(now, self.log_retention());
+        let before = before(now, self.log_retention().await?);
         let mut deleted = 0;
         while !stop.is_cancelled() {
             let tx = self.db().begin().await?;
@@ -45,10 +46,14 @@ impl Service {
         Ok(deleted)
     }
 
-    /// How long rows of logs are kept.
-    fn log_retention(&self) -> TimeDelta {
-        let days = i64::try_from(self.limits().log_retention_days).unwrap_or(i64::MAX);
-        TimeDelta::try_days(days).unwrap_or(TimeDelta::MAX)
+    /// How long rows of logs are kept: as the policy says, or, while nobody has changed that, the limit.
+    async fn log_retention(&self) -> Result<TimeDelta, Error> {
+        let decided = self.policy().await?.log_retention_days;
+        let days = match decided == Policies::default().log_retention_days {
+            true => self.limits().log_retention_days,
+            false => u32::from(decided).into(),
+        };
+        Ok(TimeDelta::try_days(i64::try_from(days).unwrap_or(i64::MAX)).unwrap_or(TimeDelta::MAX))
     }
 
     /// Deletes sessions that have expired. Answers how many.

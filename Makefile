@@ -31,6 +31,7 @@ build: runner ## Build the executable
 .PHONY: runner
 runner: ## Build the interpreters of Python and JavaScript, which the executable carries
 	@scripts/need.sh cargo cc python3 venv guest-rust guest-c
+	@scripts/claim-target.sh
 	@components/python/build.sh
 	@components/javascript/build.sh
 

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 #[expect(clippy::disallowed_methods, reason = "what cargo tells a build script is no setting")]
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let Ok(out) = std::env::var("OUT_DIR") else { return };
+    // Asked for when it runs: a checkout elsewhere may have built this script into the same target folder.
+    let (Ok(manifest), Ok(out)) = (std::env::var("CARGO_MANIFEST_DIR"), std::env::var("OUT_DIR")) else { return };
+    let root = Path::new(&manifest).join("..");
     let out = Path::new(&out);
     for language in ["python", "javascript"] {
         let runner = format!("{language}.wasm");

@@ -52,6 +52,10 @@ lint: runner ## Formatting, clippy, shell and Python syntax, rules of the reposi
 	scripts/lint.sh
 	scripts/deny.py
 
+.PHONY: docs
+docs: runner guests ## Write the generated pages of docs/ anew
+	MCPBOX_BLESS=1 cargo test $(CARGO_FLAGS) --workspace --test it -- fresh:: schema:: settings::
+
 .PHONY: test-rust
 test-rust: runner guests ## The Rust tests, on SQLite
 	cargo test $(CARGO_FLAGS) --workspace
@@ -90,7 +94,7 @@ docs-check: build ## Links, commands and examples of the documents
 
 .PHONY: bench
 bench: build ## Benchmarks: ours beside the baselines, one table (ARGS=--quick for a short run)
-	cargo run $(CARGO_FLAGS) -p mcpbox-benches -- --write $(ARGS)
+	cargo run $(CARGO_FLAGS) --bin mcpbox-benches -- --write $(ARGS)
 
 # --- tidy --------------------------------------------------------------------------------------
 

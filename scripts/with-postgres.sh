@@ -2,7 +2,7 @@
 # Runs a command beside a PostgreSQL of its own: a throw-away cluster in a temporary folder, reached
 # by a socket in that folder only. The command finds its address in MCPBOX_TEST_DATABASE_URL.
 #
-#   scripts/with-postgres.sh cargo test --release -p mcpbox --lib db::
+#   scripts/with-postgres.sh cargo test --release --workspace --lib db::
 #
 # Ends with the command's exit code, after the cluster is stopped and removed.
 set -eu

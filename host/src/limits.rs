@@ -312,7 +312,7 @@ no unit means a count; absent or empty means the default, and a value outside it
 at the start.
 
 This page is made from the table in `host/src/limits.rs`: change that, then run
-`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+`make docs`.
 
 | limit | variable | unit | default | from | to | what is bounded, and what happens then |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -323,7 +323,7 @@ except where the page says so. Models speak MCP at `/mcp` and have
 [tools of their own](mcp-tools.md).
 
 This page is made from the table in `host/src/api/mod.rs`: change that, then run
-`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+`make docs`.
 
 | method | path | for whom | what it does |
 | --- | --- | --- | --- |

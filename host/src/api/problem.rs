@@ -84,7 +84,7 @@ it, with `type`, `title`, `status`, `detail`, `request_id`, and for wrong input 
 `pointer` (JSON Pointer, RFC 6901; empty for the whole) and `detail`.
 
 This page is made from the table in `host/src/api/problem.rs`: change that, then run
-`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+`make docs`.
 
 | type | status | title | what it means, and what to do |
 | --- | --- | --- | --- |

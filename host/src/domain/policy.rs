@@ -393,7 +393,7 @@ same database after two seconds at most for calls and rates; it touches nothing 
 change is a row of the audit log. [Approvals](approvals.md) tells how tools, hosts and modules are decided.
 
 This page is made from the table in `host/src/domain/policy.rs`: change that, then run
-`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+`make docs`.
 
 | policy | values | default | what it says |
 | --- | --- | --- | --- |

@@ -121,7 +121,7 @@ What `GET /metrics` tells, as Prometheus text. It answers peers in the own netwo
 `_bucket`, `_sum` and `_count`.
 
 This page is made from the table in `host/src/telemetry/metrics.rs`: change that, then run
-`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+`make docs`.
 
 | metric | kind | unit | labels | what is counted, and when |
 | --- | --- | --- | --- | --- |

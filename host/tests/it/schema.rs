@@ -20,7 +20,7 @@ version 7, times are UTC, digests are SHA-256 in hexadecimal. `mcpbox migrate` (
 makes and changes the schema; the changes are in `migrations/src`.
 
 This page is made from a migrated database and the first lines of the files in `host/src/db`: change
-those, then run `MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it schema`.
+those, then run `make docs`.
 ";
 
 /// One column of a table.

@@ -15,7 +15,7 @@ more. A file `.env` in the working folder counts where the environment says noth
 variables as well and have [a page of their own](limits.md).
 
 This page is made from the command line: change that, then run
-`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it settings`.
+`make docs`.
 
 | variable | flag | default | commands | what it does |
 | --- | --- | --- | --- | --- |

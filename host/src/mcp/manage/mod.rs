@@ -109,7 +109,7 @@ the tools that people approved. None of them approves, and none sets or reads a 
 the [API](api.md) or the command line.
 
 This page is made from the tools in `host/src/mcp/manage`: change those, then run
-`MCPBOX_BLESS=1 cargo test --release -p mcpbox --test it fresh`.
+`make docs`.
 ";
 
 /// `docs/mcp-tools.md`.

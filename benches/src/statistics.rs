@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use chrono::TimeDelta;
 use mcpbox::clock::Clock;
 use mcpbox::db::execution_logs::{self, ExecutionLog};
-use mcpbox::db::{Database, Location, Texts, execution_durations, execution_statistics};
+use mcpbox::db::{Database, Location, Texts, execution_durations, execution_scope_durations, execution_statistics};
 use mcpbox::domain::ids::{CallId, ServerId, ToolId, VersionId};
 use mcpbox::limits::Limits;
 use tokio::process::Command;
@@ -119,6 +119,7 @@ async fn fill(location: &Location, rows: usize) -> anyhow::Result<(ServerId, Too
         let tx = db.begin().await?;
         execution_statistics::add(&tx, execution_statistics::tallies(&batch)).await?;
         execution_durations::add(&tx, execution_durations::tallies(&batch)).await?;
+        execution_scope_durations::add(&tx, execution_scope_durations::tallies(&batch)).await?;
         execution_logs::insert_many(&tx, batch).await?;
         tx.commit().await?;
     }

@@ -13,6 +13,7 @@ pub mod crypto;
 pub mod db;
 pub mod domain;
 pub mod egress;
+pub mod events;
 pub mod executor;
 pub mod jobs;
 pub mod limits;

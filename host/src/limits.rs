@@ -221,6 +221,10 @@ limits! {
         "Open event streams in one process; the next is refused with the reason.";
     sse_keep_alive_s, "MCPBOX_SSE_KEEP_ALIVE_S", Seconds, 15, 1, 300,
         "Pause after which an event stream gets a comment, so that proxies keep it open.";
+    live_streams, "MCPBOX_LIVE_STREAMS", Count, 50, 1, 10_000,
+        "Event streams and sockets of the API that are open in one process; the next is refused with the reason.";
+    write_stall_ms, "MCPBOX_WRITE_STALL_MS", Milliseconds, 30_000, 100, 3_600_000,
+        "How long a client may take nothing of what it is sent; then its connection is closed.";
     sessions, "MCPBOX_SESSIONS", Count, 1_000, 1, 1_000_000,
         "MCP sessions in one process; the longest idle one makes room for a new one.";
     session_idle_s, "MCPBOX_SESSION_IDLE_S", Seconds, 3_600, 10, 604_800,
@@ -246,7 +250,7 @@ limits! {
     stop_grace_s, "MCPBOX_STOP_GRACE_S", Seconds, 10, 0, 600,
         "How long running calls may finish after the order to stop, before they are ended.";
 
-    // Execution log.
+    // Logs.
     log_arguments_bytes, "MCPBOX_LOG_ARGUMENTS_BYTES", Bytes, 10_000, 0, MIB,
         "Arguments kept in an execution log row.";
     log_result_bytes, "MCPBOX_LOG_RESULT_BYTES", Bytes, 10_000, 0, MIB,
@@ -256,9 +260,9 @@ limits! {
     log_stdout_bytes, "MCPBOX_LOG_STDOUT_BYTES", Bytes, 10_000, 0, MIB,
         "Standard output kept in an execution log row.";
     log_queue_rows, "MCPBOX_LOG_QUEUE_ROWS", Count, 1_000, 1, 100_000,
-        "Execution log rows on their way to the database; past it a call waits for its row.";
+        "Rows of each log on their way to the database; past it a call waits for its row.";
     log_retention_days, "LOG_RETENTION_DAYS", Days, 30, 1, 3_650,
-        "How long rows of the execution log are kept; then they are deleted, some at a time.";
+        "How long rows of the execution log and of the activity log are kept; then they are deleted, some at a time.";
 
     // Database.
     db_connections, "DB_POOL_SIZE", Count, 20, 1, 1_000,

@@ -43,6 +43,9 @@ changes! {
     m0025_execution_statistics,
     m0026_audit,
     m0027_execution_durations,
+    m0036_activity_logs,
+    m0037_stream_tickets,
+    m0038_execution_scope_durations,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

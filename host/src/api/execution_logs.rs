@@ -23,6 +23,7 @@ pub(super) struct LogQuery {
     outcome: Option<String>,
     success: Option<bool>,
     is_test: Option<bool>,
+    request_id: Option<String>,
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
     /// Stands in the error.
@@ -42,9 +43,10 @@ pub(super) struct StatisticsQuery {
 
 impl LogQuery {
     fn split(self) -> (ExecutionFilter, PageRequest) {
-        let Self { tool_id, server_id, caller, outcome, success, is_test, from, to, search, page, page_size } = self;
+        let Self { tool_id, server_id, caller, outcome, success, is_test, request_id, .. } = self;
+        let Self { from, to, search: error_has, page, page_size, .. } = self;
         let filter =
-            ExecutionFilter { server_id, tool_id, caller, outcome, success, is_test, from, to, error_has: search };
+            ExecutionFilter { server_id, tool_id, caller, outcome, success, is_test, request_id, from, to, error_has };
         (filter, PageRequest { page, page_size })
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection};
 use axum::extract::{self, ConnectInfo, FromRequest, FromRequestParts, OptionalFromRequest, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -15,8 +15,11 @@ use serde::{Deserialize, Serialize};
 use super::ApiState;
 use super::problem::{self, Problem};
 use crate::auth::AdminAuth;
+use crate::domain::activity::LogType;
 use crate::domain::caller::Caller;
+use crate::domain::outcome::LogLevel;
 use crate::limits::pace::TooSlow;
+use crate::service::activity::NewActivity;
 use crate::service::sessions::Session;
 use crate::service::{Error, PageRequest};
 
@@ -90,7 +93,15 @@ impl FromRequestParts<ApiState> for Admin {
             return Ok(Self(session.clone()));
         }
         let Peer(peer) = Peer::from_request_parts(parts, state).await?;
-        let session = AdminAuth::new(state.service.clone()).session(peer, &parts.method, &parts.headers).await?;
+        let session = AdminAuth::new(state.service.clone()).session(peer, &parts.method, &parts.headers).await;
+        // Somebody tries a credential; who shows none is a page that is not logged in yet.
+        if matches!(session, Err(Error::Unauthenticated { .. })) && parts.headers.contains_key(AUTHORIZATION) {
+            let message = "a credential was refused at the API";
+            let alert = NewActivity::new(LogType::Alert, LogLevel::Warning, message);
+            let request_id = parts.extensions.get().cloned();
+            state.service.refusal_add(NewActivity { from: Some(peer.ip()), request_id, ..alert }).await;
+        }
+        let session = session?;
         parts.extensions.insert(session.clone());
         Ok(Self(session))
     }

@@ -26,6 +26,25 @@ pub(super) struct HealthView {
     sandbox: &'static str,
 }
 
+/// Each part by itself.
+#[derive(Serialize)]
+pub(super) struct ServicesView {
+    status: &'static str,
+    services: Services,
+}
+
+#[derive(Serialize)]
+struct Services {
+    database: PartView,
+    sandbox: PartView,
+}
+
+#[derive(Serialize)]
+struct PartView {
+    status: &'static str,
+    healthy: bool,
+}
+
 #[derive(Serialize)]
 pub(super) struct ProbeView {
     status: &'static str,
@@ -58,6 +77,18 @@ pub(super) async fn show(State(state): State<ApiState>) -> (StatusCode, Json<Hea
         sandbox: word(sandbox),
     };
     (if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(view))
+}
+
+/// 503 when one of them does not answer.
+pub(super) async fn services(State(state): State<ApiState>) -> (StatusCode, Json<ServicesView>) {
+    let Health { database, sandbox } = state.signs.of(&state).await;
+    let part = |healthy| PartView { status: if healthy { "connected" } else { "disconnected" }, healthy };
+    let (status, word) = match database && sandbox {
+        true => (StatusCode::OK, "healthy"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),
+    };
+    let services = Services { database: part(database), sandbox: part(sandbox) };
+    (status, Json(ServicesView { status: word, services }))
 }
 
 /// The process answers; restarting it would help nobody.

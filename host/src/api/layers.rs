@@ -23,7 +23,10 @@ use super::problem::{self, Problem};
 use super::upload;
 use crate::auth;
 use crate::auth::proxies::Client;
+use crate::domain::activity::LogType;
+use crate::domain::outcome::LogLevel;
 use crate::limits::Limits;
+use crate::service::activity::NewActivity;
 use crate::telemetry::metrics::{HttpExchange, http_exchange};
 use crate::telemetry::{REQUEST_ID_HEADER, RequestId};
 
@@ -66,7 +69,7 @@ pub(super) fn around(state: &ApiState, counted: Router<ApiState>, probes: Router
         // A panic is one failed request, not a closed connection.
         .layer(CatchPanicLayer::custom(panicked))
         // Writes problems out; inside the span, so that the log of a failure has the request id.
-        .layer(from_fn(write_problem))
+        .layer(from_fn_with_state(state.clone(), write_problem))
         // One span, one log line and one count for each request, whatever came of it.
         .layer(from_fn(observe))
         // Everything further in, both doors and the log, counts the client and not its proxy.
@@ -132,10 +135,17 @@ async fn observe(request: Request, next: Next) -> Response<Body> {
     .await
 }
 
-async fn write_problem(request: Request, next: Next) -> Response<Body> {
+async fn write_problem(State(state): State<ApiState>, request: Request, next: Next) -> Response<Body> {
+    let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
     let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::new);
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    if problem.is_of_the_host() {
+        let failed = format!("{method} {route} failed; the log of the host says why");
+        let row = NewActivity::new(LogType::Error, LogLevel::Error, failed);
+        state.service.refusal_add(NewActivity { request_id: Some(id.clone()), ..row }).await;
+    }
     let (parts, body) = problem.write(id.as_str()).into_parts();
     *response.body_mut() = body;
     response.headers_mut().extend(parts.headers);

@@ -4,18 +4,22 @@
 //! query. Every list is `{items, total, page, page_size, pages}`. Every route stands in one table,
 //! with who may use it; the table asks for the credential, so a handler cannot forget to.
 
+mod activity;
+mod activity_stream;
 mod api_keys;
 mod approvals;
 mod audit;
 mod compilations;
 mod components;
 mod dashboard;
+mod events;
 mod execution_logs;
 mod extract;
 mod folders;
 mod health;
 mod layers;
 mod limits;
+mod live;
 mod metrics;
 pub mod problem;
 mod rate;
@@ -35,9 +39,11 @@ use axum::Router;
 use axum::http::Method;
 use axum::middleware::from_extractor_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use tokio_util::task::TaskTracker;
 
 use self::extract::Admin;
 use self::health::Signs;
+use self::live::Places;
 use self::rate::Rate;
 use self::upload::Uploads;
 use crate::auth::proxies::Proxies;
@@ -51,6 +57,9 @@ pub enum Access {
     Open,
     /// Administrators with a session, as often as the rate allows.
     Admin,
+    /// The same; the handler asks for the credential, because it also takes a ticket, and tells a refusal
+    /// over the socket.
+    Socket,
     /// Everybody and without a rate: what orchestrators ask all the time, and what costs next to
     /// nothing.
     Probe,
@@ -90,6 +99,8 @@ routes! {
         "Whether this host is healthy: 200 while its database answers, otherwise 503.";
     GET    "/health/detail"                             Probe   health::show,
         "The same, under the name that some orchestrators ask for.";
+    GET    "/health/services"                           Probe   health::services,
+        "Each part by itself; 503 when one of them does not answer.";
     GET    "/health/live"                               Probe   health::live,
         "200 while the process answers.";
     GET    "/health/ready"                              Probe   health::ready,
@@ -146,6 +157,12 @@ routes! {
         "Offers the approved tools of a server.";
     POST   "/api/sandbox/servers/{id}/stop"             Admin   servers::stop,
         "Offers none of its tools any more.";
+    POST   "/api/sandbox/servers/{id}/restart"          Admin   servers::restart,
+        "Starts a server, also one that runs: what was prepared for its tools is made anew.";
+    GET    "/api/sandbox/servers/{id}/status"           Admin   servers::status,
+        "Whether a server runs, and which tools clients are offered.";
+    GET    "/api/sandbox/servers/{id}/logs"             Admin   activity::of_server,
+        "Lists the activity of a server, narrowed as all activity is.";
 
     GET    "/api/servers/{id}/secrets"                  Admin   secrets::list,
         "Lists the secrets of a server by name; values are never shown.";
@@ -234,6 +251,10 @@ routes! {
         "Changes the policies that are given.";
     PATCH  "/api/settings/security-profile"             Admin   settings::set_security_profile,
         "Sets several policies at once: `profile` is `strict`, `balanced` or `permissive`.";
+    POST   "/api/settings/onboarding-complete"          Admin   settings::complete_onboarding,
+        "Notes that a person was led through the first steps.";
+    GET    "/api/config"                                Admin   settings::installation,
+        "What a dashboard has to know first: version, the path of MCP, languages, whether the first steps are done.";
 
     GET    "/api/dashboard"                             Admin   dashboard::show,
         "Tells what there is, what waits for a person, and how the calls of `?period=` went: 1h, 6h, 24h, 7d.";
@@ -247,6 +268,25 @@ routes! {
         "Shows one call.";
     GET    "/api/audit"                                 Admin   audit::list,
         "Lists every act that changed something, newest first; by object, actor, action or time.";
+
+    GET    "/api/activity/logs"                         Admin   activity::list,
+        "Lists what MCP clients asked and were answered, newest first; by server, type, level, request, method, time or a word.";
+    DELETE "/api/activity/logs"                         Admin   activity::clean_up,
+        "Deletes rows of it that are older than `?older_than_days=`.";
+    GET    "/api/activity/logs/{id}"                    Admin   activity::get,
+        "Shows one row of it.";
+    GET    "/api/activity/recent"                       Admin   activity::recent,
+        "Shows the newest rows of it (`?limit=`, at most 100), without counting the others.";
+    GET    "/api/activity/stats"                        Admin   activity::statistics,
+        "Counts its rows of `?period=` by type and level.";
+    GET    "/api/activity/request/{request_id}"         Admin   activity::of_request,
+        "Shows all rows of one request, oldest first, and its calls.";
+    POST   "/api/activity/ticket"                       Admin   activity::ticket,
+        "Makes a ticket that opens the socket below once, within 30 seconds.";
+    GET    "/api/activity/stream"                       Socket  activity_stream::open,
+        "A WebSocket that tells of [activity](events.md#the-socket) as it happens; takes a ticket too (`?ticket=`).";
+    GET    "/api/events"                                Admin   events::stream,
+        "Tells as [server-sent events](events.md) what changes, as it does.";
 }
 
 /// What the operator says about this door.
@@ -273,13 +313,18 @@ pub struct ApiState {
     rate: Arc<Rate>,
     signs: Arc<Signs>,
     uploads: Arc<Uploads>,
+    places: Arc<Places>,
+    /// What the host waits for when it stops.
+    tasks: TaskTracker,
 }
 
 impl ApiState {
-    pub fn new(service: Service, telemetry: Telemetry, settings: ApiSettings) -> Self {
+    pub fn new(service: Service, telemetry: Telemetry, settings: ApiSettings, tasks: TaskTracker) -> Self {
         let rate = Arc::new(Rate::new(service.limits().api_requests_per_minute));
         let uploads = Arc::new(Uploads::new(service.limits()));
-        Self { service, telemetry, settings: Arc::new(settings), rate, signs: Arc::default(), uploads }
+        let places = Arc::new(Places::new(service.limits()));
+        let (settings, signs) = (Arc::new(settings), Arc::default());
+        Self { service, telemetry, settings, rate, signs, uploads, places, tasks }
     }
 }
 
@@ -288,7 +333,7 @@ impl Access {
     pub fn words(self) -> &'static str {
         match self {
             Self::Open => "everybody",
-            Self::Admin => "administrators",
+            Self::Admin | Self::Socket => "administrators",
             Self::Probe => "everybody, uncounted",
             Self::Private => "peers in the own network",
         }
@@ -296,7 +341,7 @@ impl Access {
 
     /// Whether the rate of its address counts such a request.
     fn is_counted(self) -> bool {
-        matches!(self, Self::Open | Self::Admin)
+        matches!(self, Self::Open | Self::Admin | Self::Socket)
     }
 }
 
@@ -307,7 +352,7 @@ impl Route {
             // Before the handler takes anything from the request.
             Access::Admin => handler.layer(from_extractor_with_state::<Admin, _>(state.clone())),
             Access::Private => handler.layer(from_extractor_with_state::<metrics::PrivatePeer, _>(state.clone())),
-            Access::Open | Access::Probe => handler,
+            Access::Open | Access::Socket | Access::Probe => handler,
         }
     }
 }

@@ -149,6 +149,11 @@ impl Problem {
         Self { cause: Some(cause), ..Self::new(&INTERNAL, "") }
     }
 
+    /// Whether the host itself failed.
+    pub(super) fn is_of_the_host(&self) -> bool {
+        self.cause.is_some()
+    }
+
     /// The JSON of the answer. The host's own failure is logged here and nowhere else.
     pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
         if let Some(Cause { doing, source }) = &self.cause {

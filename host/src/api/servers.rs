@@ -9,6 +9,7 @@ use super::extract::{Admin, Json, PageQuery, Path, Query};
 use super::problem::Problem;
 use crate::domain::ids::ServerId;
 use crate::service::Page;
+use crate::service::offers::ServerStatusView;
 use crate::service::servers::{NewServer, ServerChange, ServerView};
 
 #[derive(Deserialize)]
@@ -92,6 +93,22 @@ pub(super) async fn stop(
     Path(id): Path<ServerId>,
 ) -> Result<Json<ServerView>, Problem> {
     Ok(Json(state.service.server_stop(admin.caller(), id).await?))
+}
+
+pub(super) async fn restart(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(id): Path<ServerId>,
+) -> Result<Json<ServerStatusView>, Problem> {
+    Ok(Json(state.service.server_restart(admin.caller(), id).await?))
+}
+
+pub(super) async fn status(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(id): Path<ServerId>,
+) -> Result<Json<ServerStatusView>, Problem> {
+    Ok(Json(state.service.server_status(admin.caller(), id).await?))
 }
 
 pub(super) async fn allow_host(

@@ -8,6 +8,7 @@ use super::extract::{Admin, Json};
 use super::problem::Problem;
 use crate::domain::policy::{PolicyChange, Profile};
 use crate::service::Page;
+use crate::service::installation::InstallationView;
 use crate::service::policies::{SecurityPolicyView, SettingView};
 
 #[derive(Deserialize)]
@@ -41,4 +42,19 @@ pub(super) async fn set_security_profile(
     Json(ProfileChange { profile }): Json<ProfileChange>,
 ) -> Result<Json<SecurityPolicyView>, Problem> {
     Ok(Json(state.service.security_profile_set(admin.caller(), profile).await?))
+}
+
+/// What a dashboard has to know before it knows anything else.
+pub(super) async fn installation(
+    State(state): State<ApiState>,
+    admin: Admin,
+) -> Result<Json<InstallationView>, Problem> {
+    Ok(Json(state.service.installation_get(admin.caller()).await?))
+}
+
+pub(super) async fn complete_onboarding(
+    State(state): State<ApiState>,
+    admin: Admin,
+) -> Result<Json<InstallationView>, Problem> {
+    Ok(Json(state.service.onboarding_complete(admin.caller()).await?))
 }

@@ -3,7 +3,8 @@
 //! Nobody holds a connection by sending slowly. The head of a request has its time, from the opening of the
 //! connection or from the answer before it: one that breaks off is told so with 408, a connection that says
 //! nothing is closed without a word. A body has its time too ([`Paced`]). A request that has arrived is never
-//! cut short here: its answer may take, and stream, as long as it likes.
+//! cut short here: its answer may take, and stream, as long as it likes, and as long as the client takes
+//! something of it now and then.
 
 use std::convert::Infallible;
 use std::io;
@@ -25,6 +26,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -38,6 +40,7 @@ use crate::limits::pace::Paced;
 pub(super) struct Pace {
     head: Duration,
     body: Duration,
+    stall: Duration,
 }
 
 impl From<&Limits> for Pace {
@@ -45,6 +48,7 @@ impl From<&Limits> for Pace {
         Self {
             head: Duration::from_millis(limits.request_head_ms),
             body: Duration::from_millis(limits.request_body_ms),
+            stall: Duration::from_millis(limits.write_stall_ms),
         }
     }
 }
@@ -82,13 +86,13 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    Pace { head, body }: Pace,
+    Pace { head, body, stall }: Pace,
     stopping: CancellationToken,
 ) {
     // Small answers must not wait for more (Nagle); failing to say so costs only latency.
     let _ = stream.set_nodelay(true);
     let late = Arc::new(AtomicBool::new(false));
-    let line = Line { stream, is_heard: false, late: Arc::clone(&late), head };
+    let line = Line { stream, is_heard: false, late: Arc::clone(&late), head, stall: Stall::new(stall) };
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|incoming| Body::new(Paced::new(incoming, body)));
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -123,6 +127,31 @@ struct Line {
     /// Whether the time for a head is over.
     late: Arc<AtomicBool>,
     head: Duration,
+    stall: Stall,
+}
+
+/// Watches whether a peer takes what it is sent.
+struct Stall {
+    most: Duration,
+    /// Runs while the peer takes nothing.
+    until: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stall {
+    fn new(most: Duration) -> Self {
+        Self { most, until: None }
+    }
+
+    /// Passes on what came of writing; fails when nothing could be written for too long.
+    fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.until = None;
+            return written;
+        }
+        let until = self.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.most)));
+        ready!(until.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::WriteZero, "the peer takes nothing (MCPBOX_WRITE_STALL_MS)")))
+    }
 }
 
 impl Drop for Line {
@@ -146,7 +175,8 @@ impl AsyncRead for Line {
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.is_heard = false;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.stall.judge(context, written)
     }
 
     fn poll_write_vectored(
@@ -155,7 +185,8 @@ impl AsyncWrite for Line {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.is_heard = false;
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.stall.judge(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -168,5 +199,32 @@ impl AsyncWrite for Line {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use bytes::Bytes;
+    use futures_util::stream;
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// Holds: write_stall_ms.
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_of_its_answer_is_left() -> io::Result<()> {
+        let endless = || async {
+            Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 64 * 1024]))))
+        };
+        let router = Router::new().route("/", get(endless));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut client = TcpStream::connect(listener.local_addr()?).await?;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
+        let (stream, peer) = listener.accept().await?;
+        let limits = Limits { write_stall_ms: 100, ..Limits::default() };
+        // It would go on for ever.
+        connection(stream, peer, router, Pace::from(&limits), CancellationToken::new()).await;
+        Ok(())
     }
 }

@@ -32,6 +32,7 @@ use crate::jobs;
 use crate::limits::Limits;
 use crate::mcp::{self, McpSettings, McpState};
 use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
+use crate::service::activity::NewActivity;
 use crate::service::{Parts, Service};
 use crate::telemetry::Telemetry;
 
@@ -165,6 +166,7 @@ impl App {
         let setup_code = service.setup_code_open().await?;
         let router = routes(settings, &service, telemetry, &lifecycle);
         jobs::start(&service, &lifecycle.tasks, &lifecycle.stopping);
+        service.activity_add(NewActivity::system(concat!("MCPbox ", env!("CARGO_PKG_VERSION"), " starts"))).await;
         let stopping = lifecycle.stopping.clone();
         let server = lifecycle.servers.spawn(connections::serve(listener, router, Pace::from(limits), stopping));
         Ok(Self {
@@ -229,6 +231,7 @@ impl App {
         if tokio::time::timeout(CLOSING, &mut server).await.is_err() {
             server.abort();
         }
+        self.service.activity_add(NewActivity::system("MCPbox stops")).await;
         self.service.finish().await;
         self.db.close().await
     }
@@ -311,7 +314,7 @@ fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycl
         trusted_proxies: serving.trusted_proxies.clone(),
         secure_cookies: serving.secure_cookies,
     };
-    let api = ApiState::new(service.clone(), telemetry, settings);
+    let api = ApiState::new(service.clone(), telemetry, settings, lifecycle.tasks.clone());
     api::router(&api, mcp::router(mcp))
 }
 

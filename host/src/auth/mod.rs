@@ -17,6 +17,7 @@ mod site;
 
 use std::net::SocketAddr;
 
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, Method};
 
 use self::cookies::Shown;
@@ -84,8 +85,21 @@ impl AdminAuth {
             TokenKind::ApiKey => Err(Error::Unauthenticated {
                 message: "an API key opens MCP only; log in as an administrator for this".to_owned(),
             }),
-            TokenKind::Refresh | TokenKind::Csrf => Err(no_access_token()),
+            TokenKind::Refresh | TokenKind::Csrf | TokenKind::Ticket => Err(no_access_token()),
         }
+    }
+
+    /// The same for a socket. A browser opens sockets of any page to any host and sends the cookie along, so
+    /// a cookie counts only when one of our pages is known to have asked.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    pub async fn socket_session(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<Session, Error> {
+        if !headers.contains_key(AUTHORIZATION) {
+            access_cookie(headers)?;
+            from_own_page(headers)?;
+        }
+        self.session(peer, &Method::GET, headers).await
     }
 }
 
@@ -133,7 +147,7 @@ impl McpAuth {
             Some(token) => match token.kind() {
                 TokenKind::Access => Ok(self.service.session_of(&token, SessionKind::Bearer, from).await?.caller),
                 TokenKind::ApiKey => self.service.caller_of_key(&token, from).await,
-                TokenKind::Refresh | TokenKind::Csrf => Err(no_access_token()),
+                TokenKind::Refresh | TokenKind::Csrf | TokenKind::Ticket => Err(no_access_token()),
             },
             None if peer::is_this_machine(peer, headers) => Ok(Caller { who: Who::Local, from }),
             None => Err(missing()),

@@ -29,10 +29,12 @@ pub enum TokenKind {
     Csrf,
     /// A client's key.
     ApiKey,
+    /// What opens one live stream, once and within seconds; it may stand in an address.
+    Ticket,
 }
 
 impl TokenKind {
-    pub const ALL: [Self; 4] = [Self::Access, Self::Refresh, Self::Csrf, Self::ApiKey];
+    pub const ALL: [Self; 5] = [Self::Access, Self::Refresh, Self::Csrf, Self::ApiKey, Self::Ticket];
 
     /// The first characters of such tokens, by which scanners for leaked secrets know them.
     pub fn mark(self) -> &'static str {
@@ -41,6 +43,7 @@ impl TokenKind {
             Self::Refresh => "mbx_rt_",
             Self::Csrf => "mbx_csrf_",
             Self::ApiKey => "mbx_key_",
+            Self::Ticket => "mbx_once_",
         }
     }
 }

@@ -95,6 +95,13 @@ pub async fn insert(tx: &Tx, session: Session) -> Result<(), DbError> {
     done.map(drop).writing("insert a session", "a session with this token", "administrator")
 }
 
+/// The session with its account, valid or not: see [`Session::is_valid`].
+pub async fn by_id(db: &impl Conn, id: SessionId) -> Result<Option<(Session, Admin)>, DbError> {
+    let query = Entity::find_by_id(id).find_also_related(admins::entity::Entity);
+    let row = query.one(&db.on()).await.doing("read a session")?;
+    Ok(row.and_then(|(session, admin)| Some((session, admin?))))
+}
+
 /// The session of an access token with its account, valid or not: see [`Session::is_valid`].
 pub async fn by_access_hash(db: &impl Conn, access_hash: &str) -> Result<Option<(Session, Admin)>, DbError> {
     found(db, Column::AccessHash, access_hash).await
@@ -214,6 +221,7 @@ mod tests {
         tx.commit().await?;
         assert_eq!(by_access_hash(&*db, "t1").await?, Some((row.clone(), ada.clone())));
         assert_eq!(by_access_hash(&*db, "T1").await?, None);
+        assert_eq!(by_id(&*db, row.id).await?, Some((row.clone(), ada.clone())));
         assert_eq!(by_refresh_family(&*db, "family of t1").await?, Some((row.clone(), ada.clone())));
         assert_eq!(by_refresh_family(&*db, "refresh of t1").await?, None);
         let tx = db.begin().await?;

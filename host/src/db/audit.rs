@@ -43,10 +43,30 @@ pub(super) mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Belongs in the transaction of the change that it tells of.
+/// What was done, in short: who did what to which thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Act {
+    pub at: DateTime<Utc>,
+    pub actor: String,
+    pub action: String,
+    pub object_kind: String,
+    pub object_id: String,
+}
+
+/// Belongs in the transaction of the change that it tells of; whoever hears of acts hears of this one when
+/// that is committed.
 pub async fn insert(tx: &Tx, entry: AuditEntry) -> Result<(), DbError> {
+    let act = Act {
+        at: entry.at,
+        actor: entry.actor.clone(),
+        action: entry.action.clone(),
+        object_kind: entry.object_kind.clone(),
+        object_id: entry.object_id.clone(),
+    };
     let done = Entity::insert(entity::ActiveModel::from(entry)).exec_without_returning(tx.inner()).await;
-    done.map(drop).writing("write to the audit log", "an audit row", "object")
+    done.writing("write to the audit log", "an audit row", "object")?;
+    tx.note(act);
+    Ok(())
 }
 
 /// What a list is narrowed to; what is none, is not.
@@ -139,6 +159,26 @@ mod tests {
         insert(&tx, entry("a")).await?;
         drop(tx);
         assert_eq!(list(&*db, &Filter::default(), &all()).await?.total, 0);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn acts_are_heard_of_when_they_are_committed_and_not_before() -> Result<(), DbError> {
+        let db = fresh().await;
+        let (tells, heard) = std::sync::mpsc::channel();
+        db.heard_by(move |acts| tells.send(acts).expect("the test listens"));
+        let tx = db.begin().await?;
+        insert(&tx, entry("undone")).await?;
+        drop(tx);
+        let tx = db.begin().await?;
+        insert(&tx, entry("a")).await?;
+        insert(&tx, entry("b")).await?;
+        assert!(heard.try_recv().is_err());
+        tx.commit().await?;
+        db.begin().await?.commit().await?;
+        let told: Vec<Vec<Act>> = heard.try_iter().collect();
+        let told: Vec<Vec<&str>> = told.iter().map(|acts| acts.iter().map(|act| &*act.object_id).collect()).collect();
+        assert_eq!(told, [["a", "b"]]);
         Ok(())
     }
 }

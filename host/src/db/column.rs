@@ -8,12 +8,14 @@ use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeEr
 use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
 use uuid::Uuid;
 
+use crate::domain::activity::LogType;
 use crate::domain::component::{Export, Surface};
 use crate::domain::digest::Digest;
 use crate::domain::grant::FolderAccess;
 use crate::domain::ids::{
-    AdminId, ApiKeyId, AuditId, CallId, GrantRequestId, SecretId, ServerId, SessionId, ToolId, VersionId,
+    ActivityId, AdminId, ApiKeyId, AuditId, CallId, GrantRequestId, SecretId, ServerId, SessionId, ToolId, VersionId,
 };
+use crate::domain::outcome::LogLevel;
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::{ApprovalStatus, ChangeSource, ServerStatus, ToolKind};
 
@@ -111,11 +113,14 @@ column! {
     GrantRequestId as Uuid: |id| id.0, |id| Some(GrantRequestId(*id));
     CallId as Uuid: |id| id.0, |id| Some(CallId(*id));
     AuditId as Uuid: |id| id.0, |id| Some(AuditId(*id));
+    ActivityId as Uuid: |id| id.0, |id| Some(ActivityId(*id));
 
     ServerStatus as String: |status| status.as_str().to_owned(), |text| ServerStatus::parse(text);
     ToolKind as String: |kind| kind.as_str().to_owned(), |text| ToolKind::parse(text);
     ApprovalStatus as String: |status| status.as_str().to_owned(), |text| ApprovalStatus::parse(text);
     ChangeSource as String: |source| source.as_str().to_owned(), |text| ChangeSource::parse(text);
+    LogType as String: |kind| kind.as_str().to_owned(), |text| LogType::parse(text);
+    LogLevel as String: |level| level.as_str().to_owned(), |text| LogLevel::parse(text);
     RequestStatus as String: |status| status.as_str().to_owned(), |text| RequestStatus::parse(text);
     Digest as String: |digest| digest.to_string(), |text| text.parse().ok();
 

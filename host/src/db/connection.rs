@@ -14,7 +14,7 @@
 //! ([`tools::lock`](super::tools::lock), [`Tx::lock`]) or written on condition.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use sea_orm::sqlx::pool::PoolOptions;
@@ -26,6 +26,7 @@ use sea_orm::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::audit::Act;
 use super::error::{DbError, Doing};
 use super::location::Location;
 use crate::limits::Limits;
@@ -45,7 +46,11 @@ pub struct Database {
     /// The turn to write, where there is one writer.
     turn: Option<Arc<Semaphore>>,
     wait: Duration,
+    hears: Arc<OnceLock<Hears>>,
 }
+
+/// Hears of the acts whose audit rows were committed, in their order.
+type Hears = Box<dyn Fn(Vec<Act>) + Send + Sync>;
 
 /// Judges connections that come back: as many stay open as `keep` says.
 #[derive(Clone)]
@@ -61,6 +66,8 @@ struct Surplus {
 /// A task holds at most one: a second one would wait for the turn or the connection of the first.
 pub struct Tx {
     inner: DatabaseTransaction,
+    acts: Mutex<Vec<Act>>,
+    hears: Arc<OnceLock<Hears>>,
     /// Given back after the transaction's end: fields are dropped in order.
     _turn: Option<OwnedSemaphorePermit>,
 }
@@ -131,7 +138,7 @@ impl Database {
         let pool = Arc::new(sea_orm::Database::connect(options).await.map_err(fail)?);
         // It is empty: nobody else knows it.
         let _ = surplus.pool.set(Arc::downgrade(&pool));
-        Ok(Self { pool, location: location.clone(), turn, wait })
+        Ok(Self { pool, location: location.clone(), turn, wait, hears: Arc::default() })
     }
 
     /// Begins a transaction that may write.
@@ -154,7 +161,13 @@ impl Database {
             ..TransactionOptions::default()
         };
         let inner = self.pool.begin_with_options(options).await.doing(doing)?;
-        Ok(Tx { inner, _turn: turn })
+        Ok(Tx { inner, acts: Mutex::default(), hears: Arc::clone(&self.hears), _turn: turn })
+    }
+
+    /// From now on `hears` is told what was committed with an audit row, when it is. The first one stays.
+    pub fn heard_by(&self, hears: impl Fn(Vec<Act>) + Send + Sync + 'static) {
+        // There is one already: it goes on hearing everything.
+        let _ = self.hears.set(Box::new(hears));
     }
 
     /// Asks the database for a sign of life.
@@ -211,7 +224,17 @@ fn open_and_idle(pool: &DatabaseConnection) -> (u32, usize) {
 impl Tx {
     /// Makes everything visible and durable, or nothing.
     pub async fn commit(self) -> Result<(), DbError> {
-        self.inner.commit().await.doing("commit a transaction")
+        self.inner.commit().await.doing("commit a transaction")?;
+        let acts = self.acts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hears) = self.hears.get().filter(|_| !acts.is_empty()) {
+            hears(acts);
+        }
+        Ok(())
+    }
+
+    /// Takes note of an act, to be told when it is committed.
+    pub(super) fn note(&self, act: Act) {
+        self.acts.lock().unwrap_or_else(PoisonError::into_inner).push(act);
     }
 
     /// Waits until no other transaction holds the same lock, and holds it to the end of this one.

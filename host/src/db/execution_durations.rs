@@ -1,24 +1,17 @@
 //! Calls of all tools together, counted for each class of duration (`domain::latency`) over the same
 //! stretches of time as those of single tools.
 
-use std::collections::BTreeMap;
-
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
-use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _};
 
 pub use entity::Model as Tally;
 use entity::{Column, Entity};
 
 use super::error::Doing as _;
 use super::execution_logs::ExecutionLog;
-use super::execution_statistics::{GRAINS_S, SPANS_AT_ONCE, Span, start_of};
-use super::{Conn, DbError, Tx, Whole};
+use super::execution_statistics::{GRAINS_S, Span};
+use super::{Conn, DbError, Tx, Whole, counts};
 use crate::domain::latency;
-
-/// Rows in one statement: SQLite takes 32,766 values in one, and a row has 6.
-const ROWS_PER_STATEMENT: usize = 1_000;
 
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
@@ -61,61 +54,36 @@ pub struct StepClassCount {
 }
 
 /// The counts of some calls, in the order of their keys; tests are not counted.
-pub fn tallies(rows: &[ExecutionLog]) -> Vec<Tally> {
-    let mut tallies: BTreeMap<(i32, i64, i32), Tally> = BTreeMap::new();
-    for row in rows.iter().filter(|row| !row.is_test) {
-        for grain_s in GRAINS_S {
-            let (start_s, duration_class) = (start_of(row.started_at, grain_s), latency::class(row.duration_us.0));
-            let tally = tallies.entry((grain_s, start_s, duration_class)).or_insert_with(|| Tally {
-                grain_s,
-                start_s,
-                duration_class,
-                calls: 0.into(),
-                errors: 0.into(),
-                duration_us: 0.into(),
-            });
-            tally.calls.0 += 1;
-            tally.errors.0 += u64::from(!row.success);
-            tally.duration_us.0 = tally.duration_us.0.saturating_add(row.duration_us.0);
-        }
-    }
-    tallies.into_values().collect()
+pub fn tallies(calls: &[ExecutionLog]) -> Vec<Tally> {
+    let empty = |call: &ExecutionLog, grain_s, start_s| {
+        let duration_class = latency::class(call.duration_us.0);
+        let [calls, errors, duration_us] = [Whole(0); 3];
+        [((start_s, duration_class), Tally { grain_s, start_s, duration_class, calls, errors, duration_us })]
+    };
+    counts::tallied(calls, &GRAINS_S, empty, |tally, call| {
+        counts::sum(call, [&mut tally.calls, &mut tally.errors, &mut tally.duration_us]);
+    })
 }
 
-/// Adds counts to those that are there. Give them in the order of their keys: two processes that add
-/// at once then wait for each other and never in a circle.
+/// Adds counts to those that are there. Give them in the order of their keys.
 pub async fn add(tx: &Tx, tallies: Vec<Tally>) -> Result<(), DbError> {
-    let together = |column: Column| Expr::col((Entity, column)).add(Expr::col(("excluded", column)));
-    let known = OnConflict::columns([Column::GrainS, Column::StartS, Column::DurationClass])
-        .value(Column::Calls, together(Column::Calls))
-        .value(Column::Errors, together(Column::Errors))
-        .value(Column::DurationUs, together(Column::DurationUs))
-        .to_owned();
-    let mut rows = tallies.into_iter().map(entity::ActiveModel::from);
-    loop {
-        let some: Vec<_> = rows.by_ref().take(ROWS_PER_STATEMENT).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
-        let done = Entity::insert_many(some).on_conflict(known.clone()).exec_without_returning(tx.inner()).await;
-        done.map(drop).doing("count durations of calls")?;
-    }
+    let keys = [Column::GrainS, Column::StartS, Column::DurationClass];
+    let sums = [Column::Calls, Column::Errors, Column::DurationUs];
+    counts::add::<Entity, _, entity::ActiveModel>(tx, tallies, &keys, &sums).await
 }
 
 /// All tools, in steps of `step_s` seconds and by class. The span's own tool and server are not looked at.
 pub async fn by_step(db: &impl Conn, span: &Span, step_s: i64) -> Result<Vec<StepClassCount>, DbError> {
-    let total = |column: Column| Expr::col(column).sum().cast_as("bigint");
-    let start = Expr::col(Column::StartS).sub(Expr::col(Column::StartS).modulo(step_s));
     let query = Entity::find()
         .filter(Column::GrainS.eq(span.grain_s))
         .filter(Column::StartS.gte(span.from_s))
         .filter(Column::StartS.lt(span.to_s))
         .select_only()
-        .expr_as(start, "step_start_s")
+        .expr_as(counts::step_of(Column::StartS, step_s), "step_start_s")
         .column(Column::DurationClass)
-        .expr_as(total(Column::Calls), "calls")
-        .expr_as(total(Column::Errors), "errors")
-        .expr_as(total(Column::DurationUs), "duration_us")
+        .expr_as(counts::total(Column::Calls), "calls")
+        .expr_as(counts::total(Column::Errors), "errors")
+        .expr_as(counts::total(Column::DurationUs), "duration_us")
         // By its name: to PostgreSQL two parameters of one value may be two values.
         .group_by(Expr::col("step_start_s"))
         .group_by(Column::DurationClass);
@@ -124,15 +92,7 @@ pub async fn by_step(db: &impl Conn, span: &Span, step_s: i64) -> Result<Vec<Ste
 
 /// Deletes some of the oldest counts of a grain that begin before `before_s`; false when none is left.
 pub async fn delete_before(tx: &Tx, grain_s: i32, before_s: i64) -> Result<bool, DbError> {
-    let doing = "delete old durations of calls";
-    let mine = Column::GrainS.eq(grain_s);
-    let oldest = Entity::find().select_only().column(Column::StartS).filter(mine.clone()).order_by_asc(Column::StartS);
-    let oldest: Option<i64> = oldest.into_tuple().one(tx.inner()).await.doing(doing)?;
-    let Some(oldest) = oldest.filter(|oldest| *oldest < before_s) else { return Ok(false) };
-    let end = Ord::min(before_s, oldest.saturating_add(SPANS_AT_ONCE * i64::from(grain_s)));
-    let done = Entity::delete_many().filter(mine).filter(Column::StartS.lt(end)).exec(tx.inner()).await;
-    done.doing(doing)?;
-    Ok(true)
+    counts::delete_before::<Entity>(tx, (Column::GrainS, Column::StartS), grain_s, before_s).await
 }
 
 #[cfg(test)]

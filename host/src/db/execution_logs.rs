@@ -116,6 +116,7 @@ pub struct Filter {
     pub outcome: Option<String>,
     pub success: Option<bool>,
     pub is_test: Option<bool>,
+    pub request_id: Option<String>,
     /// Began then or later.
     pub from: Option<DateTime<Utc>>,
     /// Began before.
@@ -155,6 +156,7 @@ fn conditions(filter: &Filter, database: DbBackend) -> Condition {
         .add_option(filter.outcome.as_deref().map(|outcome| Column::Outcome.eq(outcome)))
         .add_option(filter.success.map(|success| Column::Success.eq(success)))
         .add_option(filter.is_test.map(|is_test| Column::IsTest.eq(is_test)))
+        .add_option(filter.request_id.as_deref().map(|id| Column::RequestId.eq(id)))
         .add_option(filter.from.map(|from| Column::StartedAt.gte(from)))
         .add_option(filter.to.map(|to| Column::StartedAt.lt(to)));
     let Some(text) = &filter.error_has else { return wanted };
@@ -302,6 +304,8 @@ mod tests {
             (Filter { outcome: text("returned"), ..any.clone() }, vec![test.id, plain.id]),
             (Filter { success: Some(false), ..any.clone() }, vec![failed.id]),
             (Filter { is_test: Some(false), ..any.clone() }, vec![failed.id, plain.id]),
+            (Filter { request_id: text("r1"), ..any.clone() }, vec![test.id, failed.id, plain.id]),
+            (Filter { request_id: text("r2"), ..any.clone() }, vec![]),
             (Filter { from: Some(at(1)), ..any.clone() }, vec![test.id, failed.id]),
             (Filter { to: Some(at(1)), ..any.clone() }, vec![plain.id]),
             (Filter { error_has: text("no SUCH city_1 %"), ..any.clone() }, vec![failed.id]),

@@ -1,10 +1,7 @@
 //! Calls counted for each tool, by the minute, by five minutes and by the hour. Counts hold nothing of what
 //! was said, and outlive the tools.
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
@@ -12,6 +9,7 @@ use sea_orm::{
 pub use entity::Model as Tally;
 use entity::{Column, Entity};
 
+use super::counts::{self, total};
 use super::error::Doing as _;
 use super::execution_logs::ExecutionLog;
 use super::{Conn, DbError, Tx, Whole};
@@ -23,10 +21,6 @@ pub const FIVE_MINUTES_S: i32 = 300;
 pub const HOUR_S: i32 = 3_600;
 pub const GRAINS_S: [i32; 3] = [MINUTE_S, FIVE_MINUTES_S, HOUR_S];
 
-/// Rows in one statement: SQLite takes 32,766 values in one, and a row has 8.
-const ROWS_PER_STATEMENT: usize = 1_000;
-/// Spans that are deleted at once.
-pub(super) const SPANS_AT_ONCE: i64 = 60;
 const DOING: &str = "read the statistics of calls";
 
 pub(super) mod entity {
@@ -105,61 +99,29 @@ pub struct ServerCount {
     pub duration_us: Whole,
 }
 
-/// The counts of some calls, in the order of their keys. Tests are not counted: they are an author's
-/// attempts, and say nothing about the service that callers get.
-pub fn tallies(rows: &[ExecutionLog]) -> Vec<Tally> {
-    let mut tallies: BTreeMap<(i32, i64, ToolId, &str), Tally> = BTreeMap::new();
-    for row in rows.iter().filter(|row| !row.is_test) {
-        for grain_s in GRAINS_S {
-            let start_s = start_of(row.started_at, grain_s);
-            let key = (grain_s, start_s, row.tool_id, row.tool_name.as_str());
-            let tally = tallies.entry(key).or_insert_with(|| Tally {
-                grain_s,
-                start_s,
-                tool_id: row.tool_id,
-                tool_name: row.tool_name.clone(),
-                server_id: row.server_id,
-                calls: 0.into(),
-                errors: 0.into(),
-                duration_us: 0.into(),
-            });
-            tally.calls.0 += 1;
-            tally.errors.0 += u64::from(!row.success);
-            tally.duration_us.0 = tally.duration_us.0.saturating_add(row.duration_us.0);
-        }
-    }
-    tallies.into_values().collect()
+/// The counts of some calls, in the order of their keys; tests are not counted.
+pub fn tallies(calls: &[ExecutionLog]) -> Vec<Tally> {
+    let empty = |call: &ExecutionLog, grain_s, start_s| {
+        let (tool_id, server_id, tool_name) = (call.tool_id, call.server_id, call.tool_name.clone());
+        let [calls, errors, duration_us] = [Whole(0); 3];
+        let key = (start_s, tool_id, tool_name.clone());
+        [(key, Tally { grain_s, start_s, tool_id, tool_name, server_id, calls, errors, duration_us })]
+    };
+    counts::tallied(calls, &GRAINS_S, empty, |tally, call| {
+        counts::sum(call, [&mut tally.calls, &mut tally.errors, &mut tally.duration_us]);
+    })
 }
 
-/// Where the span of a time begins, in seconds since 1970.
-pub(super) fn start_of(time: DateTime<Utc>, grain_s: i32) -> i64 {
-    let seconds = time.timestamp();
-    seconds - seconds.rem_euclid(grain_s.into())
-}
-
-/// Adds counts to those that are there. Give them in the order of their keys: two processes that add
-/// at once then wait for each other and never in a circle.
+/// Adds counts to those that are there. Give them in the order of their keys.
 pub async fn add(tx: &Tx, tallies: Vec<Tally>) -> Result<(), DbError> {
-    let together = |column: Column| Expr::col((Entity, column)).add(Expr::col(("excluded", column)));
-    let known = OnConflict::columns([Column::GrainS, Column::StartS, Column::ToolId, Column::ToolName])
-        .value(Column::Calls, together(Column::Calls))
-        .value(Column::Errors, together(Column::Errors))
-        .value(Column::DurationUs, together(Column::DurationUs))
-        .to_owned();
-    let mut rows = tallies.into_iter().map(entity::ActiveModel::from);
-    loop {
-        let some: Vec<_> = rows.by_ref().take(ROWS_PER_STATEMENT).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
-        let done = Entity::insert_many(some).on_conflict(known.clone()).exec_without_returning(tx.inner()).await;
-        done.map(drop).doing("count calls")?;
-    }
+    let keys = [Column::GrainS, Column::StartS, Column::ToolId, Column::ToolName];
+    let sums = [Column::Calls, Column::Errors, Column::DurationUs];
+    counts::add::<Entity, _, entity::ActiveModel>(tx, tallies, &keys, &sums).await
 }
 
 /// In steps of `step_s` seconds, a multiple of the grain; oldest first, steps without calls left out.
 pub async fn by_step(db: &impl Conn, span: &Span, step_s: i64) -> Result<Vec<StepCount>, DbError> {
-    let start = Expr::col(Column::StartS).sub(Expr::col(Column::StartS).modulo(step_s));
+    let start = counts::step_of(Column::StartS, step_s);
     // By its name: to PostgreSQL two parameters of one value may be two values.
     let step = || Expr::col("step_start_s");
     let query = summed(span).expr_as(start, "step_start_s").group_by(step()).order_by_asc(step());
@@ -193,15 +155,7 @@ pub async fn by_server(db: &impl Conn, span: &Span, limit: u64) -> Result<Vec<Se
 
 /// Deletes some of the oldest counts of a grain that begin before `before_s`; false when none is left.
 pub async fn delete_before(tx: &Tx, grain_s: i32, before_s: i64) -> Result<bool, DbError> {
-    let doing = "delete old statistics";
-    let mine = Column::GrainS.eq(grain_s);
-    let oldest = Entity::find().select_only().column(Column::StartS).filter(mine.clone()).order_by_asc(Column::StartS);
-    let oldest: Option<i64> = oldest.into_tuple().one(tx.inner()).await.doing(doing)?;
-    let Some(oldest) = oldest.filter(|oldest| *oldest < before_s) else { return Ok(false) };
-    let end = Ord::min(before_s, oldest.saturating_add(SPANS_AT_ONCE * i64::from(grain_s)));
-    let done = Entity::delete_many().filter(mine).filter(Column::StartS.lt(end)).exec(tx.inner()).await;
-    done.doing(doing)?;
-    Ok(true)
+    counts::delete_before::<Entity>(tx, (Column::GrainS, Column::StartS), grain_s, before_s).await
 }
 
 /// The rows of a span, with their sums and nothing else.
@@ -218,11 +172,6 @@ fn summed(span: &Span) -> sea_orm::Select<Entity> {
         .expr_as(total(Column::Calls), "calls")
         .expr_as(total(Column::Errors), "errors")
         .expr_as(total(Column::DurationUs), "duration_us")
-}
-
-/// A sum as the whole number that it is: PostgreSQL widens it.
-fn total(column: Column) -> SimpleExpr {
-    Expr::col(column).sum().cast_as("bigint")
 }
 
 #[cfg(test)]

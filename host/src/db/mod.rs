@@ -9,6 +9,7 @@
 //! Nothing here loads without a bound: lists come as pages, and what has no page is bounded by what
 //! one call of one tool needs.
 
+pub mod activity_logs;
 pub mod admin_sessions;
 pub mod admins;
 pub mod api_keys;
@@ -16,10 +17,12 @@ pub mod audit;
 pub mod blobs;
 mod column;
 mod connection;
+mod counts;
 mod decision;
 mod error;
 pub mod execution_durations;
 pub mod execution_logs;
+pub mod execution_scope_durations;
 pub mod execution_statistics;
 mod location;
 pub mod migrate;
@@ -30,6 +33,7 @@ mod search;
 pub mod secrets;
 pub mod servers;
 pub mod settings;
+pub mod stream_tickets;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tool_folders;

@@ -53,4 +53,8 @@ ids! {
     /// One run of a tool; the row of the execution log.
     CallId;
     AuditId;
+    /// A row of the activity log.
+    ActivityId;
+    /// Something that changed, told to those who listen.
+    EventId;
 }

@@ -38,6 +38,13 @@ impl Histogram {
         *self.0.entry(class).or_default() += calls;
     }
 
+    /// Adds the calls of another one.
+    pub fn merge(&mut self, other: &Self) {
+        for (class, calls) in &other.0 {
+            self.add(*class, *calls);
+        }
+    }
+
     /// The duration in microseconds that `percent` of all calls do not exceed, by nearest rank and
     /// as if the calls of a class were spread evenly over it; none without calls.
     pub fn percentile_us(&self, percent: u64) -> Option<f64> {

@@ -1,5 +1,6 @@
 //! The words of the product and its pure rules. Nothing here waits, reads or writes anything.
 
+pub mod activity;
 pub mod address;
 pub mod budget;
 pub mod caller;

@@ -11,6 +11,7 @@ use super::jsonrpc::{self, Id, Notification, Params, Payload};
 use super::listing::Listings;
 use super::meta::{Declared, Threshold};
 use super::methods::{self, Method};
+use super::record::Record;
 use super::session::Session;
 use super::versions::Version;
 use crate::domain::caller::Caller;
@@ -104,8 +105,14 @@ impl Dispatcher {
         match method {
             Method::Ping => methods::ping::answer(),
             Method::SetLevel => methods::set_level::answer(context, params),
-            Method::Discover => methods::discover::answer(&context.request_id),
-            Method::ToolsList => methods::tools_list::answer(self, context, params).await,
+            Method::Discover => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::discover::answer(&context.request_id)).await
+            }
+            Method::ToolsList => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::tools_list::answer(self, context, params).await).await
+            }
             Method::ToolsCall => methods::tools_call::answer(self, context, params).await,
         }
     }

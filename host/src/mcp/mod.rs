@@ -22,6 +22,7 @@ pub mod methods;
 pub mod mirror;
 pub mod nearest;
 pub mod origin;
+mod record;
 pub mod session;
 pub mod stream;
 mod transport;

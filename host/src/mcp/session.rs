@@ -29,6 +29,8 @@ pub struct Agreed {
     pub version: Version,
     /// What the client said it can do.
     pub capabilities: Map<String, Value>,
+    /// What the client calls itself; believed by nobody.
+    pub client: Option<String>,
 }
 
 /// One session.
@@ -252,7 +254,7 @@ mod tests {
     }
 
     fn agreed() -> Agreed {
-        Agreed { version: Version::NEWEST_LEGACY, capabilities: Map::new() }
+        Agreed { version: Version::NEWEST_LEGACY, capabilities: Map::new(), client: None }
     }
 
     fn local() -> Caller {

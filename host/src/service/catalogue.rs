@@ -11,15 +11,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
 
 use super::calls::content;
-use super::{Change, Error, Service, exports, tools};
+use super::{Error, Service, exports, tools};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Located;
 use crate::db::{Database, PageRequest as RowPage};
 use crate::domain::caller::Caller;
 use crate::domain::component::ToolAnnotations;
 use crate::domain::digest::Digest;
-use crate::domain::ids::ToolId;
+use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::tool::ToolKind;
+use crate::events::Change;
 
 /// How long a catalogue is believed: short enough that what another process did is seen before a
 /// person has changed windows, long enough that busy clients cost one reading in two seconds.
@@ -42,6 +43,7 @@ pub struct ListedTool {
 /// What a name leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Led {
+    pub server: ServerId,
     pub tool: ToolId,
     /// Its own name on the server: of a source, or of a component's export.
     pub name: String,
@@ -62,6 +64,12 @@ impl Catalogue {
     /// What is behind a name.
     pub fn led(&self, name: &str) -> Option<&Led> {
         self.by_name.get(name)
+    }
+
+    /// The names of a server's tools, in their order.
+    pub(super) fn of_server(&self, server: ServerId) -> Vec<String> {
+        let is_of_it = |name: &&String| self.led(name).is_some_and(|led| led.server == server);
+        self.tools.iter().map(|tool| &tool.name).filter(is_of_it).cloned().collect()
     }
 }
 
@@ -157,7 +165,7 @@ impl Service {
         let (catalogue, differs) = cache.keep(&ticket, loaded);
         if differs && ticket.expired {
             // Another process changed something; whoever changes something here says so itself.
-            let _ = self.0.changes.send(Change::Catalogue);
+            self.0.events.tell(Change::CatalogueChanged);
         }
         Ok(catalogue)
     }
@@ -221,7 +229,8 @@ impl Catalogue {
             tracing::warn!(tool = %tool.id, %name, "another tool has the same name for clients; not listing this one");
             return;
         }
-        self.by_name.insert(name.clone(), Led { tool: tool.id, name: own_name.to_owned() });
+        let led = Led { server: tool.server_id, tool: tool.id, name: own_name.to_owned() };
+        self.by_name.insert(name.clone(), led);
         self.identity.push((name.clone(), tool.id, digest));
         self.tools.push(listed);
     }
@@ -234,7 +243,6 @@ mod tests {
     use crate::db::servers::Server;
     use crate::domain::caller::Who;
     use crate::domain::component::Export;
-    use crate::domain::ids::ServerId;
     use crate::domain::tool::{ApprovalStatus, ServerStatus};
     use crate::domain::version::VersionContent;
     use crate::service::versions;
@@ -314,7 +322,7 @@ mod tests {
         let catalogue = compose(std::slice::from_ref(&row)).expect("the row is sound");
         let names: Vec<&str> = catalogue.tools.iter().map(|tool| tool.name.as_str()).collect();
         assert_eq!(names, ["data__parse", "data__Print-out"], "not under its own name");
-        let expected = Led { tool: row.tool.id, name: "Print-out".into() };
+        let expected = Led { server: row.tool.server_id, tool: row.tool.id, name: "Print-out".into() };
         assert_eq!(catalogue.led("data__Print-out"), Some(&expected));
         let listed = &catalogue.tools[0];
         assert!(listed.title.is_some() && listed.output_schema.is_some() && listed.annotations.is_some());

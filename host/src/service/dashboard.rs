@@ -1,15 +1,19 @@
 //! What a person sees first: what there is, what waits, how the calls of a period went.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::logs::{self, ExecutionView};
 use super::permission::people_only;
-use super::statistics::{Counts, Period, StatisticsView, ToolStatistics, Window, mean_ms};
+use super::statistics::{Counts, Durations, Period, StatisticsView, ToolStatistics, Window};
 use super::{Error, Service};
+use crate::db::execution_scope_durations::ScopeId;
 use crate::db::execution_statistics::{self, ServerCount};
 use crate::db::{PageRequest as RowPage, execution_logs, module_requests, network_requests, servers, tools, versions};
 use crate::domain::caller::Caller;
 use crate::domain::ids::ServerId;
+use crate::domain::latency::Histogram;
 use crate::domain::names;
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::ApprovalStatus;
@@ -49,7 +53,7 @@ pub struct ServerStatistics {
     pub server_name: String,
     #[serde(flatten)]
     pub counts: Counts,
-    pub mean_ms: Option<f64>,
+    pub duration_ms: Durations,
 }
 
 impl Service {
@@ -73,6 +77,8 @@ impl Service {
         let (calls, top_tools) =
             tokio::try_join!(self.statistics_of_all(period, &window), self.top_tools(&window, TOOLS))?;
         let by_server = execution_statistics::by_server(db, &window.span, SERVERS).await?;
+        let scopes: Vec<_> = by_server.iter().map(|row| ScopeId::of_server(row.server_id)).collect();
+        let histograms = self.histograms(&window, &scopes).await?;
         let failures = execution_logs::newest_failures(db, FAILURES).await?;
         Ok(DashboardView {
             servers,
@@ -80,13 +86,13 @@ impl Service {
             pending,
             calls,
             top_tools,
-            by_server: by_server.into_iter().map(server).collect(),
+            by_server: by_server.into_iter().map(|row| server(row, &histograms)).collect(),
             recent_errors: failures.into_iter().map(logs::view).collect(),
         })
     }
 }
 
-fn server(row: ServerCount) -> ServerStatistics {
+fn server(row: ServerCount, histograms: &HashMap<ScopeId, Histogram>) -> ServerStatistics {
     let ServerCount { server_id, tool_name, calls, errors, duration_us } = row;
     // The server itself may be gone; the name by which its tools were called stays.
     let server_name = names::split_gateway_name(&tool_name).map(|(server, _)| server.to_string()).unwrap_or(tool_name);
@@ -94,6 +100,6 @@ fn server(row: ServerCount) -> ServerStatistics {
         server_id,
         server_name,
         counts: Counts::of(calls, errors),
-        mean_ms: mean_ms(calls.0, duration_us.0),
+        duration_ms: Durations::of(histograms.get(&ScopeId::of_server(server_id)), calls.0, duration_us.0),
     }
 }

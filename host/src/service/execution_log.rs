@@ -3,38 +3,51 @@
 
 use super::writer::Store;
 use crate::db::execution_logs::{self, ExecutionLog as Row};
-use crate::db::{Database, DbError, execution_durations, execution_statistics};
+use crate::db::{Database, DbError, execution_durations, execution_scope_durations, execution_statistics};
+use crate::events::{Change, Events, Execution};
 use crate::telemetry::metrics;
 
-pub(super) struct ExecutionRows(pub(super) Database);
+pub(super) struct ExecutionRows {
+    pub(super) db: Database,
+    pub(super) events: Events,
+}
 
 impl Store for ExecutionRows {
     type Row = Row;
 
-    async fn write(&self, batch: &[Row]) -> Result<(), DbError> {
-        match self.commit(batch).await {
-            // Some are there already: they were committed and the answer got lost.
-            Err(DbError::Conflict { .. }) => {
-                let ids: Vec<_> = batch.iter().map(|row| row.id).collect();
-                let known = execution_logs::known(&self.0, &ids).await?;
-                let rest: Vec<Row> = batch.iter().filter(|row| !known.contains(&row.id)).cloned().collect();
-                self.commit(&rest).await
-            }
-            done => done,
-        }
+    async fn commit(&self, rows: &[Row]) -> Result<(), DbError> {
+        let tx = self.db.begin().await?;
+        execution_logs::insert_many(&tx, rows.to_vec()).await?;
+        execution_statistics::add(&tx, execution_statistics::tallies(rows)).await?;
+        execution_durations::add(&tx, execution_durations::tallies(rows)).await?;
+        execution_scope_durations::add(&tx, execution_scope_durations::tallies(rows)).await?;
+        tx.commit().await
+    }
+
+    async fn lacking(&self, rows: &[Row]) -> Result<Vec<Row>, DbError> {
+        let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+        let known = execution_logs::known(&self.db, &ids).await?;
+        Ok(rows.iter().filter(|row| !known.contains(&row.id)).cloned().collect())
     }
 
     fn count(&self, written: bool, rows: u64) {
         metrics::execution_log_rows(written, rows);
     }
-}
 
-impl ExecutionRows {
-    async fn commit(&self, rows: &[Row]) -> Result<(), DbError> {
-        let tx = self.0.begin().await?;
-        execution_logs::insert_many(&tx, rows.to_vec()).await?;
-        execution_statistics::add(&tx, execution_statistics::tallies(rows)).await?;
-        execution_durations::add(&tx, execution_durations::tallies(rows)).await?;
-        tx.commit().await
+    fn tell(&self, rows: &[Row]) {
+        for row in rows {
+            self.events.tell(Change::Execution(Execution {
+                call_id: row.id,
+                server_id: row.server_id,
+                tool_id: row.tool_id,
+                tool_name: row.tool_name.clone(),
+                caller: row.caller.clone(),
+                request_id: row.request_id.clone(),
+                is_test: row.is_test,
+                outcome: row.outcome.clone(),
+                success: row.success,
+                duration_ms: row.duration_ms(),
+            }));
+        }
     }
 }

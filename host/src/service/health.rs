@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Service;
 
 /// A part that takes longer to say that it lives does not.
@@ -21,6 +23,11 @@ impl Service {
         let (database, sandbox) =
             tokio::join!(answers("database", self.db().ping()), answers("sandbox", self.executor().ping()));
         Health { database, sandbox }
+    }
+
+    /// Set when the host goes down and takes no new calls.
+    pub fn stopping(&self) -> CancellationToken {
+        self.0.parts.stopping.clone()
     }
 
     /// Whether the host is going down and takes no new calls.

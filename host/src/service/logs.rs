@@ -106,8 +106,9 @@ impl Service {
 }
 
 fn check(filter: &ExecutionFilter) -> Result<(), Error> {
-    let ExecutionFilter { caller, outcome, error_has, from, to, .. } = filter;
-    for (pointer, text) in [("/caller", caller), ("/outcome", outcome), ("/search", error_has)] {
+    let ExecutionFilter { caller, outcome, request_id, error_has, from, to, .. } = filter;
+    let texts = [("/caller", caller), ("/outcome", outcome), ("/request_id", request_id), ("/search", error_has)];
+    for (pointer, text) in texts {
         let Some(text) = text else { continue };
         if text.is_empty() || text.chars().count() > WORDS_MAX || text.contains('\0') {
             return Err(Error::invalid(pointer, format!("give 1 to {WORDS_MAX} characters")));

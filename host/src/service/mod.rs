@@ -4,6 +4,8 @@
 //! writes the audit row in one transaction, and tells those who listen. It answers with views, never
 //! with rows, and with nothing secret.
 
+pub mod activity;
+mod activity_log;
 pub mod admins;
 mod answer;
 pub mod api_keys;
@@ -26,11 +28,13 @@ pub mod folders;
 mod given;
 pub mod health;
 mod hosts;
+pub mod installation;
 mod lockout;
 pub mod logs;
 pub mod module_requests;
 pub mod modules;
 pub mod network_requests;
+pub mod offers;
 pub mod page;
 pub mod pending;
 mod permission;
@@ -43,6 +47,7 @@ pub mod secrets;
 pub mod servers;
 pub mod sessions;
 pub mod statistics;
+pub mod streams;
 #[cfg(test)]
 mod tests;
 pub mod tool_status;
@@ -53,10 +58,11 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::activity::Refusals;
+use self::activity_log::ActivityRows;
 use self::admins::Passwords;
 use self::api_keys::Noted;
 use self::arguments::Validators;
@@ -72,15 +78,9 @@ use self::writer::Writer;
 use crate::clock::Clock;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
+use crate::events::{Change, Events};
 use crate::executor::Executor;
 use crate::limits::Limits;
-
-/// What has changed, for those who show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Another set of tools, or another face of one.
-    Catalogue,
-}
 
 /// What the service is made of.
 pub struct Parts {
@@ -109,31 +109,36 @@ struct Inner {
     parts: Parts,
     rates: Rates,
     log: Writer<ExecutionRows>,
+    activity: Writer<ActivityRows>,
+    refusals: Refusals,
     catalogue: CatalogueCache,
     policies: PolicyCache,
     validators: Validators,
     sources: SourceCache,
     redactors: Redactors,
-    changes: broadcast::Sender<Change>,
+    events: Events,
     passwords: Passwords,
     noted: Noted,
 }
 
-/// Changes that a slow listener may be behind.
-const CHANGES_BEHIND: usize = 64;
-
 impl Service {
     pub fn new(parts: Parts) -> Self {
-        let log = Writer::start(ExecutionRows(parts.db.clone()), Limits::size(parts.limits.log_queue_rows));
+        let events = Events::new(parts.clock.clone());
+        events.hear(&parts.db);
+        let queue = Limits::size(parts.limits.log_queue_rows);
+        let log = Writer::start(ExecutionRows { db: parts.db.clone(), events: events.clone() }, queue);
+        let activity = Writer::start(ActivityRows { db: parts.db.clone(), events: events.clone() }, queue);
         Self(Arc::new(Inner {
             rates: Rates::new(&parts.limits),
             log,
+            activity,
+            refusals: Refusals::default(),
             catalogue: CatalogueCache::default(),
             policies: PolicyCache::default(),
             validators: Validators::default(),
             sources: SourceCache::default(),
             redactors: Redactors::default(),
-            changes: broadcast::Sender::new(CHANGES_BEHIND),
+            events,
             passwords: Passwords::new(&parts.limits),
             noted: Noted::default(),
             parts,
@@ -148,14 +153,14 @@ impl Service {
         &self.0.parts.clock
     }
 
-    /// Changes as they happen; one who falls far behind misses some and is told so.
-    pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.0.changes.subscribe()
+    /// What changes, as it does.
+    pub fn events(&self) -> &Events {
+        &self.0.events
     }
 
-    /// Waits until every row of the execution log is written. For the end, when no call runs.
+    /// Waits until every row of the logs is written. For the end, when no call runs.
     pub async fn finish(&self) {
-        self.0.log.finish().await;
+        tokio::join!(self.0.log.finish(), self.0.activity.finish());
     }
 
     fn db(&self) -> &Database {
@@ -173,7 +178,6 @@ impl Service {
     /// The tools have changed: forgets the cached catalogue and tells those who listen.
     fn catalogue_changed(&self) {
         self.0.catalogue.forget();
-        // Nobody listening is no failure.
-        let _ = self.0.changes.send(Change::Catalogue);
+        self.0.events.tell(Change::CatalogueChanged);
     }
 }

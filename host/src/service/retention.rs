@@ -4,16 +4,22 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
+use super::activity::NewActivity;
 use super::{Error, Service};
+use crate::db::execution_scope_durations::DAY_S;
 use crate::db::execution_statistics::{FIVE_MINUTES_S, HOUR_S, MINUTE_S};
-use crate::db::{execution_durations, execution_logs, execution_statistics};
+use crate::db::{activity_logs, execution_durations, execution_logs, execution_scope_durations, execution_statistics};
 use crate::domain::policy::Policies;
 
 /// Rows deleted in one transaction.
 const AT_ONCE: u64 = 500;
-/// How long counts by the minute and by five are kept, and those by the hour: longer than any chart.
-const MINUTES_KEPT: TimeDelta = TimeDelta::days(1);
-const HOURS_KEPT: TimeDelta = TimeDelta::days(30);
+/// How long counts of each grain are kept: longer than any chart.
+const KEPT: [(i32, TimeDelta); 4] = [
+    (MINUTE_S, TimeDelta::days(1)),
+    (FIVE_MINUTES_S, TimeDelta::days(1)),
+    (HOUR_S, TimeDelta::days(30)),
+    (DAY_S, TimeDelta::days(30)),
+];
 
 impl Service {
     /// Deletes rows of logs that are older than they are kept, and counts that no chart shows.
@@ -24,21 +30,27 @@ impl Service {
         let mut deleted = 0;
         while !stop.is_cancelled() {
             let tx = self.db().begin().await?;
-            let rows = execution_logs::delete_older_than(&tx, before, AT_ONCE).await?;
+            let calls = execution_logs::delete_older_than(&tx, before, AT_ONCE).await?;
+            let messages = activity_logs::delete_older_than(&tx, before, AT_ONCE).await?;
             tx.commit().await?;
-            deleted += rows;
-            if rows < AT_ONCE {
+            deleted += calls + messages;
+            if calls < AT_ONCE && messages < AT_ONCE {
                 break;
             }
         }
-        for (grain_s, kept) in [(MINUTE_S, MINUTES_KEPT), (FIVE_MINUTES_S, MINUTES_KEPT), (HOUR_S, HOURS_KEPT)] {
+        if deleted > 0 {
+            let note = NewActivity::system("rows of logs that are older than they are kept were deleted");
+            self.activity_add(note.with("rows", deleted)).await;
+        }
+        for (grain_s, kept) in KEPT {
             let before_s = self::before(now, kept).timestamp();
             while !stop.is_cancelled() {
                 let tx = self.db().begin().await?;
                 let tools = execution_statistics::delete_before(&tx, grain_s, before_s).await?;
                 let durations = execution_durations::delete_before(&tx, grain_s, before_s).await?;
+                let scopes = execution_scope_durations::delete_before(&tx, grain_s, before_s).await?;
                 tx.commit().await?;
-                if !tools && !durations {
+                if !tools && !durations && !scopes {
                     break;
                 }
             }

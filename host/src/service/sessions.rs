@@ -15,6 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::activity::NewActivity;
 use super::admins::act;
 use super::audit::{self, Act};
 use super::{Error, Page, PageRequest, Service};
@@ -23,9 +24,11 @@ use crate::db::admin_sessions::{self, Rotation, Session as Row};
 use crate::db::admins::{self, Admin};
 use crate::db::audit::AuditEntry;
 use crate::db::{self, Tx};
+use crate::domain::activity::LogType;
 use crate::domain::caller::{Caller, Who};
 use crate::domain::ids::{AdminId, AuditId, SessionId};
 use crate::domain::names::Username;
+use crate::domain::outcome::LogLevel;
 
 /// Characters kept of what a program calls itself.
 const USER_AGENT_CHARACTERS: usize = 200;
@@ -123,7 +126,13 @@ impl Service {
     /// [`Error::RateLimited`] after too many failures; [`Error::Busy`].
     pub async fn login(&self, opening: Opening, username: &str, password: &str) -> Result<SessionTokens, Error> {
         let from = opening.from;
-        let verified = self.password_verified(from, username, password).await?;
+        let verified = self.password_verified(from, username, password).await;
+        if matches!(verified, Err(Error::RateLimited { .. })) {
+            let message = "logins are refused for a while: too many failed";
+            let alert = NewActivity { from, ..NewActivity::new(LogType::Alert, LogLevel::Warning, message) };
+            self.refusal_add(alert).await;
+        }
+        let verified = verified?;
         let tx = self.db().begin().await?;
         let now = self.clock().now();
         let Some(admin) = verified else {
@@ -256,6 +265,9 @@ impl Service {
             from = from.map(tracing::field::display),
             "a refresh token came a second time; its session was ended"
         );
+        let message = "a refresh token came a second time; its session was ended";
+        let alert = NewActivity { from, ..NewActivity::new(LogType::Alert, LogLevel::Error, message) };
+        self.activity_add(alert.with("session_id", row.id.to_string())).await;
         Err(ended())
     }
 
@@ -274,14 +286,7 @@ impl Service {
         let now = self.clock().now();
         let found = found.filter(|(row, admin)| row.is_valid(admin, now) && kind(row.csrf_hash.as_deref()) == travels);
         match found {
-            Some((row, admin)) => Ok(Session {
-                id: row.id,
-                admin_id: admin.id,
-                caller: Caller { who: Who::Admin { id: admin.id, username: admin.username }, from },
-                expires_at: row.access_expires_at,
-                csrf_hash: row.csrf_hash,
-                user_agent: row.user_agent,
-            }),
+            Some((row, admin)) => Ok(opened(row, admin, from)),
             None => Err(Error::Unauthenticated {
                 message: "the access token is unknown, expired or revoked; refresh it, or log in again".to_owned(),
             }),
@@ -350,6 +355,18 @@ impl Service {
         let deleted = admin_sessions::delete_expired(&tx, self.clock().now(), limit).await?;
         tx.commit().await?;
         Ok(deleted)
+    }
+}
+
+/// A session that is in force, as somebody at `from` shows it.
+pub(super) fn opened(row: Row, admin: Admin, from: Option<IpAddr>) -> Session {
+    Session {
+        id: row.id,
+        admin_id: admin.id,
+        caller: Caller { who: Who::Admin { id: admin.id, username: admin.username }, from },
+        expires_at: row.access_expires_at,
+        csrf_hash: row.csrf_hash,
+        user_agent: row.user_agent,
     }
 }
 

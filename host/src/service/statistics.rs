@@ -9,11 +9,15 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Service};
+use crate::db::execution_scope_durations::{self as scopes, DAY_S, ScopeId, Stretch};
 use crate::db::execution_statistics::{self as rows, FIVE_MINUTES_S, HOUR_S, MINUTE_S, Span, ToolCount};
 use crate::db::{Whole, execution_durations};
 use crate::domain::caller::Caller;
 use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::latency::Histogram;
+
+/// Tools of one component whose durations are put together.
+const TOOLS_OF_A_COMPONENT: u64 = 500;
 
 /// How far back to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +61,20 @@ impl Window {
         Self { span, step_s }
     }
 
+    /// The window in as few counts of tools and servers as there can be: whole days, at the ends hours, and at
+    /// their ends five minutes. It begins with the five minutes in which the window does.
+    fn stretches(&self) -> Vec<Stretch> {
+        let Span { from_s, to_s, .. } = self.span;
+        let mut stretches = Vec::new();
+        cover(
+            from_s - from_s.rem_euclid(FIVE_MINUTES_S.into()),
+            to_s,
+            &[DAY_S, HOUR_S, FIVE_MINUTES_S],
+            &mut stretches,
+        );
+        stretches
+    }
+
     pub(super) fn from(&self) -> DateTime<Utc> {
         time(self.span.from_s)
     }
@@ -66,11 +84,33 @@ impl Window {
     }
 }
 
+/// Covers a stretch of time with spans of the coarsest grain that fits, then both of its ends.
+fn cover(from_s: i64, to_s: i64, grains_s: &[i32], stretches: &mut Vec<Stretch>) {
+    let Some((grain_s, finer)) = grains_s.split_first() else { return };
+    let grain = i64::from(*grain_s);
+    let first = from_s + (-from_s).rem_euclid(grain);
+    let last = match finer {
+        // Of the finest grain a span that has only begun counts too: the window ends with now.
+        [] => to_s,
+        _ => to_s - to_s.rem_euclid(grain),
+    };
+    if first >= last {
+        return cover(from_s, to_s, finer, stretches);
+    }
+    stretches.push(Stretch { grain_s: *grain_s, from_s: first, to_s: last });
+    for (from_s, to_s) in [(from_s, first), (last, to_s)] {
+        if from_s < to_s {
+            cover(from_s, to_s, finer, stretches);
+        }
+    }
+}
+
 /// How long calls took, in milliseconds; none when there were no calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Durations {
     pub mean: Option<f64>,
-    /// Percentiles are told of all tools together, from classes: at most a quarter off.
+    /// Percentiles are told from classes: at most a quarter off. Those of tools and servers are of whole five
+    /// minutes.
     pub p50: Option<f64>,
     pub p95: Option<f64>,
     pub p99: Option<f64>,
@@ -103,7 +143,7 @@ pub struct ToolStatistics {
     pub tool_name: String,
     #[serde(flatten)]
     pub counts: Counts,
-    pub mean_ms: Option<f64>,
+    pub duration_ms: Durations,
 }
 
 /// All calls of a period, of one tool, of one server's tools, or of all.
@@ -136,13 +176,13 @@ impl Counts {
 }
 
 impl Durations {
-    fn of(histogram: &Histogram, calls: u64, duration_us: u64) -> Self {
-        let told = |percent| histogram.percentile_us(percent).map(|us| us / 1e3);
+    pub(super) fn of(histogram: Option<&Histogram>, calls: u64, duration_us: u64) -> Self {
+        let told = |percent| histogram?.percentile_us(percent).map(|us| us / 1e3);
         Self { mean: mean_ms(calls, duration_us), p50: told(50), p95: told(95), p99: told(99) }
     }
 }
 
-pub(super) fn mean_ms(calls: u64, duration_us: u64) -> Option<f64> {
+fn mean_ms(calls: u64, duration_us: u64) -> Option<f64> {
     (calls > 0).then(|| duration_us as f64 / calls as f64 / 1e3)
 }
 
@@ -165,7 +205,27 @@ impl Service {
         for step in steps {
             sums.add(step.step_start_s, [step.calls.0, step.errors.0, step.duration_us.0]);
         }
+        let of = match (tool_id, server_id) {
+            (None, Some(server)) => vec![ScopeId::of_server(server)],
+            _ => {
+                // Of a component, each of its tools that was called.
+                let tools = rows::by_tool(self.db(), &window.span, TOOLS_OF_A_COMPONENT).await?;
+                tools.iter().map(|tool| ScopeId::of_tool(tool.tool_id, &tool.tool_name)).collect()
+            }
+        };
+        for histogram in self.histograms(&window, &of).await?.into_values() {
+            sums.histogram.merge(&histogram);
+        }
         Ok(sums.view(period, &window))
+    }
+
+    /// How long the calls of each of these took in a window.
+    pub(super) async fn histograms(
+        &self,
+        window: &Window,
+        of: &[ScopeId],
+    ) -> Result<HashMap<ScopeId, Histogram>, Error> {
+        Ok(scopes::histograms(self.db(), of, &window.stretches()).await?)
     }
 
     pub(super) async fn statistics_of_all(&self, period: Period, window: &Window) -> Result<StatisticsView, Error> {
@@ -181,10 +241,13 @@ impl Service {
     /// The tools that were called most.
     pub(super) async fn top_tools(&self, window: &Window, limit: u64) -> Result<Vec<ToolStatistics>, Error> {
         let tools = rows::by_tool(self.db(), &window.span, limit).await?;
+        let scope = |tool: &ToolCount| ScopeId::of_tool(tool.tool_id, &tool.tool_name);
+        let histograms = self.histograms(window, &tools.iter().map(scope).collect::<Vec<_>>()).await?;
         let view = |tool: ToolCount| {
+            let histogram = histograms.get(&scope(&tool));
             let ToolCount { tool_id, tool_name, server_id, calls, errors, duration_us } = tool;
-            let (counts, mean_ms) = (Counts::of(calls, errors), mean_ms(calls.0, duration_us.0));
-            ToolStatistics { tool_id, server_id, tool_name, counts, mean_ms }
+            let (counts, duration_ms) = (Counts::of(calls, errors), Durations::of(histogram, calls.0, duration_us.0));
+            ToolStatistics { tool_id, server_id, tool_name, counts, duration_ms }
         };
         Ok(tools.into_iter().map(view).collect())
     }
@@ -218,7 +281,7 @@ impl Sums {
             to: window.to(),
             step_s,
             counts: Counts::of(calls.into(), errors.into()),
-            duration_ms: Durations::of(&self.histogram, calls, duration_us),
+            duration_ms: Durations::of(Some(&self.histogram), calls, duration_us),
             series: series.collect(),
         }
     }
@@ -231,6 +294,29 @@ fn time(seconds: i64) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_is_covered_once_and_by_few_counts() {
+        for now in [1_700_000_123, 1_700_006_400, 1_699_999_200, 1_700_092_800] {
+            for (period, most) in [(Period::Hour, 13), (Period::SixHours, 18), (Period::Day, 25), (Period::Week, 54)] {
+                let window = Window::of(period, time(now));
+                let mut stretches = window.stretches();
+                stretches.sort_by_key(|stretch| stretch.from_s);
+                let spans: i64 = stretches
+                    .iter()
+                    .map(|stretch| {
+                        let grain = i64::from(stretch.grain_s);
+                        assert_eq!(stretch.from_s % grain, 0, "{stretch:?}");
+                        (stretch.to_s - stretch.from_s).div_ceil(grain)
+                    })
+                    .sum();
+                assert!(spans <= most, "{period:?}: {spans}");
+                let (from, to) = (stretches[0].from_s, stretches[stretches.len() - 1].to_s);
+                assert!(window.span.from_s - from < 300 && from <= window.span.from_s && to == window.span.to_s);
+                assert!(stretches.windows(2).all(|two| two[0].to_s == two[1].from_s), "{stretches:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_window_ends_with_the_step_that_runs_and_begins_at_a_step() {

@@ -1,6 +1,7 @@
 //! The nouns on a real database. Sources are put there without Python's reading them, which takes a
 //! compiled interpreter and is tested with the whole host.
 
+mod activity;
 mod hosts;
 mod people;
 mod records;
@@ -23,7 +24,7 @@ use super::network_requests::{NetworkRequestView, NewNetworkRequest, RequestFilt
 use super::secrets::NewSecret;
 use super::servers::{NewServer, ServerChange, ServerView};
 use super::tools::{ToolChange, ToolView};
-use super::{Change, Error, Page, PageRequest, Parts, Service};
+use super::{Error, Page, PageRequest, Parts, Service};
 use crate::clock::Clock;
 use crate::crypto::key::MasterKey;
 use crate::crypto::vault::Vault;

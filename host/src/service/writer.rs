@@ -25,14 +25,35 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Where the rows go.
 pub(super) trait Store: Send + Sync + 'static {
-    type Row: Send + Sync + 'static;
+    type Row: Clone + Send + Sync + 'static;
 
-    /// Commits a batch, or nothing of it. The same batch may come again after an error, also when it
-    /// was committed and only the answer got lost.
-    fn write(&self, batch: &[Self::Row]) -> impl Future<Output = Result<(), DbError>> + Send;
+    /// Commits rows, or none of them.
+    ///
+    /// # Errors
+    /// [`DbError::Conflict`] when one of them is there already.
+    fn commit(&self, rows: &[Self::Row]) -> impl Future<Output = Result<(), DbError>> + Send;
+
+    /// Those of the rows that are not there yet.
+    fn lacking(&self, rows: &[Self::Row]) -> impl Future<Output = Result<Vec<Self::Row>, DbError>> + Send;
 
     /// Takes note of how many rows were written, or could not be for now.
     fn count(&self, written: bool, rows: u64);
+
+    /// Tells those who listen of rows that are there now.
+    fn tell(&self, rows: &[Self::Row]);
+
+    /// Commits a batch, or nothing of it, and tells of it. The same batch may come again after an error,
+    /// also when it was committed and only the answer got lost.
+    fn write(&self, batch: &[Self::Row]) -> impl Future<Output = Result<(), DbError>> + Send {
+        async move {
+            match self.commit(batch).await {
+                Err(DbError::Conflict { .. }) => self.commit(&self.lacking(batch).await?).await?,
+                done => done?,
+            }
+            self.tell(batch);
+            Ok(())
+        }
+    }
 }
 
 pub(super) struct Writer<S: Store> {
@@ -129,6 +150,7 @@ mod tests {
     /// Notes what is written, one batch for each permit, and refuses the first attempts.
     struct Notes {
         written: Mutex<Vec<Vec<u32>>>,
+        told: Mutex<Vec<u32>>,
         begun: Semaphore,
         may: Semaphore,
         refusals: AtomicU32,
@@ -136,13 +158,14 @@ mod tests {
 
     fn notes(batches: usize, refusals: u32) -> Arc<Notes> {
         let (begun, may) = (Semaphore::new(0), Semaphore::new(batches));
-        Arc::new(Notes { written: Mutex::default(), begun, may, refusals: refusals.into() })
+        let (written, told) = Default::default();
+        Arc::new(Notes { written, told, begun, may, refusals: refusals.into() })
     }
 
     impl Store for Arc<Notes> {
         type Row = u32;
 
-        async fn write(&self, batch: &[u32]) -> Result<(), DbError> {
+        async fn commit(&self, batch: &[u32]) -> Result<(), DbError> {
             self.begun.add_permits(1);
             let refuse = self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
             if refuse.is_ok() {
@@ -153,7 +176,15 @@ mod tests {
             Ok(())
         }
 
+        async fn lacking(&self, rows: &[u32]) -> Result<Vec<u32>, DbError> {
+            Ok(rows.to_vec())
+        }
+
         fn count(&self, _: bool, _: u64) {}
+
+        fn tell(&self, rows: &[u32]) {
+            self.told.lock().expect("no panic").extend(rows);
+        }
     }
 
     #[tokio::test]
@@ -183,6 +214,7 @@ mod tests {
         writer.finish().await;
         let rows: Vec<u32> = notes.written.lock().expect("no panic").concat();
         assert_eq!(rows, (0..500).collect::<Vec<_>>());
+        assert_eq!(*notes.told.lock().expect("no panic"), rows, "each is told once, when it is written");
     }
 
     #[test]

@@ -104,9 +104,11 @@ metrics! {
     MCP_SESSIONS: "mcpbox_mcp_sessions", Kind::Gauge, Count, [],
         "MCP sessions that are open now.";
     SSE_CONNECTIONS: "mcpbox_sse_connections", Kind::Gauge, Count, [],
-        "Event streams that are open now.";
+        "Event streams and sockets that are open now.";
     EXECUTION_LOG_ROWS: "mcpbox_execution_log_rows_total", Kind::Counter, Count, ["result"],
         "Execution log rows: written to the database, or failed and lost.";
+    ACTIVITY_LOG_ROWS: "mcpbox_activity_log_rows_total", Kind::Counter, Count, ["result"],
+        "Activity log rows: written to the database, or failed and tried again.";
     COMPILATIONS: "mcpbox_compilations_total", Kind::Counter, Count, ["result"],
         "Components that were compiled or taken from the cache, by what came of it.";
     EGRESS_REQUESTS: "mcpbox_egress_requests_total", Kind::Counter, Count, ["result"],
@@ -209,7 +211,7 @@ pub fn mcp_session() -> Counted {
     Counted::in_gauge(MCP_SESSIONS)
 }
 
-/// Counts an open event stream.
+/// Counts an open event stream or socket.
 pub fn sse_connection() -> Counted {
     Counted::in_gauge(SSE_CONNECTIONS)
 }
@@ -222,6 +224,11 @@ pub fn spare_taken(hit: bool) {
 /// Records what became of execution log rows.
 pub fn execution_log_rows(written: bool, rows: u64) {
     counter!(EXECUTION_LOG_ROWS.name, "result" => if written { "written" } else { "failed" }).increment(rows);
+}
+
+/// Records what became of activity log rows.
+pub fn activity_log_rows(written: bool, rows: u64) {
+    counter!(ACTIVITY_LOG_ROWS.name, "result" => if written { "written" } else { "failed" }).increment(rows);
 }
 
 /// Records a compilation. `result` is one of a few words, such as `compiled`, `cached` or `failed`.
@@ -315,6 +322,7 @@ mod tests {
         tool_call("returned", Duration::from_millis(2), 41, 70_000_000);
         spare_taken(true);
         execution_log_rows(true, 2);
+        activity_log_rows(true, 2);
         compilation("compiled");
         egress_request("answered");
         vec![call_running(), call_waiting(), spare_ready(), mcp_session(), sse_connection()]

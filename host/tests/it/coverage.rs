@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use mcpbox::api::{Access, ROUTES};
+use mcpbox::api::{Access, ROUTES, Route};
 use mcpbox::limits::TABLE;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -17,6 +17,7 @@ fn path(route: &str) -> String {
     route
         .replace("{id}", "01990000-0000-7000-8000-000000000001")
         .replace("{key_name}", "KEY")
+        .replace("{request_id}", "r1")
         .replace("{name}", "tool")
         .replace("{number}", "1")
 }
@@ -26,7 +27,8 @@ async fn every_route_for_administrators_is_refused_to_nobody_and_to_strangers() 
     let host = Host::start().await;
     let strangers = [None, Some("nonsense"), Some("mbx_at_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")];
     let mut asked = 0;
-    for route in ROUTES.iter().filter(|route| route.access == Access::Admin) {
+    let wanted = |route: &&Route| matches!(route.access, Access::Admin | Access::Socket);
+    for route in ROUTES.iter().filter(wanted) {
         for token in strangers {
             let method = Method::from_bytes(route.method.as_str().as_bytes()).expect("a method");
             let (status, headers, answer) = host.send(method, &path(route.path), token, &[], None).await;

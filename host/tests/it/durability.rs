@@ -76,5 +76,7 @@ async fn an_order_to_stop_loses_no_row_of_the_log() {
     call(&serving, 0, 150).await;
     serving.stop().await;
     assert_eq!(logged(&place), (150, 150));
+    let told = place.read("SELECT COUNT(*) FROM activity_logs WHERE message LIKE 'tools/call echo__number%'");
+    assert_eq!(told, "300", "each call is told when it begins and when it ends");
     assert_eq!(counted(&place), 150);
 }

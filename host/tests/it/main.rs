@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests read their environment, and their tasks end with them")]
 #![allow(unreachable_pub, reason = "a binary has no outside; `pub` says what the other files of it may use")]
 
+mod activity;
+mod activity_stream;
 mod api_browser;
 mod api_frame;
 mod api_health;
@@ -19,6 +21,7 @@ mod components_cli;
 mod coverage;
 mod durability;
 mod egress;
+mod events;
 mod executable;
 mod fixtures;
 mod fresh;

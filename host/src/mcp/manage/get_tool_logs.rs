@@ -32,7 +32,7 @@ impl Management for GetToolLogs {
     const TITLE: &'static str = "Show a tool's runs";
     const DESCRIPTION: &'static str = "Shows the last runs of a tool, newest first: arguments, result or error with \
         its line, printed output, duration, fuel (CPU), peak memory, HTTP requests, who called. Secrets are blotted \
-        out; what was too long to keep ends with how many bytes are missing. Use it to find out why a tool fails, then \
+        out; what was too long to keep is named in `cut` and ends with how many bytes are missing. Use it to find out why a tool fails, then \
         mend it with mcpbox_update_tool.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = Arguments;

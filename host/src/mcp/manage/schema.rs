@@ -160,6 +160,11 @@ pub(super) fn execution() -> Value {
             "result": {"description": "JSON; a text when it was cut"},
             "error": {"type": ["string", "null"]},
             "stdout": {"type": "string"},
+            "arguments_bytes": {"type": "integer", "description": "Size of the whole, also where less was kept"},
+            "result_bytes": {"type": "integer"},
+            "stdout_bytes": {"type": "integer"},
+            "cut": {"type": "array", "items": {"type": "string"},
+                    "description": "What was not kept whole: arguments, result, error, stdout, log_lines"},
             "outcome": {"type": "string"},
             "success": {"type": "boolean"},
             "duration_ms": {"type": "number"},
@@ -169,7 +174,7 @@ pub(super) fn execution() -> Value {
             "http_sent_bytes": {"type": "integer"},
             "http_received_bytes": {"type": "integer"},
         }),
-        &["id", "tool_name", "arguments", "success", "outcome", "duration_ms", "fuel", "peak_memory_bytes"],
+        &["id", "tool_name", "arguments", "success", "outcome", "duration_ms", "fuel", "peak_memory_bytes", "cut"],
     )
 }
 

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::read;
+use crate::domain::activity::one_line;
 use crate::mcp::about;
 use crate::mcp::error::Failure;
 use crate::mcp::jsonrpc::{Params, Payload};
@@ -11,12 +12,18 @@ use crate::mcp::session::Agreed;
 use crate::mcp::versions::Version;
 use crate::telemetry::RequestId;
 
+/// Characters kept of a client's name, and of its version.
+const CLIENT_CHARACTERS: usize = 60;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Initialize {
     protocol_version: String,
     #[serde(default)]
     capabilities: Map<String, Value>,
+    /// `Implementation`; a client that gives itself no name is served too.
+    #[serde(default)]
+    client_info: Value,
 }
 
 /// What is agreed on, and the `InitializeResult` that says so.
@@ -24,7 +31,7 @@ struct Initialize {
 /// # Errors
 /// -32602 when the parameters name no version.
 pub fn answer(params: &Params, request_id: &RequestId) -> Result<(Agreed, Payload), Failure> {
-    let Initialize { protocol_version, capabilities } = read(params)?;
+    let Initialize { protocol_version, capabilities, client_info } = read(params)?;
     let version = Version::negotiate(&protocol_version);
     let result = json!({
         "protocolVersion": version,
@@ -33,5 +40,7 @@ pub fn answer(params: &Params, request_id: &RequestId) -> Result<(Agreed, Payloa
         "instructions": about::INSTRUCTIONS,
     });
     let payload = Payload::of(&result).map_err(|_| Failure::internal(request_id))?;
-    Ok((Agreed { version, capabilities }, payload))
+    let word = |name: &str| client_info[name].as_str().map(|text| one_line(text, CLIENT_CHARACTERS));
+    let client = word("name").map(|name| [name, word("version").unwrap_or_default()].join(" ").trim().to_owned());
+    Ok((Agreed { version, capabilities, client }, payload))
 }

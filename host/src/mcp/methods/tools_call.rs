@@ -16,7 +16,9 @@ use crate::mcp::fit::fit;
 use crate::mcp::jsonrpc::{Id, Params, Payload};
 use crate::mcp::manage::{self, Answered};
 use crate::mcp::meta::Threshold;
+use crate::mcp::methods::Method;
 use crate::mcp::nearest::nearest;
+use crate::mcp::record::Record;
 use crate::service::Error;
 use crate::service::calls::{CallRequest, Execution};
 
@@ -45,7 +47,14 @@ fn read(params: &Params) -> Result<(String, Option<Box<RawValue>>), Failure> {
 /// # Errors
 /// -32602 for a name that nobody knows, and what only the client's program can mend.
 pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params) -> Reply {
+    let mut record = Record::of(&dispatcher.service, context, Method::ToolsCall);
+    let reply = call(dispatcher, context, params, &mut record).await;
+    record.end(reply).await
+}
+
+async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, record: &mut Record) -> Reply {
     let (name, arguments) = read(params)?;
+    record.begin_call(&name, arguments.as_deref()).await;
     let (events, spoken) = Spoken::of(context, events_of_a_call(dispatcher.service.limits()));
     let answered = async {
         if let Some(tool) = manage::find(&name) {
@@ -72,11 +81,15 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
         Some(spoken) => spoken.while_waiting(answered).await,
     };
     match answered {
-        Ok(Answered { result, is_error, execution }) => write(context, result, is_error, execution.as_ref()),
+        Ok(Answered { result, is_error, execution }) => {
+            record.called(is_error, execution.as_ref());
+            write(context, result, is_error, execution.as_ref())
+        }
         Err(Error::NotFound { .. }) if manage::find(&name).is_none() => Err(unknown(dispatcher, context, &name).await),
         Err(error) => match tell(error, &context.request_id) {
             Told::Client(failure) => Err(failure),
             Told::Model(text) => {
+                record.called(true, None);
                 let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
                 write(context, result, true, None)
             }

@@ -14,6 +14,7 @@ use crate::domain::caller::Caller;
 use crate::mcp::McpState;
 use crate::mcp::dispatch::Dispatcher;
 use crate::mcp::error::{Failure, Kind};
+use crate::mcp::record;
 use crate::telemetry::{REQUEST_ID_HEADER, RequestId};
 
 /// A request that was let in. Handlers ask for this; without the layer below there is none, and
@@ -36,7 +37,10 @@ pub(super) async fn guard(
 ) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::new);
     let mut response = match mcp.settings.judge(request.headers()) {
-        Err(failure) => Refused::from(failure).into_response(),
+        Err(failure) => {
+            record::turned_away(&mcp, peer, &request_id, &failure).await;
+            Refused::from(failure).into_response()
+        }
         Ok(origin) => {
             let mut response = match &origin {
                 Some(origin) if request.method() == Method::OPTIONS => {
@@ -75,9 +79,17 @@ async fn enter(mcp: &McpState, peer: SocketAddr, request_id: RequestId, mut requ
                 request.extensions_mut().insert(Arrived { request_id, caller });
                 next.run(request).await
             }
-            Err(error) => Refused::from(Dispatcher::failure(error, &request_id)).into_response(),
+            Err(error) => {
+                let failure = Dispatcher::failure(error, &request_id);
+                record::turned_away(mcp, peer, &request_id, &failure).await;
+                Refused::from(failure).into_response()
+            }
         },
-        Err(error) => deny(Dispatcher::failure(error, &request_id)),
+        Err(error) => {
+            let failure = Dispatcher::failure(error, &request_id);
+            record::turned_away(mcp, peer, &request_id, &failure).await;
+            deny(failure)
+        }
     }
 }
 

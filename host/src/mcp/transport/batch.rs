@@ -10,6 +10,7 @@ use futures_util::stream;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
+use super::arrive::Arrived;
 use super::post::{Sent, run, text};
 use super::{Refused, accepted, json, legacy};
 use crate::mcp::McpState;
@@ -17,6 +18,7 @@ use crate::mcp::dispatch::{Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::jsonrpc::{self, Id, Malformed, Message, Request};
 use crate::mcp::meta::Meta;
+use crate::mcp::record;
 use crate::mcp::session::Session;
 use crate::mcp::stream::{self as events, Event};
 
@@ -39,7 +41,7 @@ pub(super) async fn serve(
     let mut pending = Vec::with_capacity(messages.len());
     for message in messages {
         match message {
-            Err(malformed) => pending.push(failed(malformed.id.as_ref(), &malformed.failure)),
+            Err(malformed) => pending.push(failed(mcp, &sent, malformed.id.as_ref(), &malformed.failure).await),
             Ok(Message::Response(_)) => {}
             Ok(Message::Notification(notification)) => mcp.dispatcher.notification(&session, &notification),
             Ok(Message::Request(request)) => pending.push(begin(mcp, &session, &sent, request).await),
@@ -72,17 +74,17 @@ async fn begin(mcp: &McpState, session: &Arc<Session>, sent: &Sent, request: Req
     let id = request.id.clone();
     if request.method == "initialize" {
         let failure = Failure::new(Kind::InvalidRequest, "`initialize` cannot be part of a batch");
-        return failed(Some(&id), &failure);
+        return failed(mcp, sent, Some(&id), &failure).await;
     }
     // The body was counted once; here each of its requests is.
     if let Err(error) = mcp.dispatcher.service.rate_count(&sent.arrived.caller).await {
-        return failed(Some(&id), &Dispatcher::failure(error, &sent.arrived.request_id));
+        return failed(mcp, sent, Some(&id), &Dispatcher::failure(error, &sent.arrived.request_id)).await;
     }
     let work = Meta::read(&request.params)
         .map_err(|failure| Refused::of(&id, false, failure))
         .and_then(|meta| legacy::work(session, sent, request, &meta));
     match work {
-        Err(refused) => failed(refused.id.as_ref(), &refused.failure),
+        Err(refused) => failed(mcp, sent, refused.id.as_ref(), &refused.failure).await,
         Ok(work) => {
             let mcp = mcp.clone();
             let tracker = mcp.tracker.clone();
@@ -91,6 +93,8 @@ async fn begin(mcp: &McpState, session: &Arc<Session>, sent: &Sent, request: Req
     }
 }
 
-fn failed(id: Option<&Id>, failure: &Failure) -> Pending {
+async fn failed(mcp: &McpState, sent: &Sent, id: Option<&Id>, failure: &Failure) -> Pending {
+    let Arrived { caller, request_id } = sent.arrived.clone();
+    record::refused(mcp, caller, request_id, failure).await;
     Pending::There(jsonrpc::error(id, failure))
 }

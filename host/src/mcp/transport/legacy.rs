@@ -18,12 +18,13 @@ use crate::mcp::headers;
 use crate::mcp::jsonrpc::{self, Request};
 use crate::mcp::meta::Meta;
 use crate::mcp::methods::{Method, initialize};
+use crate::mcp::record;
 use crate::mcp::session::Session;
 use crate::mcp::stream::{self as events, Event};
 use crate::mcp::versions::Version;
 
 /// Opens a session; the answer carries its id in a header.
-pub(super) fn open(mcp: &McpState, sent: &Sent, request: &Request) -> Result<Response, Refused> {
+pub(super) async fn open(mcp: &McpState, sent: &Sent, request: &Request) -> Result<Response, Refused> {
     let refuse = |failure: Failure| Refused::of(&request.id, false, failure);
     let (agreed, payload) = initialize::answer(&request.params, &sent.arrived.request_id).map_err(refuse)?;
     let body = jsonrpc::result(&request.id, &payload);
@@ -36,6 +37,7 @@ pub(super) fn open(mcp: &McpState, sent: &Sent, request: &Request) -> Result<Res
     };
     let session = mcp.sessions.open(&sent.arrived.caller, agreed);
     tracing::info!(version = %session.agreed.version, "session opened");
+    record::opened(mcp, &sent.arrived.request_id, &sent.arrived.caller, &session).await;
     if let Ok(value) = HeaderValue::try_from(session.id()) {
         response.headers_mut().insert(HeaderName::from_static(headers::SESSION), value);
     }

@@ -7,8 +7,7 @@ use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::arrive::Arrived;
@@ -20,7 +19,6 @@ use crate::mcp::jsonrpc;
 use crate::mcp::session::Session;
 use crate::mcp::stream::{Event, EventId, answer};
 use crate::mcp::versions::Version;
-use crate::service::Change;
 
 pub(super) async fn receive(
     State(mcp): State<McpState>,
@@ -52,7 +50,7 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     let over = session.open_stream();
     let mut listening = Listening {
         // Before the generation is read: a change in between is told, not missed.
-        changes: mcp.dispatcher.service.changes(),
+        changes: mcp.dispatcher.service.events().catalogue(),
         _closed: over.clone().drop_guard(),
         over,
         told: None,
@@ -69,7 +67,7 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
 
 /// An open stream. When it is dropped, the session knows that nobody listens any more.
 struct Listening {
-    changes: Receiver<Change>,
+    changes: watch::Receiver<u64>,
     /// The session has ended, or a newer stream took this one's place.
     over: CancellationToken,
     _closed: DropGuard,
@@ -101,14 +99,12 @@ impl Listening {
                 biased;
                 () = self.over.cancelled() => return None,
                 () = self.mcp.shutdown.cancelled() => return None,
-                change = self.changes.recv() => match change {
-                    Ok(Change::Catalogue) | Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return None,
+                change = self.changes.changed() => if change.is_err() {
+                    return None;
                 },
                 // Another process on the same database says nothing here: look now and then.
                 () = tokio::time::sleep(self.mcp.keep_alive()) => {}
             }
-            while !matches!(self.changes.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {}
             let now = self.generation().await;
             if now.is_none() || now != self.told {
                 self.told = now;

@@ -21,6 +21,7 @@ use crate::mcp::headers;
 use crate::mcp::jsonrpc::{self, Id, Incoming, Message, Params};
 use crate::mcp::meta::Meta;
 use crate::mcp::methods::Method;
+use crate::mcp::record;
 use crate::mcp::session::Running;
 use crate::mcp::stream::{self as events, Event, Place};
 use crate::mcp::versions::Version;
@@ -38,7 +39,13 @@ pub(super) async fn receive(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    serve(&mcp, arrived, headers, body).await.unwrap_or_else(Refused::into_response)
+    match serve(&mcp, arrived.clone(), headers, body).await {
+        Ok(response) => response,
+        Err(refused) => {
+            record::refused(&mcp, arrived.caller, arrived.request_id, &refused.failure).await;
+            refused.into_response()
+        }
+    }
 }
 
 async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body) -> Result<Response, Refused> {
@@ -60,7 +67,7 @@ async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body)
             if !handshake && (is_modern(&sent.headers, &meta) || request.method == "server/discover") {
                 modern::serve(mcp, sent, request, &meta).await
             } else if handshake {
-                legacy::open(mcp, &sent, &request)
+                legacy::open(mcp, &sent, &request).await
             } else {
                 legacy::serve(mcp, sent, request, &meta).await
             }

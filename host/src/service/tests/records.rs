@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::execution_log::ExecutionRows;
 use super::super::logs::ExecutionFilter;
 use super::*;
 use crate::domain::ids::VersionId;
@@ -83,6 +84,11 @@ async fn a_call_waits_when_too_many_rows_are_queued() -> Done {
     // One batch is on its way for good, and the queue is full.
     assert!((4..=203).contains(&taken), "{taken}");
     Ok(())
+}
+
+/// The way of rows to the database.
+pub(super) fn execution_rows(host: &Host) -> ExecutionRows {
+    ExecutionRows { db: (*host.db).clone(), events: host.events().clone() }
 }
 
 /// A call that failed after one and a half milliseconds.

@@ -1,11 +1,10 @@
 //! What is old is deleted, and nothing else.
 
-use super::records::call_of;
+use super::records::{call_of, execution_rows};
 use super::*;
 use crate::db::execution_durations;
 use crate::db::execution_logs::Filter;
 use crate::db::execution_statistics::{self, Span};
-use crate::service::execution_log::ExecutionRows;
 use crate::service::sessions::Opening;
 use crate::service::writer::Store as _;
 
@@ -22,7 +21,7 @@ async fn rows_go_when_the_clock_says_so_and_not_before() -> Done {
         (0..1_201).map(|_| execution_logs::ExecutionLog { started_at: age(4), ..call_of(&tool) }).collect();
     let young = execution_logs::ExecutionLog { started_at: age(2), ..call_of(&tool) };
     rows.push(young.clone());
-    ExecutionRows((*host.db).clone()).write(&rows).await?;
+    execution_rows(&host).write(&rows).await?;
     let never = CancellationToken::new();
     let stopped = CancellationToken::new();
     stopped.cancel();

@@ -1,9 +1,8 @@
 //! The dashboard's numbers are those of the rows.
 
-use super::records::call_of;
+use super::records::{call_of, execution_rows};
 use super::*;
 use crate::db::execution_logs::ExecutionLog;
-use crate::service::execution_log::ExecutionRows;
 use crate::service::statistics::{Period, Scope};
 use crate::service::writer::Store as _;
 
@@ -26,7 +25,7 @@ async fn the_dashboard_counts_what_was_called_in_its_period() -> Done {
     rows.push(ExecutionLog { is_test: true, success: false, ..call(&height, 1, 500) });
     rows.push(call(&height, 2 * 60, 500));
     rows.push(call(&height, 5 * 24 * 60, 500));
-    ExecutionRows((*host.db).clone()).write(&rows).await?;
+    execution_rows(&host).write(&rows).await?;
 
     assert!(is_forbidden(host.dashboard(&model(), Period::Hour).await));
     let shown = host.dashboard(&person(), Period::Hour).await?;
@@ -38,8 +37,14 @@ async fn the_dashboard_counts_what_was_called_in_its_period() -> Done {
     assert_eq!(shown.calls.series.iter().filter(|step| step.requests > 0).count(), 1, "a gap is a gap");
     let top = &shown.top_tools[0];
     assert_eq!((top.tool_id, top.tool_name.as_str(), top.counts.requests), (forecast.id, "weather__forecast", 100));
-    let (mean, p95) = (top.mean_ms.expect("calls"), shown.calls.duration_ms.p95.expect("calls"));
-    assert!((mean - 50.5).abs() < 0.001 && (p95 - 95.0).abs() < 12.0, "{mean} {p95}");
+    let mean = top.duration_ms.mean.expect("calls");
+    assert!((mean - 50.5).abs() < 0.001, "{mean}");
+    for durations in [shown.calls.duration_ms, top.duration_ms, shown.by_server[0].duration_ms] {
+        let p95 = durations.p95.expect("calls");
+        assert!((p95 - 95.0).abs() < 12.0, "{p95}");
+    }
+    let p99 = shown.by_server[1].duration_ms.p99.expect("a call");
+    assert!((p99 - 0.5).abs() < 0.1, "{p99}");
     let servers: Vec<_> = shown.by_server.iter().map(|server| (&*server.server_name, server.counts.requests)).collect();
     assert_eq!(servers, [("weather", 100), ("tides", 1)]);
     assert_eq!(shown.recent_errors.iter().map(|row| row.id).collect::<Vec<_>>(), [rows[100].id]);
@@ -52,6 +57,10 @@ async fn the_dashboard_counts_what_was_called_in_its_period() -> Done {
     let scope = Scope { tool_id: Some(height.id), ..Scope::default() };
     let one = host.execution_statistics(&model(), Period::Week, scope).await?;
     assert_eq!((one.counts.requests, one.counts.errors), (3, 1));
+    assert!(one.duration_ms.p50.is_some_and(|ms| (ms - 0.5).abs() < 0.1), "{one:?}");
+    let scope = Scope { server_id: Some(weather.id), ..Scope::default() };
+    let server = host.execution_statistics(&model(), Period::Hour, scope).await?;
+    assert!(server.duration_ms.p50.is_some_and(|ms| (ms - 50.0).abs() < 12.0), "{server:?}");
     Ok(())
 }
 
@@ -61,7 +70,7 @@ async fn what_is_deleted_stays_counted_under_the_name_it_had() -> Done {
     let server = host.server("weather").await?;
     let tool = host.approved(server.id, "forecast").await?;
     let row = ExecutionLog { started_at: host.clock().now(), ..call_of(&tool) };
-    ExecutionRows((*host.db).clone()).write(&[row]).await?;
+    execution_rows(&host).write(&[row]).await?;
     host.server_delete(&person(), server.id).await?;
     let shown = host.dashboard(&person(), Period::Day).await?;
     assert_eq!(shown.by_server[0].server_name, "weather");
@@ -76,7 +85,7 @@ async fn a_batch_that_comes_again_is_not_counted_again() -> Done {
     let tool = host.approved(server.id, "forecast").await?;
     let row = || ExecutionLog { started_at: host.clock().now(), ..call_of(&tool) };
     let (one, two, three) = (row(), row(), row());
-    let log = ExecutionRows((*host.db).clone());
+    let log = execution_rows(&host);
     log.write(&[one.clone(), two.clone()]).await?;
     log.write(&[one.clone(), two, three]).await?;
     log.write(&[one]).await?;

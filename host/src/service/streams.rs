@@ -1,0 +1,77 @@
+//! Who may listen to a live stream, and for how long: an administrator whose session is in force, no longer
+//! than it is.
+//!
+//! Where a program can send no header, it shows a ticket, which it got with its session: good for one stream,
+//! within seconds. What stands in an address is written down by too many to be worth more.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde::Serialize;
+
+use super::sessions::{self, Session};
+use super::{Error, Service};
+use crate::crypto::token::{Token, TokenKind};
+use crate::db::admin_sessions;
+use crate::db::stream_tickets::{self as rows, StreamTicket};
+
+/// Life of a ticket.
+const TICKET_S: u32 = 30;
+/// Tickets of one session that can be used at the same time.
+const TICKETS: u64 = 20;
+
+/// A ticket, to be shown once.
+#[derive(Serialize)]
+pub struct TicketView {
+    pub ticket: String,
+    /// Seconds.
+    pub expires_in: u32,
+}
+
+impl Service {
+    /// Makes a ticket for one stream.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the session has as many as it may.
+    pub async fn stream_ticket_create(&self, session: &Session) -> Result<TicketView, Error> {
+        let ticket = Token::new(TokenKind::Ticket);
+        let now = self.clock().now();
+        let expires_at = now + TimeDelta::seconds(TICKET_S.into());
+        let tx = self.db().begin().await?;
+        rows::delete_expired(&tx, now).await?;
+        if rows::count(&tx, session.id, now).await? >= TICKETS {
+            let message = format!("this session has {TICKETS} tickets that nobody used; use one, or wait");
+            return Err(Error::Busy { retry_after: Duration::from_secs(TICKET_S.into()), message });
+        }
+        rows::insert(&tx, StreamTicket { ticket_hash: ticket.hash(), session_id: session.id, expires_at }).await?;
+        tx.commit().await?;
+        Ok(TicketView { ticket: ticket.reveal().to_owned(), expires_in: TICKET_S })
+    }
+
+    /// The session that a ticket was made for; the ticket is used up. `from` is where it is shown.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when there is no such ticket any more, or its session has ended.
+    pub async fn stream_ticket_use(&self, ticket: &str, from: Option<IpAddr>) -> Result<Session, Error> {
+        let message = "the ticket is unknown, expired or used; make another one with POST /api/activity/ticket";
+        let refused = || Error::Unauthenticated { message: message.to_owned() };
+        let ticket: Token = ticket.parse().map_err(|_| refused())?;
+        let now = self.clock().now();
+        let tx = self.db().begin().await?;
+        let found = match rows::take(&tx, &ticket.hash(), now).await? {
+            Some(session) => admin_sessions::by_id(&tx, session).await?,
+            None => None,
+        };
+        tx.commit().await?;
+        let found = found.filter(|(row, admin)| row.is_valid(admin, now));
+        found.map(|(row, admin)| sessions::opened(row, admin, from)).ok_or_else(refused)
+    }
+
+    /// Whether a session is in force, in whatever process it was ended or its tokens exchanged.
+    pub async fn session_goes_on(&self, session: &Session) -> Result<bool, Error> {
+        let found = admin_sessions::by_id(self.db(), session.id).await?;
+        let now = self.clock().now();
+        Ok(found.is_some_and(|(row, admin)| row.is_valid(&admin, now)))
+    }
+}

@@ -13,7 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -122,24 +126,28 @@ pub struct CleanUp {
 }
 
 /// Keeps refusals from filling the log.
-pub(super) struct Refusals {
-    of_one: DefaultKeyedRateLimiter<IpAddr>,
-    of_all: DefaultDirectRateLimiter,
+pub(super) struct Refusals<C: Clock = DefaultClock> {
+    of_one: RateLimiter<IpAddr, DashMapStateStore<IpAddr>, C, NoOpMiddleware<C::Instant>>,
+    of_all: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
     left_out: AtomicU64,
 }
 
 impl Default for Refusals {
     fn default() -> Self {
-        let per_minute = |rows| Quota::per_minute(NonZeroU32::new(rows).unwrap_or(NonZeroU32::MIN));
-        Self {
-            of_one: RateLimiter::keyed(per_minute(REFUSALS_OF_ONE)),
-            of_all: RateLimiter::direct(per_minute(REFUSALS_OF_ALL)),
-            left_out: AtomicU64::new(0),
-        }
+        Self::with_clock(&DefaultClock::default())
     }
 }
 
-impl Refusals {
+impl<C: Clock + Clone> Refusals<C> {
+    fn with_clock(clock: &C) -> Self {
+        let per_minute = |rows| Quota::per_minute(NonZeroU32::new(rows).unwrap_or(NonZeroU32::MIN));
+        Self {
+            of_one: RateLimiter::new(per_minute(REFUSALS_OF_ONE), DashMapStateStore::default(), clock.clone()),
+            of_all: RateLimiter::direct_with_clock(per_minute(REFUSALS_OF_ALL), clock.clone()),
+            left_out: AtomicU64::new(0),
+        }
+    }
+
     /// Whether another one is written down, and how many were left out since the last that was.
     fn may_add(&self, from: Option<IpAddr>) -> Option<u64> {
         if self.of_one.len() > ADDRESSES {
@@ -388,11 +396,13 @@ fn view(row: ActivityLog) -> ActivityView {
 
 #[cfg(test)]
 mod tests {
+    use governor::clock::FakeRelativeClock;
+
     use super::*;
 
     #[test]
     fn refusals_are_bounded_for_one_address_and_for_all() {
-        let refusals = Refusals::default();
+        let refusals = Refusals::with_clock(&FakeRelativeClock::default());
         let one = Some(IpAddr::from([203, 0, 113, 1]));
         let added = (0..50).filter(|_| refusals.may_add(one).is_some()).count();
         assert_eq!(added, 10);

@@ -307,7 +307,7 @@ mod tests {
                     .map(|stretch| {
                         let grain = i64::from(stretch.grain_s);
                         assert_eq!(stretch.from_s % grain, 0, "{stretch:?}");
-                        (stretch.to_s - stretch.from_s).div_ceil(grain)
+                        (stretch.to_s - stretch.from_s + grain - 1) / grain
                     })
                     .sum();
                 assert!(spans <= most, "{period:?}: {spans}");

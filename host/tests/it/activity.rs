@@ -63,7 +63,17 @@ async fn a_call_is_told_when_it_begins_and_when_it_ends_and_without_what_was_sai
         admin.ask(Method::GET, &format!("/api/activity/logs/{}", done["id"].as_str().expect("an id")), None).await;
     assert_eq!(one, *done);
     let request = done["request_id"].as_str().expect("a request");
-    let whole = admin.ask(Method::GET, &format!("/api/activity/request/{request}"), None).await;
+    let path = format!("/api/activity/request/{request}");
+    // The two logs are written side by side.
+    let both = async {
+        loop {
+            let whole = admin.ask(Method::GET, &path, None).await;
+            if whole["executions"].as_array().is_some_and(|calls| !calls.is_empty()) {
+                return whole;
+            }
+        }
+    };
+    let whole = tokio::time::timeout(PATIENCE, both).await.expect("the call has its row");
     assert_eq!((&whole["logs"]["total"], &whole["logs"]["items"][1]), (&json!(2), done));
     assert_eq!(whole["executions"][0]["id"], done["details"]["call_id"]);
 }

@@ -119,7 +119,7 @@ async fn a_quiet_stream_is_kept_alive_and_ends_with_its_session() {
     let token = host.login("ada").await;
     let mut stream = Stream::open(&host, &token, &[]).await;
     // Rows of before may still be told; then only comments follow.
-    while stream.piece().await.expect("a comment").kind != "" {}
+    while !stream.piece().await.expect("a comment").kind.is_empty() {}
     host.send(Method::POST, "/auth/logout", Some(&token), &[], None).await;
     let over = stream.next(&["over"]).await;
     assert_eq!(over.data["reason"], json!("session"));

@@ -28,6 +28,7 @@ mod fresh;
 mod guests;
 mod harness;
 mod harness_admin;
+mod installation;
 mod internet;
 mod javascript;
 mod journey;

@@ -349,7 +349,7 @@ impl Service {
         tx.commit().await?;
         let mut last = deleted;
         while last == AT_ONCE {
-            let tx = self.db().begin().await?;
+            let tx = self.db().begin_rows().await?;
             last = rows::delete_older_than(&tx, before, AT_ONCE).await?;
             tx.commit().await?;
             deleted += last;

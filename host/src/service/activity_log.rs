@@ -15,7 +15,7 @@ impl Store for ActivityRows {
     type Row = Row;
 
     async fn commit(&self, rows: &[Row]) -> Result<(), DbError> {
-        let tx = self.db.begin().await?;
+        let tx = self.db.begin_rows().await?;
         activity_logs::insert_many(&tx, rows.to_vec()).await?;
         tx.commit().await
     }

@@ -16,7 +16,7 @@ impl Store for ExecutionRows {
     type Row = Row;
 
     async fn commit(&self, rows: &[Row]) -> Result<(), DbError> {
-        let tx = self.db.begin().await?;
+        let tx = self.db.begin_rows().await?;
         execution_logs::insert_many(&tx, rows.to_vec()).await?;
         execution_statistics::add(&tx, execution_statistics::tallies(rows)).await?;
         execution_durations::add(&tx, execution_durations::tallies(rows)).await?;

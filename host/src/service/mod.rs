@@ -41,6 +41,7 @@ mod permission;
 pub mod policies;
 mod programs;
 mod rate;
+mod ready;
 mod redactors;
 mod retention;
 pub mod secrets;
@@ -73,6 +74,7 @@ pub use self::page::{Page, PageRequest};
 use self::policies::PolicyCache;
 use self::programs::SourceCache;
 use self::rate::Rates;
+use self::ready::ReadyCache;
 use self::redactors::Redactors;
 use self::writer::Writer;
 use crate::clock::Clock;
@@ -117,6 +119,7 @@ struct Inner {
     sources: SourceCache,
     redactors: Redactors,
     events: Events,
+    ready: ReadyCache,
     passwords: Passwords,
     noted: Noted,
 }
@@ -139,6 +142,7 @@ impl Service {
             sources: SourceCache::default(),
             redactors: Redactors::default(),
             events,
+            ready: ReadyCache::default(),
             passwords: Passwords::new(&parts.limits),
             noted: Noted::default(),
             parts,

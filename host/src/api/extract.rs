@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::ApiState;
 use super::problem::{self, Problem};
@@ -41,10 +42,14 @@ pub(super) struct Tls(pub(super) bool);
 pub(super) struct Admin(pub(super) Session);
 
 /// Which page of a list, in a query.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
+    /// From 1; absent: 1.
+    #[param(minimum = 1)]
     page: Option<u64>,
+    /// Rows on a page; absent: 50, or the limit `page_size_max` if that is less. More than the limit is the limit.
+    #[param(minimum = 1)]
     page_size: Option<u64>,
 }
 

@@ -1,6 +1,11 @@
 //! Lists come in pages.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Ref, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::error::Error;
 use crate::db;
@@ -49,6 +54,35 @@ impl PageRequest {
     pub(super) fn of_rows(self, limits: &Limits) -> Result<db::PageRequest, Error> {
         let (page, page_size) = self.checked(limits.page_size_max)?;
         Ok(db::PageRequest::new(page, page_size, limits.page_size_max))
+    }
+}
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0.0));
+        ObjectBuilder::new()
+            .property("items", ArrayBuilder::new().items(Ref::from_schema_name(T::name())))
+            .property("total", number().description(Some("Of all pages.")))
+            .property("page", number().description(Some("From 1.")))
+            .property("page_size", number())
+            .property("pages", number())
+            .required("items")
+            .required("total")
+            .required("page")
+            .required("page_size")
+            .required("pages")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("{}Page", T::name()))
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
     }
 }
 

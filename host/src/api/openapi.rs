@@ -150,6 +150,22 @@ fn require_nullable(schema: &mut Value) {
     }
 }
 
+/// Takes null out of what a parameter may be: one that is absent is left out of the address.
+fn never_null(schema: &mut Value) {
+    let is_null = |kind: &Value| kind == "null" || kind["type"] == "null";
+    for key in ["type", "oneOf", "enum"] {
+        let Some(choices) = schema.get_mut(key).and_then(Value::as_array_mut) else { continue };
+        choices.retain(|kind| !is_null(kind) && !kind.is_null());
+        if key != "enum" && choices.len() == 1 {
+            let only = choices.remove(0);
+            match key {
+                "type" => schema["type"] = only,
+                _ => *schema = only,
+            }
+        }
+    }
+}
+
 fn may_be_null(schema: &Value) -> bool {
     let is_null = |kind: &Value| kind == "null";
     let any = |key: &str, is: &dyn Fn(&Value) -> bool| schema[key].as_array().is_some_and(|all| all.iter().any(is));
@@ -213,6 +229,11 @@ fn make() -> Made {
     let schemas: serde_json::Map<String, Value> =
         shared.schemas.into_iter().map(|(name, (schema, _))| (name, schema)).collect();
     document["components"]["schemas"] = Value::Object(schemas);
+    let operations = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    let operations = operations.filter_map(Value::as_object_mut).flat_map(|item| item.values_mut());
+    for parameter in operations.filter_map(|one| one["parameters"].as_array_mut()).flatten() {
+        never_null(&mut parameter["schema"]);
+    }
     let mut faults = shared.faults;
     faults.extend(dangling(&document, &document));
     faults.sort();

@@ -53,7 +53,7 @@ pub struct ApiKeyView {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// A key that was just made. The key itself is shown this once; `Debug` does not show it.
+/// A key that was just made. The key itself is shown this once.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct NewApiKey {
     #[serde(flatten)]
@@ -61,6 +61,7 @@ pub struct NewApiKey {
     pub key: String,
 }
 
+/// Does not show the key.
 impl fmt::Debug for NewApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewApiKey").field("view", &self.view).finish_non_exhaustive()

@@ -109,7 +109,7 @@ async fn what_a_model_makes_and_asks_for_is_told_with_its_name() {
     let because = "it is needed for the test";
     let asked = json!({"tool_id": tool, "host": "example.com", "justification": because});
     model.done("mcpbox_request_network_access", asked).await;
-    model.done("mcpbox_create_server_secret", json!({"server_id": server, "key_name": "KEY"})).await;
+    model.done("mcpbox_create_server_secret", json!({"server_id": server, "key": "KEY"})).await;
     model.done("mcpbox_request_publish", json!({"tool_id": tool})).await;
     let first = async |path: &str| admin.ask(Method::GET, path, None).await["items"][0].clone();
     assert_eq!(first("/api/approvals/network").await["requested_by"], json!("local"));

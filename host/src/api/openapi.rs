@@ -231,7 +231,7 @@ fn make() -> Made {
     document["components"]["schemas"] = Value::Object(schemas);
     let operations = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     let operations = operations.filter_map(Value::as_object_mut).flat_map(|item| item.values_mut());
-    for parameter in operations.filter_map(|one| one["parameters"].as_array_mut()).flatten() {
+    for parameter in operations.filter_map(|one| one.get_mut("parameters")?.as_array_mut()).flatten() {
         never_null(&mut parameter["schema"]);
     }
     let mut faults = shared.faults;
@@ -313,20 +313,17 @@ static KINDS: LazyLock<Vec<&'static Kind>> = LazyLock::new(|| problem::KINDS.ite
 
 /// What may happen at every route that such callers use.
 fn of_access(route: &Route) -> &'static [&'static Kind] {
-    match (route.access, route.method.is_safe()) {
-        (Access::Open, _) => &[&problem::MISDIRECTED, &problem::RATE_LIMITED, &problem::INTERNAL],
-        (Access::Admin, true) => {
-            &[&problem::MISDIRECTED, &problem::RATE_LIMITED, &problem::INTERNAL, &problem::UNAUTHENTICATED]
-        }
-        (Access::Admin, false) => &[
+    match route.access {
+        Access::Open => &[&problem::MISDIRECTED, &problem::RATE_LIMITED, &problem::INTERNAL],
+        Access::Admin => &[
             &problem::MISDIRECTED,
             &problem::RATE_LIMITED,
             &problem::INTERNAL,
             &problem::UNAUTHENTICATED,
             &problem::CROSS_SITE,
         ],
-        (Access::Probe, _) => &[&problem::MISDIRECTED, &problem::INTERNAL],
-        (Access::Private, _) => &[&problem::MISDIRECTED, &problem::INTERNAL, &problem::NOT_FOUND],
+        Access::Probe => &[&problem::MISDIRECTED, &problem::INTERNAL],
+        Access::Private => &[&problem::MISDIRECTED, &problem::INTERNAL, &problem::NOT_FOUND],
     }
 }
 

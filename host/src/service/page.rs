@@ -34,12 +34,17 @@ impl PageRequest {
     /// The page and its size, checked.
     ///
     /// # Errors
-    /// When either is 0; a size over the limit is cut to it.
+    /// When either is 0 or no 64-bit number with a sign; a size over the limit is cut to it.
     pub fn checked(self, page_size_max: u64) -> Result<(u64, u64), Error> {
         let page = self.page.unwrap_or(1);
         let page_size = self.page_size.unwrap_or(PAGE_SIZE.min(page_size_max));
         if page == 0 {
             return Err(Error::invalid("/page", "pages count from 1"));
+        }
+        for (pointer, number) in [("/page", page), ("/page_size", page_size)] {
+            if i64::try_from(number).is_err() {
+                return Err(Error::invalid(pointer, format!("give 1 to {}", i64::MAX)));
+            }
         }
         if page_size == 0 {
             return Err(Error::invalid("/page_size", format!("give 1 to {page_size_max}")));

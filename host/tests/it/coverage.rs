@@ -105,8 +105,16 @@ async fn mcp_answers_to_nobody_from_afar_and_to_no_stranger() {
     admin.ask(Method::DELETE, &path, None).await;
     let (browser, ..) = Browser::login(&host, &[]).await;
     let revoked = key["key"].as_str().expect("a key");
-    let strangers =
-        ["nonsense", &format!("mbx_ak_{}", "A".repeat(43)), revoked, &admin.token, browser.cookie("mcpbox_session")];
+    // A person's token opens MCP too, until it is taken back.
+    host.send(Method::POST, "/auth/logout", Some(&admin.token), &[], None).await;
+    let strangers = [
+        "nonsense",
+        &format!("mbx_key_{}", "A".repeat(43)),
+        revoked,
+        &admin.token,
+        browser.cookie("mcpbox_session"),
+        browser.cookie("mcpbox_csrf"),
+    ];
     let through = [("x-forwarded-for", "192.0.2.7"), ("accept", "application/json, text/event-stream")];
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
     for method in [Method::POST, Method::GET, Method::DELETE] {

@@ -21,7 +21,11 @@ impl Values {
 /// An object with a value of each policy, all of them.
 pub fn all() -> Object {
     let each = TABLE.iter().fold(ObjectBuilder::new(), |object, policy| {
-        let value = policy.values.schema().description(Some(policy.sentence));
+        let mut value = policy.values.schema().description(Some(policy.sentence)).build();
+        // What a limit says may lie outside of what people may set.
+        if policy.default_text().is_empty() {
+            (value.minimum, value.maximum) = (Some(1.into()), None);
+        }
         object.property(policy.name, value).required(policy.name)
     });
     each.build()

@@ -82,7 +82,7 @@ def main(schemathesis):
             "--header", f"Authorization: Bearer {token}",
             "--checks", ",".join(CHECKS),
             "--phases", "examples,coverage,fuzzing,stateful",
-            "--max-examples", os.environ.get("MCPBOX_FUZZ_EXAMPLES", "20"),
+            "--max-examples", os.environ.get("MCPBOX_FUZZ_EXAMPLES", "50"),
             "--seed", SEED,
             "--continue-on-failure",
             "--warnings", "off",

@@ -8,6 +8,7 @@
 mod api_browser;
 mod api_frame;
 mod api_health;
+mod api_inputs;
 mod api_keys;
 mod api_openapi;
 mod api_sessions;

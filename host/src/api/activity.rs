@@ -3,6 +3,7 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::extract::{Admin, Json, PageQuery, Path, Query};
@@ -16,7 +17,7 @@ use crate::service::streams::TicketView;
 use crate::service::{Error, Page, PageRequest};
 
 /// What is absent narrows nothing.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ActivityQuery {
     server_id: Option<ServerId>,
@@ -24,39 +25,51 @@ pub(super) struct ActivityQuery {
     log_types: Option<String>,
     /// Words with commas between them.
     levels: Option<String>,
+    #[param(max_length = 200)]
     request_id: Option<String>,
+    /// Of MCP: `tools/call`.
+    #[param(max_length = 200)]
     method: Option<String>,
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
     /// Stands in the message.
+    #[param(max_length = 200)]
     search: Option<String>,
+    /// From 1; absent: 1.
+    #[param(minimum = 1)]
     page: Option<u64>,
+    /// Rows on a page; absent: 50, or the limit `page_size_max` if that is less. More than the limit is the limit.
+    #[param(minimum = 1)]
     page_size: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecentQuery {
     server_id: Option<ServerId>,
     log_types: Option<String>,
     levels: Option<String>,
+    /// Absent: 50.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PeriodQuery {
     #[serde(default)]
     period: Period,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AgeQuery {
+    #[param(minimum = 1)]
     older_than_days: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecentActivity)]
 pub(super) struct RecentView {
     items: Vec<ActivityView>,
 }

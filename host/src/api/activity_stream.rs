@@ -11,12 +11,15 @@ use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::IntoParams;
 
 use super::ApiState;
 use super::activity::{levels_of, log_types_of};
+use super::describe::{Answer, Description, Input};
 use super::extract::{Peer, Query};
 use super::live::{Live, Next, Why};
 use super::problem::{self, Problem};
@@ -40,7 +43,7 @@ const UNREADABLE: u16 = 1008;
 const TOO_BIG: u16 = 1009;
 const UNAUTHENTICATED: u16 = 4001;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamQuery {
     server_id: Option<ServerId>,
@@ -88,14 +91,34 @@ impl Filter {
     }
 }
 
+/// What makes a socket of a connection.
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+impl Input for Upgrade {}
+
+/// The connection is a socket from now on.
+pub(super) struct Opened(Response);
+
+impl IntoResponse for Opened {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Answer for Opened {
+    fn describe(to: &mut Description) {
+        to.answer(StatusCode::SWITCHING_PROTOCOLS, Vec::new());
+    }
+}
+
 /// Opens a socket. The credential is a header, a cookie of one of our pages, or a ticket.
 pub(super) async fn open(
     State(state): State<ApiState>,
     Peer(peer): Peer,
     headers: HeaderMap,
     Query(query): Query<StreamQuery>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
+    upgrade: Upgrade,
+) -> Result<Opened, Problem> {
     let StreamQuery { server_id, log_types, levels, ticket } = query;
     let session = match &ticket {
         Some(ticket) => state.service.stream_ticket_use(ticket, Some(peer.ip())).await,
@@ -105,9 +128,9 @@ pub(super) async fn open(
         (Ok(session), Ok(upgrade)) => (session, upgrade),
         (Err(error @ (Error::Unauthenticated { .. } | Error::CrossSite { .. })), Ok(upgrade)) => {
             let reason = error.to_string();
-            return Ok(upgrade.max_message_size(MESSAGE_BYTES).on_upgrade(async move |mut socket| {
+            return Ok(Opened(upgrade.max_message_size(MESSAGE_BYTES).on_upgrade(async move |mut socket| {
                 farewell(&mut socket, UNAUTHENTICATED, &reason).await;
-            }));
+            })));
         }
         (Err(error), _) => return Err(error.into()),
         (Ok(_), Err(_)) => {
@@ -121,10 +144,10 @@ pub(super) async fn open(
     // The host waits for it when it stops.
     let tracked = state.tasks.token();
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES).max_frame_size(MESSAGE_BYTES);
-    Ok(upgrade.on_upgrade(async move |socket| {
+    Ok(Opened(upgrade.on_upgrade(async move |socket| {
         serve(socket, live, filter).await;
         drop(tracked);
-    }))
+    })))
 }
 
 /// Tells and hears until one of both is done.

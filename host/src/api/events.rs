@@ -3,37 +3,68 @@
 
 use std::convert::Infallible;
 
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::sse::{Event, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use serde::Deserialize;
+use utoipa::PartialSchema as _;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 
 use super::ApiState;
-use super::extract::{Admin, Query};
+use super::describe::{Answer, Description, EVENTS, Input, content};
+use super::extract::Admin;
 use super::live::{Live, Next, Why};
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use crate::domain::ids::EventId;
 use crate::events::{self, Heard};
 use crate::service::Error;
 
-/// Nothing is asked for in the address.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoQuery {}
-
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The event behind which to go on, from the header `Last-Event-ID`; an empty one is none.
+pub(super) struct LastEventId(Option<EventId>);
+
+impl FromRequestParts<ApiState> for LastEventId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Problem> {
+        Ok(Self(last_event_id(&parts.headers)?))
+    }
+}
+
+impl Input for LastEventId {
+    fn describe(to: &mut Description) {
+        let header = ParameterBuilder::new().name("Last-Event-ID").parameter_in(ParameterIn::Header);
+        to.parameters.push(header.required(Required::False).schema(Some(String::schema())).build());
+        to.may_fail(&[&problem::INVALID]);
+    }
+}
+
+/// Events, as they happen.
+pub(super) struct Told(Response);
+
+impl IntoResponse for Told {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Answer for Told {
+    fn describe(to: &mut Description) {
+        to.answer(StatusCode::OK, vec![(EVENTS, content(String::schema()))]);
+    }
+}
 
 /// Everything that happens from now on, or behind the event that the header `Last-Event-ID` names. The first
 /// byte is sent at once, and a comment at every pause, so that no proxy takes a quiet stream for a dead one.
 pub(super) async fn stream(
     State(state): State<ApiState>,
     Admin(session): Admin,
-    headers: HeaderMap,
-    Query(NoQuery {}): Query<NoQuery>,
-) -> Result<Response, Problem> {
-    let after = last_event_id(&headers)?;
+    LastEventId(after): LastEventId,
+) -> Result<Told, Problem> {
     let live = Live::new(&state.service, session, state.places.place()?, after);
     let first = Event::default().comment("");
     let events = stream::unfold((Some(live), Some(first)), |(live, first)| async move {
@@ -50,10 +81,9 @@ pub(super) async fn stream(
     let mut response = Sse::new(events).into_response();
     // A proxy that gathers answers would keep events back.
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(Told(response))
 }
 
-/// The event behind which to go on; an empty one is none.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, Error> {
     let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
     let text = value.to_str().unwrap_or("?");

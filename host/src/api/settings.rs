@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::extract::{Admin, Json};
@@ -11,7 +12,7 @@ use crate::service::Page;
 use crate::service::installation::InstallationView;
 use crate::service::policies::{SecurityPolicyView, SettingView};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProfileChange {
     profile: Profile,

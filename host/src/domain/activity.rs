@@ -2,11 +2,12 @@
 //! kept.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::outcome::LogLevel;
 
 /// What a row tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogType {
     /// A message of a client, as its work begins.

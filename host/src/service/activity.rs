@@ -20,6 +20,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::logs::{self, ExecutionView};
@@ -77,7 +78,7 @@ pub struct NewActivity {
 }
 
 /// One row.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ActivityView {
     pub id: ActivityId,
     pub at: DateTime<Utc>,
@@ -94,17 +95,20 @@ pub struct ActivityView {
     pub duration_ms: Option<f64>,
 }
 
+/// Rows of a list.
+pub type ActivityPage = Page<ActivityView>;
+
 /// All that is known of one request: its rows, oldest first, and its calls.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RequestView {
     pub request_id: String,
-    pub logs: Page<ActivityView>,
+    pub logs: ActivityPage,
     /// Newest first; at most 50.
     pub executions: Vec<ExecutionView>,
 }
 
 /// Rows counted.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ActivityStatistics {
     pub period: Period,
     pub from: DateTime<Utc>,
@@ -112,13 +116,13 @@ pub struct ActivityStatistics {
     /// Rows of level `error`.
     pub errors: u64,
     /// Every type, also those without a row.
-    pub by_type: BTreeMap<&'static str, u64>,
+    pub by_type: BTreeMap<String, u64>,
     /// Every level, also those without a row.
-    pub by_level: BTreeMap<&'static str, u64>,
+    pub by_level: BTreeMap<String, u64>,
 }
 
 /// What a clean-up did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CleanUp {
     pub deleted: u64,
     /// Rows from before this are gone.
@@ -314,11 +318,11 @@ impl Service {
     pub async fn activity_statistics(&self, caller: &Caller, period: Period) -> Result<ActivityStatistics, Error> {
         may_read(caller)?;
         let from = Window::of(period, self.clock().now()).from();
-        let mut by_type: BTreeMap<_, _> = LogType::ALL.map(|kind| (kind.as_str(), 0)).into();
-        let mut by_level: BTreeMap<_, _> = LogLevel::ALL.map(|level| (level.as_str(), 0)).into();
+        let mut by_type: BTreeMap<_, _> = LogType::ALL.map(|kind| (kind.as_str().to_owned(), 0)).into();
+        let mut by_level: BTreeMap<_, _> = LogLevel::ALL.map(|level| (level.as_str().to_owned(), 0)).into();
         for count in rows::counts(self.db(), from).await? {
-            *by_type.entry(count.log_type.as_str()).or_default() += count.rows.0;
-            *by_level.entry(count.level.as_str()).or_default() += count.rows.0;
+            *by_type.entry(count.log_type.as_str().to_owned()).or_default() += count.rows.0;
+            *by_level.entry(count.level.as_str().to_owned()).or_default() += count.rows.0;
         }
         let errors = by_level.get(LogLevel::Error.as_str()).copied().unwrap_or(0);
         Ok(ActivityStatistics { period, from, total: by_type.values().sum(), errors, by_type, by_level })

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::logs::{self, ExecutionView};
 use super::permission::people_only;
@@ -23,7 +24,7 @@ const TOOLS: u64 = 10;
 const SERVERS: u64 = 50;
 const FAILURES: u64 = 5;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DashboardView {
     pub servers: u64,
     pub tools: u64,
@@ -39,7 +40,7 @@ pub struct DashboardView {
 }
 
 /// How much waits for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Pending {
     pub tools: u64,
     pub network: u64,
@@ -47,7 +48,7 @@ pub struct Pending {
 }
 
 /// The calls of one server's tools.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ServerStatistics {
     pub server_id: ServerId,
     pub server_name: String,

@@ -1,6 +1,7 @@
 //! What a dashboard has to know of this installation before it knows anything else.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::permission::people_only;
@@ -12,7 +13,7 @@ use crate::domain::tool::Language;
 /// The setting that says that somebody was led through the first steps.
 const ONBOARDING: &str = "onboarding_completed";
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct InstallationView {
     pub version: &'static str,
     /// Where MCP clients of this listener connect.

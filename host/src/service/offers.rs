@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{Error, Service, audit, servers};
 use crate::db::servers as rows;
@@ -14,13 +15,13 @@ use crate::domain::tool::ServerStatus;
 const TOOLS_AT_ONCE: usize = 500;
 
 /// A server at work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ServerStatusView {
     pub server_id: ServerId,
     pub name: String,
     pub status: ServerStatus,
     /// How many tools clients are offered.
-    pub tool_count: usize,
+    pub tool_count: u64,
     /// The names by which clients call them.
     pub tools: Vec<String>,
 }
@@ -30,7 +31,13 @@ impl Service {
     pub async fn server_status(&self, caller: &Caller, id: ServerId) -> Result<ServerStatusView, Error> {
         let server = servers::found(self.db(), id).await?;
         let tools = self.catalogue(caller).await?.of_server(id);
-        Ok(ServerStatusView { server_id: id, name: server.name, status: server.status, tool_count: tools.len(), tools })
+        Ok(ServerStatusView {
+            server_id: id,
+            name: server.name,
+            status: server.status,
+            tool_count: tools.len() as u64,
+            tools,
+        })
     }
 
     /// Starts a server, also one that runs: what was prepared for its tools is dropped, and made anew when

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Error, Service};
 use crate::db::execution_scope_durations::{self as scopes, DAY_S, ScopeId, Stretch};
@@ -20,7 +21,7 @@ use crate::domain::latency::Histogram;
 const TOOLS_OF_A_COMPONENT: u64 = 500;
 
 /// How far back to look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum Period {
     #[serde(rename = "1h")]
     Hour,
@@ -106,7 +107,7 @@ fn cover(from_s: i64, to_s: i64, grains_s: &[i32], stretches: &mut Vec<Stretch>)
 }
 
 /// How long calls took, in milliseconds; none when there were no calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Durations {
     pub mean: Option<f64>,
     /// Percentiles are told from classes: at most a quarter off. Those of tools and servers are of whole five
@@ -117,7 +118,7 @@ pub struct Durations {
 }
 
 /// Some calls together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Counts {
     pub requests: u64,
     pub errors: u64,
@@ -126,7 +127,7 @@ pub struct Counts {
 }
 
 /// One step of the chart.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Step {
     /// Where it begins.
     pub at: DateTime<Utc>,
@@ -136,7 +137,7 @@ pub struct Step {
 }
 
 /// One tool, under the name that was called.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ToolStatistics {
     pub tool_id: ToolId,
     pub server_id: ServerId,
@@ -147,7 +148,7 @@ pub struct ToolStatistics {
 }
 
 /// All calls of a period, of one tool, of one server's tools, or of all.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct StatisticsView {
     pub period: Period,
     pub from: DateTime<Utc>,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::sessions::{self, Session};
 use super::{Error, Service};
@@ -22,7 +23,7 @@ const TICKET_S: u32 = 30;
 const TICKETS: u64 = 20;
 
 /// A ticket, to be shown once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct TicketView {
     pub ticket: String,
     /// Seconds.

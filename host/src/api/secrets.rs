@@ -7,10 +7,11 @@ use serde::Deserialize;
 use super::ApiState;
 use super::extract::{Admin, Json, PageQuery, Path, Query};
 use super::problem::Problem;
+use crate::domain::binding::GivenBinding;
 use crate::domain::ids::ServerId;
 use crate::domain::secret::SecretValue;
 use crate::service::Page;
-use crate::service::secrets::{NewSecret, SecretView};
+use crate::service::secrets::{NewSecret, SecretChange, SecretView};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,12 +21,23 @@ pub(super) struct Create {
     description: String,
     /// Absent: a placeholder.
     value: Option<String>,
+    /// Absent: the tools of the server read it.
+    binding: Option<GivenBinding>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Set {
-    value: String,
+    /// Absent: as it is.
+    value: Option<String>,
+    /// Absent: as it is; `null`: none, the tools of the server read it.
+    #[serde(default, deserialize_with = "present")]
+    binding: Option<Option<GivenBinding>>,
+}
+
+/// Tells what is there and null from what is not there.
+fn present<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Option<Option<GivenBinding>>, D::Error> {
+    Option::deserialize(given).map(Some)
 }
 
 pub(super) async fn list(
@@ -41,9 +53,9 @@ pub(super) async fn create(
     State(state): State<ApiState>,
     admin: Admin,
     Path(server): Path<ServerId>,
-    Json(Create { key_name, description, value }): Json<Create>,
+    Json(Create { key_name, description, value, binding }): Json<Create>,
 ) -> Result<(StatusCode, Json<SecretView>), Problem> {
-    let new = NewSecret { key_name, description, value: value.map(SecretValue::new) };
+    let new = NewSecret { key_name, description, value: value.map(SecretValue::new), binding };
     Ok((StatusCode::CREATED, Json(state.service.secret_create(admin.caller(), server, new).await?)))
 }
 
@@ -51,10 +63,10 @@ pub(super) async fn set(
     State(state): State<ApiState>,
     admin: Admin,
     Path((server, key_name)): Path<(ServerId, String)>,
-    Json(Set { value }): Json<Set>,
+    Json(Set { value, binding }): Json<Set>,
 ) -> Result<Json<SecretView>, Problem> {
-    let value = SecretValue::new(value);
-    Ok(Json(state.service.secret_set(admin.caller(), server, &key_name, &value).await?))
+    let change = SecretChange { value: value.map(SecretValue::new), binding };
+    Ok(Json(state.service.secret_set(admin.caller(), server, &key_name, change).await?))
 }
 
 pub(super) async fn delete(

@@ -1,12 +1,14 @@
 //! The words of the product and its pure rules. Nothing here waits, reads or writes anything.
 
 pub mod address;
+pub mod binding;
 pub mod budget;
 pub mod caller;
 pub mod component;
 pub mod content;
 pub mod diff;
 pub mod digest;
+pub mod export;
 pub mod grant;
 pub mod ids;
 pub mod json;

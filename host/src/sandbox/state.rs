@@ -18,6 +18,7 @@ use super::fetch::Fetches;
 use super::limiter::Limiter;
 use super::pace::HostCalls;
 use super::stdio::Capture;
+use crate::domain::binding::BoundSecrets;
 use crate::domain::budget::Budget;
 use crate::domain::grant::{FolderAccess, FolderGrant, Grants};
 use crate::domain::outcome::{Bound, GuestEvent, LogLevel, LogLine, Outcome};
@@ -33,7 +34,10 @@ pub type Listener = Arc<dyn Fn(GuestEvent) + Send + Sync>;
 /// What one call may reach, and who listens to it.
 pub(super) struct Reach {
     pub(super) grants: Arc<Grants>,
+    /// Those that the guest may read.
     pub(super) secrets: Arc<Secrets>,
+    /// Those that its requests carry, and that it never sees.
+    pub(super) bound: Arc<BoundSecrets>,
     pub(super) listener: Option<Listener>,
 }
 

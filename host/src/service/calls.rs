@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 use super::answer::{self, Answer};
 use super::error::Error;
 use super::programs::{self, Runnable};
+use super::secrets::Opened;
 use super::{Service, exports};
 use crate::db::Texts;
 use crate::db::execution_logs::ExecutionLog as Row;
@@ -27,6 +28,7 @@ use crate::db::versions::{self, Version};
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
 use crate::domain::content::ToolResult;
+use crate::domain::grant::Grants;
 use crate::domain::ids::{CallId, ToolId};
 use crate::domain::names;
 use crate::domain::outcome::{GuestEvent, Outcome, Report};
@@ -195,26 +197,28 @@ impl Service {
         let place = self.executor().place(call.server.id, &caller.key()).await?;
         let given = async {
             if call.purpose == Purpose::DraftTest {
-                return Ok(Default::default());
+                return Ok((Opened::nothing(), Grants::default()));
             }
             tokio::try_join!(self.secrets_of(call.server.id), self.grants_of(&call.tool, &call.version))
         };
         // Side by side: waiting for the database is most of what a short call waits for.
-        let (policies, (secrets, grants)) = tokio::try_join!(self.policy(), given)?;
-        let redactor = self.0.redactors.of(call.server.id, &secrets).await;
+        let (policies, (opened, grants)) = tokio::try_join!(self.policy(), given)?;
+        let Opened { secrets, bound, redactor } = opened;
         let own = call.version.timeout_ms.or(call.server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let budget = Budget::new(self.limits(), own);
         let job = Job {
             program: call.runnable.program.clone(),
             arguments: call.arguments.clone(),
             secrets,
+            bound: Arc::clone(&bound),
             grants: Arc::new(grants),
             budget: budget.clone(),
         };
         // What the caller reads, if a person wants it so; what is kept never holds a secret.
         let shown = match policies.redact_secrets_in_output {
             true => Arc::clone(&redactor),
-            false => Arc::new(Redactor::new([])),
+            // No tool saw these, and no policy shows them.
+            false => Arc::clone(&bound.redactor),
         };
         let listener = request.events.map(|events| listener(events, Arc::clone(&shown)));
         let started_at = self.clock().now();

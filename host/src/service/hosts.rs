@@ -6,7 +6,7 @@ use serde_json::json;
 use super::audit;
 use super::permission::people_only;
 use super::servers::{self, ServerView};
-use super::{Error, Service};
+use super::{Error, Service, given};
 use crate::db::Port;
 use crate::db::network_requests::{self as rows, NetworkRequest};
 use crate::db::tools::Tool;
@@ -15,9 +15,6 @@ use crate::domain::caller::Caller;
 use crate::domain::grant::{Grants, HostGrant};
 use crate::domain::ids::{GrantRequestId, ServerId};
 use crate::domain::request::RequestStatus;
-
-/// Hosts that are opened to one server.
-const SERVER_HOSTS: usize = 100;
 
 /// What stands as the justification of a host that nobody asked for.
 const OPENED: &str = "opened by a person";
@@ -37,8 +34,8 @@ impl Service {
         if open.iter().any(|row| host_text(row) == grant.to_string()) {
             return Err(Error::conflict(format!("`{grant}` is open to the server `{}` already", server.name)));
         }
-        if open.len() >= SERVER_HOSTS {
-            return Err(Error::conflict(format!("a server has at most {SERVER_HOSTS} hosts; remove one first")));
+        if open.len() >= given::HOSTS_OF_ONE {
+            return Err(Error::conflict(format!("a server has at most {} hosts; remove one first", given::HOSTS_OF_ONE)));
         }
         let row = NetworkRequest {
             id: GrantRequestId::new(),

@@ -21,11 +21,13 @@ pub mod dashboard;
 mod edits;
 pub mod error;
 mod execution_log;
+pub mod export;
 pub mod exports;
 pub mod folders;
 mod given;
 pub mod health;
 mod hosts;
+pub mod import;
 mod lockout;
 pub mod logs;
 pub mod module_requests;
@@ -70,6 +72,7 @@ use self::rate::Rates;
 use self::redactors::Redactors;
 use self::writer::Writer;
 use crate::clock::Clock;
+use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
 use crate::executor::Executor;
@@ -86,6 +89,8 @@ pub enum Change {
 pub struct Parts {
     pub db: Database,
     pub vault: Vault,
+    /// Signs what is exported.
+    pub signer: Signer,
     pub executor: Executor,
     pub clock: Clock,
     pub limits: Limits,

@@ -176,6 +176,7 @@ async fn a_python_tool_sees_its_granted_folders_too() {
             let job = Job {
                 program: python(source),
                 arguments: json!({"path": "/data/note"}).to_string(),
+                bound: Arc::default(),
                 secrets: Arc::default(),
                 grants: Arc::new(Grants { folders: folders.to_vec(), ..Grants::default() }),
                 budget: budget(),
@@ -194,6 +195,7 @@ async fn a_granted_folder_that_is_gone_is_said_so() {
     let job = Job {
         program: program(&bytes, "files_folders"),
         arguments: "{}".to_owned(),
+        bound: Arc::default(),
         secrets: Arc::default(),
         grants: Arc::new(Grants { folders: vec![gone], ..Grants::default() }),
         budget: budget(),

@@ -12,6 +12,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+pub(super) use self::decide::Decider;
+pub(super) use self::push::server_id;
+pub(super) use self::shown::visible;
+
 #[derive(Subcommand)]
 pub(super) enum ToolCommand {
     /// Make a folder with a tool that works, to start from.

@@ -157,6 +157,10 @@ limits! {
         "Log lines and progress reports of one call, each; further ones are dropped and counted.";
     call_log_line_bytes, "MCPBOX_CALL_LOG_LINE_BYTES", Bytes, 4 * KIB, 64, MIB,
         "Length of one log line; a longer one is cut.";
+    call_written_bytes, "MCPBOX_CALL_WRITTEN_BYTES", Bytes, 100 * MIB, 0, 64 * GIB,
+        "Bytes that one call may write into the folders it was granted; past it a write fails as on a full disk.";
+    folder_free_bytes, "MCPBOX_FOLDER_FREE_BYTES", Bytes, 512 * MIB, 0, 1 << 60,
+        "Space that tools leave free on the file system of a folder that they write to; below it their writes fail.";
     arguments_bytes, "MCPBOX_ARGUMENTS_BYTES", Bytes, MIB, KIB, 64 * MIB,
         "Size of the arguments of one call, as JSON.";
 

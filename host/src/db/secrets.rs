@@ -140,12 +140,12 @@ mod tests {
         let namesake = testing::placeholder(two.id, "API_KEY");
         insert(&tx, row.clone()).await?;
         insert(&tx, namesake.clone()).await?;
-        let binding: Binding =
-            serde_json::from_str(r#"{"host":"api.example.com","query":"key"}"#).expect("a binding");
+        let binding: Binding = serde_json::from_str(r#"{"host":"api.example.com","query":"key"}"#).expect("a binding");
         assert!(set(&tx, row.id, Some(vec![0, 255, 1]), Some(binding.clone()), at(1)).await?);
         assert!(!set(&tx, SecretId::new(), None, None, at(1)).await?);
         tx.commit().await?;
-        let expected = Secret { sealed: Some(vec![0, 255, 1]), binding: Some(binding), updated_at: at(1), ..row.clone() };
+        let expected =
+            Secret { sealed: Some(vec![0, 255, 1]), binding: Some(binding), updated_at: at(1), ..row.clone() };
         assert_eq!(by_name(&*db, one.id, "API_KEY").await?, Some(expected));
         assert_eq!(by_name(&*db, two.id, "API_KEY").await?, Some(namesake));
         let with_a_value: Vec<_> = with_value(&*db, one.id).await?.into_iter().map(|row| row.id).collect();

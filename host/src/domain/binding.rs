@@ -152,11 +152,10 @@ impl TryFrom<GivenBinding> for Binding {
 
     fn try_from(given: GivenBinding) -> Result<Self, BindingError> {
         let fail = |member, rule: &str| Err(BindingError { member, rule: rule.to_owned() });
-        let host =
-            given.host.parse().map_err(|error: super::grant::GrantError| BindingError {
-                member: "host",
-                rule: error.to_string(),
-            })?;
+        let host = given
+            .host
+            .parse()
+            .map_err(|error: super::grant::GrantError| BindingError { member: "host", rule: error.to_string() })?;
         let place = match (given.header, given.query) {
             (Some(name), None) => {
                 let name = name.to_ascii_lowercase();
@@ -322,9 +321,7 @@ mod tests {
 
     #[test]
     fn two_bindings_collide_when_one_request_could_carry_both_in_one_place() {
-        let of = |host: &str, header: &str| {
-            binding(GivenBinding { header: Some(header.to_owned()), ..given(host) })
-        };
+        let of = |host: &str, header: &str| binding(GivenBinding { header: Some(header.to_owned()), ..given(host) });
         let one = of("api.example.com", "authorization");
         for (other, collides) in [
             (of("api.example.com", "Authorization"), true),

@@ -92,7 +92,9 @@ impl HostGrant {
             (HostPattern::Name(one), HostPattern::Name(two)) => one == two,
             (HostPattern::Name(name), HostPattern::Below(domain))
             | (HostPattern::Below(domain), HostPattern::Name(name)) => is_below(name, domain),
-            (HostPattern::Below(one), HostPattern::Below(two)) => one == two || is_below(one, two) || is_below(two, one),
+            (HostPattern::Below(one), HostPattern::Below(two)) => {
+                one == two || is_below(one, two) || is_below(two, one)
+            }
             (HostPattern::Address(one), HostPattern::Address(two)) => one == two,
             _ => false,
         }

@@ -29,7 +29,11 @@ pub(super) struct Added {
 /// # Errors
 /// `Denied` when one would go over plain `http`, `Invalid` when its place is taken. Nothing of a value is
 /// repeated.
-pub(super) fn add(bound: &BoundSecrets, target: &mut Target, request: &mut OutboundRequest) -> Result<Added, SendError> {
+pub(super) fn add(
+    bound: &BoundSecrets,
+    target: &mut Target,
+    request: &mut OutboundRequest,
+) -> Result<Added, SendError> {
     let mut added = Added::default();
     let covers = |secret: &&BoundSecret| secret.binding.covers(target.destination(), target.port());
     let covering: Vec<&BoundSecret> = bound.secrets.iter().filter(covers).collect();

@@ -184,8 +184,9 @@ impl Egress {
         let time = request.timeout.map_or(self.settings.time, |asked| asked.min(self.settings.time));
         let prepared = request::prepare(&target, request, &self.settings)?;
         let deadline = Instant::now() + time;
-        let answer =
-            tokio::time::timeout_at(deadline, self.exchange(&target, prepared, deadline)).await.unwrap_or_else(|_| {
+        let answer = tokio::time::timeout_at(deadline, self.exchange(&target, prepared, deadline))
+            .await
+            .unwrap_or_else(|_| {
                 let (origin, ms) = (target.origin(), time.as_millis());
                 Err(SendError::TimedOut(format!("no whole answer from {origin} within {ms} ms")))
             })?;

@@ -12,6 +12,7 @@ mod component;
 mod components;
 mod engine;
 mod fetch;
+mod files;
 mod guest;
 mod http;
 mod imports;

@@ -15,6 +15,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::engine::YIELD_FUEL;
 use super::fetch::Fetches;
+use super::files::Room;
 use super::limiter::Limiter;
 use super::pace::HostCalls;
 use super::stdio::Capture;
@@ -81,6 +82,8 @@ pub(super) struct State {
     nothing: Option<Box<Nothing>>,
     pub(super) reach: Option<Reach>,
     pub(super) fetches: Fetches,
+    /// For what it writes into its folders.
+    pub(super) room: Room,
     pub(super) stdout: Capture,
     pub(super) stderr: Capture,
     pub(super) log: Vec<LogLine>,
@@ -208,6 +211,7 @@ pub(super) fn new_store(
         nothing: None,
         reach: None,
         fetches: Fetches::new(egress.for_call(), budget),
+        room: Room::new(budget),
         stdout,
         stderr,
         log: Vec::new(),

@@ -18,7 +18,7 @@ use crate::db::network_requests::NetworkRequest;
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows, Version};
-use crate::db::{self, DbError, PageRequest as RowPage, blobs, module_requests, network_requests, secrets};
+use crate::db::{PageRequest as RowPage, blobs, module_requests, network_requests, secrets};
 use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
 use crate::domain::export::{
@@ -29,6 +29,25 @@ use crate::domain::tool::ToolKind;
 
 /// Rows that are read in one statement.
 const AT_ONCE: u64 = 500;
+
+/// All rows of a list, page by page, up to as many as a file may hold. No function: a closure that lends its
+/// page to a future makes none that can move between threads.
+macro_rules! every {
+    ($max:expr, |$page:ident| $load:expr) => {{
+        let mut rows = Vec::new();
+        for number in 1.. {
+            let $page = &RowPage::new(number, AT_ONCE, AT_ONCE);
+            let some = $load.await?;
+            let is_last = (some.items.len() as u64) < AT_ONCE;
+            rows.extend(some.items);
+            few_enough(rows.len() as u64, $max)?;
+            if is_last {
+                break;
+            }
+        }
+        rows
+    }};
+}
 
 /// Which versions of each tool stand in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -77,7 +96,7 @@ impl Service {
         let (servers, settings) = match server {
             Some(id) => (vec![servers::found(self.db(), id).await?], Default::default()),
             None => {
-                let all = every(self.limits().export_items, async |page| server_rows::list(self.db(), &page).await).await?;
+                let all = every!(self.limits().export_items, |page| server_rows::list(self.db(), page));
                 (all, self.policies_set_by_people().await?)
             }
         };
@@ -148,12 +167,12 @@ impl Making<'_> {
 
     async fn server(&mut self, server: &Server) -> Result<ServerPart, Error> {
         let (db, max) = (self.service.db(), self.service.limits().export_items);
-        let requests = every(max, async |page| network_requests::of_server(db, server.id, None, &page).await).await?;
-        let modules = every(max, async |page| module_requests::of_server(db, server.id, None, &page).await).await?;
-        let secrets = every(max, async |page| secrets::of_server(db, server.id, &page).await).await?;
+        let requests = every!(max, |page| network_requests::of_server(db, server.id, None, page));
+        let modules = every!(max, |page| module_requests::of_server(db, server.id, None, page));
+        let secrets = every!(max, |page| secrets::of_server(db, server.id, page));
         self.count(1 + requests.len() + modules.len() + secrets.len())?;
         let mut parts = Vec::new();
-        for tool in every(max, async |page| tool_rows::of_server(db, server.id, &page).await).await? {
+        for tool in every!(max, |page| tool_rows::of_server(db, server.id, page)) {
             let Some(versions) = self.versions_of(&tool).await? else { continue };
             let own = requests.iter().filter(|row| row.tool_id == Some(tool.id));
             let own_modules = modules.iter().filter(|row| row.tool_id == tool.id);
@@ -195,7 +214,7 @@ impl Making<'_> {
     async fn versions_of(&mut self, tool: &Tool) -> Result<Option<Vec<VersionPart>>, Error> {
         let (db, max) = (self.service.db(), self.service.limits().export_items);
         let mut rows: Vec<Version> = match self.versions {
-            ExportedVersions::All => every(max, async |page| version_rows::of_tool(db, tool.id, &page).await).await?,
+            ExportedVersions::All => every!(max, |page| version_rows::of_tool(db, tool.id, page)),
             ExportedVersions::Current => self.current(tool.id, tool.latest_version, tool.live_version_id).await?,
         };
         rows.sort_unstable_by_key(|version| version.number);
@@ -227,12 +246,7 @@ impl Making<'_> {
         Ok((!parts.is_empty()).then_some(parts))
     }
 
-    async fn current(
-        &self,
-        tool: ToolId,
-        latest: i32,
-        live: Option<VersionId>,
-    ) -> Result<Vec<Version>, Error> {
+    async fn current(&self, tool: ToolId, latest: i32, live: Option<VersionId>) -> Result<Vec<Version>, Error> {
         let db = self.service.db();
         let latest = version_rows::by_number(db, tool, latest).await?;
         let other = live.filter(|live| latest.as_ref().is_none_or(|latest| latest.id != *live));
@@ -251,24 +265,6 @@ fn host_part(row: &NetworkRequest) -> HostPart {
         status: row.status,
         rejection_reason: row.rejection_reason.clone(),
     }
-}
-
-/// All rows of a list, page by page, up to as many as a file may hold.
-async fn every<T>(
-    max: u64,
-    mut load: impl AsyncFnMut(RowPage) -> Result<db::Page<T>, DbError>,
-) -> Result<Vec<T>, Error> {
-    let mut rows = Vec::new();
-    for page in 1.. {
-        let some = load(RowPage::new(page, AT_ONCE, AT_ONCE)).await?;
-        let is_last = (some.items.len() as u64) < AT_ONCE;
-        rows.extend(some.items);
-        few_enough(rows.len() as u64, max)?;
-        if is_last {
-            break;
-        }
-    }
-    Ok(rows)
 }
 
 fn few_enough(items: u64, max: u64) -> Result<(), Error> {

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use super::audit::{self, Act};
 use super::permission::people_only;
 use super::{Error, Page, Service};
-use crate::db::{Conn, Tx};
 use crate::db::settings::{self as rows, Setting};
+use crate::db::{Conn, Tx};
 use crate::domain::caller::Caller;
 use crate::domain::policy::{Policies, Policy, PolicyChange, Profile, Values};
 use crate::limits::Limits;
@@ -228,8 +228,14 @@ fn json(policy: &Policy, text: &str, limits: &Limits) -> Value {
     match policy.values {
         Values::Words(_) => text.into(),
         Values::Flag => (text == "true").into(),
-        // The one that has no default of its own.
-        Values::Number { .. } => text.parse().unwrap_or(limits.mcp_requests_per_minute).into(),
+        // Those that have no default of their own.
+        Values::Number { .. } => {
+            let limit = match policy.name {
+                "log_retention_days" => limits.log_retention_days,
+                _ => limits.mcp_requests_per_minute,
+            };
+            text.parse().unwrap_or(limit).into()
+        }
     }
 }
 

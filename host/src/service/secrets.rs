@@ -112,7 +112,10 @@ impl Service {
         let tx = self.db().begin().await?;
         let server = servers::found(&tx, server).await?;
         if rows::of_server(&tx, server.id, &RowPage::new(1, 1, 1)).await?.total >= given::SECRETS_OF_ONE as u64 {
-            return Err(Error::conflict(format!("a server has at most {} secrets; delete one first", given::SECRETS_OF_ONE)));
+            return Err(Error::conflict(format!(
+                "a server has at most {} secrets; delete one first",
+                given::SECRETS_OF_ONE
+            )));
         }
         let secret = Secret {
             id: SecretId::new(),

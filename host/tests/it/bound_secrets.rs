@@ -189,7 +189,11 @@ async fn a_binding_that_cannot_hold_is_refused_and_nothing_is_kept() {
     let path = format!("/api/servers/{server}/secrets");
     for (body, status, words) in [
         (json!({"key_name": "B", "value": "abc", "binding": in_query()}), 422, "at least 4 characters"),
-        (json!({"key_name": "B", "value": "abcd\nx", "binding": {"host": "x.example", "header": "x"}}), 422, "line break"),
+        (
+            json!({"key_name": "B", "value": "abcd\nx", "binding": {"host": "x.example", "header": "x"}}),
+            422,
+            "line break",
+        ),
         (json!({"key_name": "B", "value": "abcd", "binding": {"host": "x.example"}}), 422, "`header` or in a `query`"),
         (json!({"key_name": "B", "value": "abcd", "binding": in_header()}), 409, "`TOKEN` is bound to the same"),
         (json!({"key_name": "B", "binding": {"host": "x.example", "cookie": "x"}}), 422, "cookie"),

@@ -182,7 +182,11 @@ async fn what_is_broken_leaves_nothing_half_done_or_is_left_out() {
     assert_eq!(told["problems"].as_array().map(Vec::len), Some(1), "{told}");
     assert_eq!(told["servers"].as_array().map(Vec::len), Some(2));
     assert_eq!(told["servers"][1]["id"], Value::Null);
-    for (what, path) in [("servers", "/api/servers"), ("requests", "/api/approvals/network"), ("acts", "/api/audit?action=server.create")] {
+    for (what, path) in [
+        ("servers", "/api/servers"),
+        ("requests", "/api/approvals/network"),
+        ("acts", "/api/audit?action=server.create"),
+    ] {
         assert_eq!(other.ask(Method::GET, path, None).await["total"], json!(0), "no {what}");
     }
     assert_eq!(there.read("SELECT count(*) FROM blobs"), "0");
@@ -288,13 +292,19 @@ async fn files_of_the_first_mcpbox_are_taken_over() {
     let file = read(include_str!("originals/1.1.json"));
     let trusted = format!("trust={}", told_fingerprint(&admin, &file).await);
     let (status, refused) = import(&admin, &trusted, &file).await;
-    assert_eq!((status.as_u16(), &refused["errors"][0]["pointer"]), (422, &json!("/servers/0/tools/1/versions/0/code")));
+    assert_eq!(
+        (status.as_u16(), &refused["errors"][0]["pointer"]),
+        (422, &json!("/servers/0/tools/1/versions/0/code"))
+    );
     let report = imported(&admin, &format!("broken=skip&{trusted}"), &file).await;
     assert_eq!(report["servers"][0]["hosts"], json!(["api.weather.example", "radar.example:8443"]));
     let tool = report["servers"][0]["tools"][0]["id"].as_str().expect("an id");
     let tool = admin.ask(Method::GET, &format!("/api/tools/{tool}"), None).await;
     assert_eq!((&tool["timeout_ms"], &tool["enabled"]), (&json!(4_500), &json!(false)), "a time limit is kept");
-    assert_eq!((&tool["description"], &tool["approval_status"]), (&json!("Looks out of the window."), &json!("pending_review")));
+    assert_eq!(
+        (&tool["description"], &tool["approval_status"]),
+        (&json!("Looks out of the window."), &json!("pending_review"))
+    );
 
     let file = read(include_str!("originals/1.2.json"));
     let trusted = format!("trust={}", told_fingerprint(&admin, &file).await);
@@ -344,8 +354,7 @@ async fn a_file_has_a_size_and_holds_so_many_things() {
     let headers = [("content-type", "application/json")];
     for text in [deep.as_str(), "[]", "{", ""] {
         let body = text.as_bytes().to_vec();
-        let (status, answer) =
-            here.send_bytes(Method::POST, "/api/export/import", &admin.token, &headers, body).await;
+        let (status, answer) = here.send_bytes(Method::POST, "/api/export/import", &admin.token, &headers, body).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
     }
 }

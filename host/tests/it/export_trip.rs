@@ -173,9 +173,10 @@ async fn what_is_exported_comes_back_the_same_whatever_it_is() {
     let doubled = export(&admin, "versions=all").await;
     assert_eq!(doubled["servers"].as_array().map(Vec::len), Some(16));
     let mut half = doubled;
-    half["servers"].as_array_mut().expect("servers").retain(|server| {
-        server["name"].as_str().is_some_and(|name| name.contains('_'))
-    });
+    half["servers"]
+        .as_array_mut()
+        .expect("servers")
+        .retain(|server| server["name"].as_str().is_some_and(|name| name.contains('_')));
     for server in half["servers"].as_array_mut().expect("servers") {
         let name = server["name"].as_str().expect("a name").replace("_2", "");
         server["name"] = json!(name);

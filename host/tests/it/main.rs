@@ -15,6 +15,7 @@ mod approvals;
 mod architecture;
 mod bound_secrets;
 mod commands;
+mod component_policies;
 mod components;
 mod components_cli;
 mod coverage;

@@ -27,7 +27,7 @@ pub(super) enum ToolCommand {
     /// Bring a component to a host, as a new tool or a new version; asks for its review.
     Push(push::Push),
     /// List the tools that wait for a decision.
-    Pending(decide::Decider),
+    Pending(Decider),
     /// Approve a tool, after showing what it is.
     Approve(decide::Decision),
     /// Reject a tool, with a reason for its author.

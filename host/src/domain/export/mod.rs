@@ -195,7 +195,10 @@ pub fn read(file: Map<String, Value>) -> Result<Export, ExportError> {
         (None, Some("1.0" | "1.1" | "1.2")) => original::read(file),
         (None, Some(other)) => Err(ExportError::at(
             "/version",
-            format!("version `{}` is not known here; files of the first MCPbox are 1.0, 1.1 or 1.2", short(Some(other))),
+            format!(
+                "version `{}` is not known here; files of the first MCPbox are 1.0, 1.1 or 1.2",
+                short(Some(other))
+            ),
         )),
         _ => Err(ExportError::at("", "this is no export of MCPbox: it has no `format` and no `version`")),
     }
@@ -278,9 +281,31 @@ mod tests {
     /// Any JSON, with the words of our formats in it more often than chance would have them.
     fn any_json() -> impl Strategy<Value = Value> {
         let word = prop::sample::select(vec![
-            "format", "version", "servers", "tools", "versions", "name", "kind", "code", "component", "components",
-            "secrets", "hosts", "host", "status", "settings", "mcpbox-export", "2.0", "1.0", "1.1", "1.2",
-            "python_code", "approved", "allowed_hosts", "module_requests", "network_access_requests",
+            "format",
+            "version",
+            "servers",
+            "tools",
+            "versions",
+            "name",
+            "kind",
+            "code",
+            "component",
+            "components",
+            "secrets",
+            "hosts",
+            "host",
+            "status",
+            "settings",
+            "mcpbox-export",
+            "2.0",
+            "1.0",
+            "1.1",
+            "1.2",
+            "python_code",
+            "approved",
+            "allowed_hosts",
+            "module_requests",
+            "network_access_requests",
         ]);
         let leaf = prop_oneof![
             Just(Value::Null),

@@ -88,7 +88,10 @@ impl Management for CreateServerSecret {
         })
     }
 
-    async fn run(call: Call<'_>, Arguments { server_id, key, description, binding }: Arguments) -> Result<Answered, Error> {
+    async fn run(
+        call: Call<'_>,
+        Arguments { server_id, key, description, binding }: Arguments,
+    ) -> Result<Answered, Error> {
         let server_id = id("server_id", &server_id, SERVER_IDS)?;
         let new = NewSecret { key_name: key, description, value: None, binding };
         let secret = Secret::from(call.service.secret_create(call.caller, server_id, new).await?);
@@ -101,6 +104,6 @@ impl Management for CreateServerSecret {
              for the value yourself. mcpbox_list_server_secrets says when it is there. {use_of_it}",
             secret.key
         );
-        Answered::done(&Created { server_id, secret }, message.trim_end())
+        Answered::done(&Created { server_id, secret }, message.trim_end().to_owned())
     }
 }

@@ -108,9 +108,8 @@ pub(super) fn secret(
         if given.plain_http {
             left_out.push(format!("{at}/binding: that the secret `{name}` may go over plain http"));
         }
-        Binding::try_from(GivenBinding { plain_http: false, ..given }).map_err(|BindingError { member, rule }| {
-            Error::invalid(format!("{at}/binding/{member}"), rule)
-        })
+        Binding::try_from(GivenBinding { plain_http: false, ..given })
+            .map_err(|BindingError { member, rule }| Error::invalid(format!("{at}/binding/{member}"), rule))
     });
     Ok(PlannedSecret { name, description, binding: binding.transpose()? })
 }
@@ -148,7 +147,9 @@ fn few(at: &str, there: usize, most: usize, what: &str) -> Result<(), Error> {
     if there < most {
         return Ok(());
     }
-    Err(Error::Invalid { problems: vec![Problem { pointer: at.to_owned(), message: format!("more than {most} {what}") }] })
+    Err(Error::Invalid {
+        problems: vec![Problem { pointer: at.to_owned(), message: format!("more than {most} {what}") }],
+    })
 }
 
 /// Where a version stands here: what was offered for review there, is here.

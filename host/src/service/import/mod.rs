@@ -129,7 +129,9 @@ impl Service {
         people_only(caller, "import servers")?;
         let max = self.limits().export_bytes;
         if bytes.len() as u64 > max {
-            return Err(Error::TooLarge { message: format!("the file has more than {max} bytes (MCPBOX_EXPORT_BYTES)") });
+            return Err(Error::TooLarge {
+                message: format!("the file has more than {max} bytes (MCPBOX_EXPORT_BYTES)"),
+            });
         }
         let (file, signature) = export::opened(bytes)?;
         let (origin, fingerprint) = self.origin(&file, signature, wish.trust.as_deref())?;
@@ -139,7 +141,9 @@ impl Service {
         let export = file::read(file).map_err(|error| Error::invalid(error.pointer, error.message))?;
         let max = self.limits().export_items;
         if export.items() as u64 > max {
-            return Err(Error::TooLarge { message: format!("the file holds more than {max} things (MCPBOX_EXPORT_ITEMS)") });
+            return Err(Error::TooLarge {
+                message: format!("the file holds more than {max} things (MCPBOX_EXPORT_ITEMS)"),
+            });
         }
         let change = wish.settings.then(|| settings(&export)).transpose()?;
         let mut settings: Vec<String> =

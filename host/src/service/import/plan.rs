@@ -9,14 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::check::{self, PlannedHost, PlannedModule, PlannedSecret};
 use super::{Broken, Clashes, ImportWish, ImportedServer, ImportedTool};
+use crate::db::blobs;
 use crate::db::servers as server_rows;
-use crate::db::{blobs, tools as tool_rows};
 use crate::domain::component::Surface;
 use crate::domain::digest::Digest;
 use crate::domain::export::{ComponentPart, Export, ServerPart, ToolPart, VersionPart, escaped};
 use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::names::ServerName;
-use crate::domain::tool::{ApprovalStatus, Language, ServerStatus, ToolKind};
+use crate::domain::tool::{ApprovalStatus, Language, ServerStatus};
 use crate::domain::version::VersionContent;
 use crate::service::components::NO_SCHEMA;
 use crate::service::error::Problem;
@@ -158,7 +158,8 @@ impl Planner<'_> {
         let Some(name) = self.sound::<ServerName>(checked)? else { return Ok(None) };
         let Some(name) = self.free_name(at, name, clashes).await? else { return Ok(None) };
         let description = given::text(&format!("{at}/description"), &part.description, given::SERVER_DESCRIPTION);
-        let timeout = given::timeout(&format!("{at}/default_timeout_ms"), part.default_timeout_ms, self.service.limits());
+        let timeout =
+            given::timeout(&format!("{at}/default_timeout_ms"), part.default_timeout_ms, self.service.limits());
         let (Some(description), Some(default_timeout_ms)) = (self.sound(description)?, self.sound(timeout)?) else {
             return Ok(None);
         };

@@ -57,14 +57,6 @@ pub(super) struct Opened {
     pub(super) redactor: Arc<Redactor>,
 }
 
-impl Opened {
-    /// Nothing: for a version that nobody approved.
-    pub(super) fn nothing() -> Self {
-        let bound = BoundSecrets::default();
-        Self { secrets: Arc::default(), redactor: Arc::clone(&bound.redactor), bound: Arc::new(bound) }
-    }
-}
-
 /// A secret without its value.
 #[derive(Clone, Debug, Serialize)]
 pub struct SecretView {

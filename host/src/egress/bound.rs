@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn the_length_of_an_address_holds_with_what_is_added() {
         let bound = bound(&[query("api.example.com")]);
-        let url = format!("https://api.example.com/{}", "x".repeat(8_160));
+        let url = format!("https://api.example.com/{}", "x".repeat(8_168));
         match sent(&bound, &url, &[]) {
             Err(SendError::TooLarge(text)) => assert!(!text.contains("s3cr"), "{text}"),
             other => panic!("{other:?}"),

@@ -68,8 +68,7 @@ async def main(url: str, own: str = '') -> dict:
 ";
 
 const JAVASCRIPT: &str = "\
-/** @param {string} url */
-export async function main(url) {
+export async function main({ url }: { url: string }) {
   const answer = await fetch(url)
   const text = await answer.text()
   return { text, echo: answer.headers.get('x-echo'), characters: text.length, names: Object.keys(secrets) }
@@ -148,7 +147,7 @@ async fn a_model_proposes_a_binding_and_the_value_decides_it() {
     let model = host.model();
     let mut proposed = json!({"server_id": server, "key": "TOKEN", "binding": in_header()});
     let refused = model.failed("mcpbox_create_server_secret", proposed.clone()).await;
-    assert!(refused.contains("only a person may let a secret go over plain http"), "{refused}");
+    assert!(refused.contains("plain_http"), "{refused}");
     proposed["binding"] = json!({"host": "api.example.com", "header": "Host"});
     assert!(model.failed("mcpbox_create_server_secret", proposed.clone()).await.contains("/binding/header"));
     proposed["binding"] = json!({"host": "api.example.com", "header": "authorization", "template": "Bearer {secret}"});

@@ -211,7 +211,7 @@ async fn a_call_writes_so_many_bytes_and_leaves_the_file_system_room() {
     ] {
         let report = run("full", budget).await;
         // `insufficient-space` of `wasi:filesystem`.
-        assert_eq!(raised(&report), "18");
+        assert_eq!(raised(&report), "23");
         assert_eq!(std::fs::metadata(folder.path().join("full")).map(|file| file.len()).ok(), Some(0));
     }
     let source = "\

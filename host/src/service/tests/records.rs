@@ -65,7 +65,7 @@ async fn only_people_read_who_did_what_from_where() -> Done {
     let rows = host.audit_list(&person(), object, first_page()).await?.items;
     assert_eq!((rows.len(), rows[0].actor.as_str()), (2, "admin:ada"));
     assert_eq!(rows[0].from_address.as_deref(), Some("192.0.2.7"));
-    assert_eq!(rows[0].after, Some(json!({ "host": "api.example" })));
+    assert_eq!(rows[0].after, Some(json!({ "host": "api.example", "status": "approved" })));
     assert_eq!((rows[1].actor.as_str(), rows[1].from_address.as_deref()), ("local", None));
     Ok(())
 }

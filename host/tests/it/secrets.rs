@@ -211,7 +211,7 @@ async fn no_secret_leaves_from_a_component() {
         admin.approve(made["id"].as_str().expect("an id")).await;
     }
     let said = json!({"text": format!("{VALUE} and 7351")});
-    for tool in ["vault__echo", "vault__say-it-again"] {
+    for tool in ["vault__echo", "vault__say_it_again"] {
         let result = host.model().call(tool, said.clone()).await;
         assert!(result.to_string().contains(&format!("{REDACTED} and {REDACTED}")), "{tool}: {result}");
         assert_clean(tool, &result.to_string());

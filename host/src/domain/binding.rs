@@ -9,6 +9,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::grant::{Destination, HostGrant};
 use super::redact::{MIN_CHARACTERS, Redactor};
@@ -39,19 +40,23 @@ pub const CONNECTION_HEADERS: &[&str] = &[
 ];
 
 /// A binding as a person or a model gives it, and as it is shown and kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SecretBinding)]
 pub struct GivenBinding {
     /// `host`, `host:port` or `*.domain`, as in a request for a host.
     pub host: String,
     /// The header that carries the value; this or `query`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 100)]
     pub header: Option<String>,
     /// The query parameter that carries the value; this or `header`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 100)]
     pub query: Option<String>,
     /// The words around the value: `Bearer {secret}`, `Basic {base64}`. None: the value alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 200)]
     pub template: Option<String>,
     /// Whether the value may also be sent unencrypted, over plain `http`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

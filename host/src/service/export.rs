@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::hosts::host_text;
 use super::permission::people_only;
@@ -50,7 +51,7 @@ macro_rules! every {
 }
 
 /// Which versions of each tool stand in a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExportedVersions {
     /// The newest one and the one that is called.
@@ -60,7 +61,7 @@ pub enum ExportedVersions {
 }
 
 /// Whether the bytes of components stand in a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExportedComponents {
     #[default]

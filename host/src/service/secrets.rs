@@ -12,6 +12,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::permission::people_only;
@@ -58,13 +59,14 @@ pub(super) struct Opened {
 }
 
 /// A secret without its value.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SecretView {
     pub key_name: String,
     pub description: String,
     /// False: a placeholder, which waits for a person.
     pub has_value: bool,
     /// Where the host adds it; then no tool sees it. Of a placeholder, where it will.
+    #[schema(value_type = Option<GivenBinding>)]
     pub binding: Option<Binding>,
     pub created_by: String,
     pub created_at: DateTime<Utc>,

@@ -13,6 +13,7 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
 
 use self::plan::Plan;
 use super::error::Problem;
@@ -27,22 +28,26 @@ use crate::domain::policy::PolicyChange;
 use crate::domain::tool::{ApprovalStatus, ToolKind};
 
 /// How a file is to be read.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImportWish {
     /// Only say what would happen.
     pub dry_run: bool,
+    #[param(inline)]
     pub clashes: Clashes,
+    #[param(inline)]
     pub broken: Broken,
     /// Whether the policies of the file are taken over, too.
     pub settings: bool,
     /// The fingerprint of a key that this person trusts, or of an unsigned file.
+    #[param(value_type = Option<Digest>)]
     pub trust: Option<String>,
 }
 
 /// What becomes of a server whose name is taken here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ImportClashes)]
 pub enum Clashes {
     /// Nothing is imported.
     #[default]
@@ -54,8 +59,9 @@ pub enum Clashes {
 }
 
 /// What becomes of a part that cannot be: a source that does not compile, a host that is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ImportBroken)]
 pub enum Broken {
     /// Nothing is imported.
     #[default]
@@ -65,8 +71,9 @@ pub enum Broken {
 }
 
 /// Who vouches for a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ImportOrigin)]
 pub enum Origin {
     /// This installation signed it.
     Own,
@@ -79,7 +86,7 @@ pub enum Origin {
 }
 
 /// What was done, or would be.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ImportReport {
     pub dry_run: bool,
     pub origin: Origin,
@@ -94,7 +101,7 @@ pub struct ImportReport {
     pub problems: Vec<Problem>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ImportedServer {
     /// None: nothing was written.
     pub id: Option<ServerId>,
@@ -108,7 +115,7 @@ pub struct ImportedServer {
     pub tools: Vec<ImportedTool>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ImportedTool {
     /// None: nothing was written.
     pub id: Option<ToolId>,

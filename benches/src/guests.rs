@@ -99,6 +99,7 @@ pub fn job(program: &Program, arguments: &str, budget: Budget) -> Job {
     Job {
         program: program.clone(),
         arguments: arguments.to_owned(),
+        bound: Default::default(),
         secrets: Arc::default(),
         grants: Arc::default(),
         budget,

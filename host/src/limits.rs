@@ -158,6 +158,10 @@ limits! {
         "Log lines and progress reports of one call, each; further ones are dropped and counted.";
     call_log_line_bytes, "MCPBOX_CALL_LOG_LINE_BYTES", Bytes, 4 * KIB, 64, MIB,
         "Length of one log line; a longer one is cut.";
+    call_written_bytes, "MCPBOX_CALL_WRITTEN_BYTES", Bytes, 100 * MIB, 0, 64 * GIB,
+        "Bytes that one call may write into the folders it was granted; past it a write fails as on a full disk.";
+    folder_free_bytes, "MCPBOX_FOLDER_FREE_BYTES", Bytes, 512 * MIB, 0, 1 << 60,
+        "Space that tools leave free on the file system of a folder that they write to; below it their writes fail.";
     arguments_bytes, "MCPBOX_ARGUMENTS_BYTES", Bytes, MIB, KIB, 64 * MIB,
         "Size of the arguments of one call, as JSON.";
 
@@ -212,6 +216,10 @@ limits! {
         "Body of one request to the API or to MCP, counted as it arrives.";
     uploads_at_once, "MCPBOX_UPLOADS_AT_ONCE", Count, 4, 1, 100,
         "Components that are uploaded at the same time, each in memory; the next one is refused at once.";
+    export_bytes, "MCPBOX_EXPORT_BYTES", Bytes, 128 * MIB, 64 * KIB, 2 * GIB,
+        "A file with servers and tools, as it is exported or imported; components count with a third more, in base64.";
+    export_items, "MCPBOX_EXPORT_ITEMS", Count, 20_000, 10, 1_000_000,
+        "Servers, tools, versions, requests, secrets and components of such a file together.";
     request_head_ms, "MCPBOX_REQUEST_HEAD_MS", Milliseconds, 30_000, 100, 300_000,
         "Time for the head of a request, from the connection or the answer before; then 408, or an idle connection is closed.";
     request_body_ms, "MCPBOX_REQUEST_BODY_MS", Milliseconds, 30_000, 100, 3_600_000,

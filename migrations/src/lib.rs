@@ -46,6 +46,7 @@ changes! {
     m0036_activity_logs,
     m0037_stream_tickets,
     m0038_execution_scope_durations,
+    m0039_secret_bindings,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

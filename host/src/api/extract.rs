@@ -149,19 +149,21 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Json<T> {
             let detail = "send the body as `Content-Type: application/json`";
             return Err(Problem::new(&problem::UNSUPPORTED_MEDIA_TYPE, detail));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| match error {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                too_large(state.service.limits().request_body_bytes)
-            }
-            error if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                too_large(state.service.limits().request_body_bytes)
-            }
-            error => match TooSlow::behind(&error) {
-                Some(slow) => Problem::new(&problem::TOO_SLOW, slow.to_string()),
-                None => Problem::new(&problem::MALFORMED, format!("the body breaks off: {}", error.body_text())),
-            },
-        })?;
+        let limit = state.service.limits().request_body_bytes;
+        let bytes = Bytes::from_request(request, state).await.map_err(|error| unreadable(error, limit))?;
         Ok(Self(from_json(&bytes)?))
+    }
+}
+
+/// Why a body could not be read whole.
+pub(super) fn unreadable(error: BytesRejection, limit: u64) -> Problem {
+    match error {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => too_large(limit),
+        error if error.status() == StatusCode::PAYLOAD_TOO_LARGE => too_large(limit),
+        error => match TooSlow::behind(&error) {
+            Some(slow) => Problem::new(&problem::TOO_SLOW, slow.to_string()),
+            None => Problem::new(&problem::MALFORMED, format!("the body breaks off: {}", error.body_text())),
+        },
     }
 }
 
@@ -218,7 +220,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let Some(text) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
     let kind = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))

@@ -18,6 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use super::ApiState;
+use super::export;
 use super::extract::{Peer, Tls, too_large};
 use super::problem::{self, Problem};
 use super::upload;
@@ -179,7 +180,11 @@ async fn body(State(state): State<ApiState>, request: Request, next: Next) -> Re
     let limits = state.service.limits();
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let is_upload = route.is_some_and(|path| upload::PATHS.contains(&path));
-    let limit = if is_upload { upload::body_limit(limits) } else { limits.request_body_bytes };
+    let limit = match route {
+        Some(export::IMPORT) => export::body_limit(limits),
+        _ if is_upload => upload::body_limit(limits),
+        _ => limits.request_body_bytes,
+    };
     // A body that says its size need not arrive to be refused.
     if request.body().size_hint().lower() > limit {
         return Err(if is_upload { upload::too_large(limits.component_bytes) } else { too_large(limit) });

@@ -17,6 +17,7 @@ mod describe;
 mod docs;
 mod events;
 mod execution_logs;
+mod export;
 mod extract;
 mod folders;
 mod health;
@@ -188,9 +189,9 @@ routes! {
     GET    "/api/servers/{id}/secrets"                  Admin   secrets::list,
         "Lists the secrets of a server by name; values are never shown.";
     POST   "/api/servers/{id}/secrets"                  Admin   secrets::create [CONFLICT],
-        "Makes a secret, with or without a value.";
-    PUT    "/api/servers/{id}/secrets/{key_name}"       Admin   secrets::set,
-        "Sets the value of a secret.";
+        "Makes a secret, with or without a value; with `binding`, one that [no tool sees](secrets.md).";
+    PUT    "/api/servers/{id}/secrets/{key_name}"       Admin   secrets::set [CONFLICT],
+        "Sets the `value` of a secret, its `binding`, or both; a `binding` of null unbinds it.";
     DELETE "/api/servers/{id}/secrets/{key_name}"       Admin   secrets::delete,
         "Deletes a secret.";
 
@@ -287,6 +288,14 @@ routes! {
         "Lists the calls of a server's tools, narrowed as all calls are.";
     GET    "/api/logs/{id}"                             Admin   execution_logs::get,
         "Shows one call.";
+    GET    "/api/export/servers"                        Admin   export::servers [TOO_LARGE BUSY],
+        "All servers with their tools and the policies that were set, as a [signed file](export-import.md); `?versions=all`, `?components=digests`.";
+    GET    "/api/export/servers/{id}"                   Admin   export::server [TOO_LARGE BUSY],
+        "The same of one server, without policies.";
+    GET    "/api/export/download/servers"               Admin   export::download [TOO_LARGE BUSY],
+        "All servers, as a file to save.";
+    POST   "/api/export/import"                         Admin   export::import [FORBIDDEN],
+        "Takes the servers of such a file over, all or nothing, none approved: `?dry_run=`, `?clashes=`, `?broken=`, `?settings=`, `?trust=`.";
     GET    "/api/audit"                                 Admin   audit::list,
         "Lists every act that changed something, newest first; by object, actor, action or time.";
 

@@ -8,11 +8,12 @@ use super::ApiState;
 use super::describe::{Created, NoContent};
 use super::extract::{Admin, Json, PageQuery, Path, Query};
 use super::problem::Problem;
+use crate::domain::binding::GivenBinding;
 use crate::domain::ids::ServerId;
 use crate::domain::names::SecretName;
 use crate::domain::secret::SecretValue;
 use crate::service::Page;
-use crate::service::secrets::{NewSecret, SecretView};
+use crate::service::secrets::{NewSecret, SecretChange, SecretView};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,14 +27,26 @@ pub(super) struct Create {
     /// Absent: a placeholder.
     #[schema(min_length = 1, max_length = 10_000)]
     value: Option<String>,
+    /// Absent: the tools of the server read it.
+    binding: Option<GivenBinding>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SecretSet)]
 pub(super) struct Set {
+    /// Absent: as it is.
     #[schema(min_length = 1, max_length = 10_000)]
-    value: String,
+    value: Option<String>,
+    /// Absent: as it is; `null`: none, the tools of the server read it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<GivenBinding>)]
+    binding: Option<Option<GivenBinding>>,
+}
+
+/// Tells what is there and null from what is not there.
+fn present<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Option<Option<GivenBinding>>, D::Error> {
+    Option::deserialize(given).map(Some)
 }
 
 pub(super) async fn list(
@@ -49,9 +62,9 @@ pub(super) async fn create(
     State(state): State<ApiState>,
     admin: Admin,
     Path(server): Path<ServerId>,
-    Json(Create { key_name, description, value }): Json<Create>,
+    Json(Create { key_name, description, value, binding }): Json<Create>,
 ) -> Result<Created<SecretView>, Problem> {
-    let new = NewSecret { key_name, description, value: value.map(SecretValue::new) };
+    let new = NewSecret { key_name, description, value: value.map(SecretValue::new), binding };
     Ok(Created(state.service.secret_create(admin.caller(), server, new).await?))
 }
 
@@ -59,10 +72,10 @@ pub(super) async fn set(
     State(state): State<ApiState>,
     admin: Admin,
     Path((server, key_name)): Path<(ServerId, SecretName)>,
-    Json(Set { value }): Json<Set>,
+    Json(Set { value, binding }): Json<Set>,
 ) -> Result<Json<SecretView>, Problem> {
-    let value = SecretValue::new(value);
-    Ok(Json(state.service.secret_set(admin.caller(), server, key_name.as_str(), &value).await?))
+    let change = SecretChange { value: value.map(SecretValue::new), binding };
+    Ok(Json(state.service.secret_set(admin.caller(), server, key_name.as_str(), change).await?))
 }
 
 pub(super) async fn delete(

@@ -59,7 +59,7 @@ impl Uploads {
     pub(super) fn place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Error> {
         self.0.try_acquire().map_err(|_| Error::Busy {
             retry_after: Duration::from_secs(5),
-            message: "as many components are being uploaded as may be at the same time; try again in a moment"
+            message: "as many components and files are on their way as may be at the same time; try again in a moment"
                 .to_owned(),
         })
     }

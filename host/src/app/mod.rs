@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, Place, Settings};
 use crate::crypto::key::{KeyError, MasterKey};
 use crate::crypto::setup_code::{SetupCode, SetupCodeError};
+use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::migrate::{self, MigrateError};
 use crate::db::{Database, DbError, Location, LocationError};
@@ -260,6 +261,7 @@ async fn make(
     let service = Service::new(Parts {
         db: db.clone(),
         vault: Vault::new(&key, &[]),
+        signer: Signer::new(&key),
         executor: Executor::new(sandbox.clone(), limits),
         clock: world.clock,
         limits: limits.clone(),

@@ -49,6 +49,21 @@ impl Client {
         Err(refused(status, &text))
     }
 
+    /// Sends a JSON file as it is and reads the JSON of the answer.
+    ///
+    /// # Errors
+    /// As [`json`](Self::json).
+    pub(super) async fn bytes(&self, method: Method, path: &str, bytes: Vec<u8>) -> anyhow::Result<Value> {
+        let request = self.request(method, path).header("content-type", "application/json").body(bytes);
+        let response = self.answer(request).await?;
+        let status = response.status();
+        let text = response.text().await.context("reading the host's answer")?;
+        if !status.is_success() {
+            return Err(refused(status, &text));
+        }
+        serde_json::from_str(&text).context("the host's answer is not JSON")
+    }
+
     /// Sends a component and hears of each step; answers what came of it.
     ///
     /// # Errors

@@ -5,6 +5,8 @@ mod admin;
 mod call;
 mod client;
 mod compile;
+mod export;
+mod import;
 mod migrate;
 mod prompt;
 mod serve;
@@ -42,6 +44,10 @@ enum Command {
     /// Start, run, upload and approve tools.
     #[command(subcommand)]
     Tool(tool::ToolCommand),
+    /// Write servers and tools of a running host to a signed file.
+    Export(export::Export),
+    /// Take the servers and tools of such a file over; a person approves them afterwards.
+    Import(import::Import),
     /// Make administrators and API keys.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -94,6 +100,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Serve { place, serving, telling } => serve::run(place, serving, &telling).await,
             Command::Call(call) => call.run().await,
             Command::Tool(command) => command.run().await,
+            Command::Export(export) => export.run().await,
+            Command::Import(import) => import.run().await,
             Command::Admin(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Compile(compile) => Ok(compile.run()),

@@ -8,6 +8,7 @@ pub mod key;
 pub mod password;
 pub mod private_file;
 pub mod setup_code;
+pub mod signature;
 pub mod token;
 pub mod vault;
 

@@ -72,6 +72,12 @@ pub async fn get(db: &impl Conn, digest: Digest) -> Result<Option<Vec<u8>>, DbEr
     Ok(Entity::find_by_id(digest).one(&db.on()).await.doing("read a blob")?.map(|row| row.bytes))
 }
 
+/// How many bytes a blob has.
+pub async fn size_bytes(db: &impl Conn, digest: Digest) -> Result<Option<u64>, DbError> {
+    let query = Entity::find_by_id(digest).select_only().column(Column::SizeBytes).into_tuple::<Whole>();
+    Ok(query.one(&db.on()).await.doing("look for a blob")?.map(|size| size.0))
+}
+
 /// How many blobs are looked at in one statement.
 const AT_ONCE: usize = 500;
 

@@ -9,6 +9,7 @@ use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, V
 use uuid::Uuid;
 
 use crate::domain::activity::LogType;
+use crate::domain::binding::Binding;
 use crate::domain::component::{Export, Surface};
 use crate::domain::digest::Digest;
 use crate::domain::grant::FolderAccess;
@@ -129,6 +130,7 @@ column! {
     Texts as String: |texts| serde_json::Value::from(texts.0).to_string(), |text| serde_json::from_str(text).ok().map(Texts);
     Exports as String: |exports| json(&exports.0), |text| serde_json::from_str(text).ok().map(Exports);
     Surface as String: |surface| json(&surface), |text| serde_json::from_str(text).ok();
+    Binding as String: |binding| json(&binding), |text| serde_json::from_str(text).ok();
     FolderAccess as String: |access| access.as_str().to_owned(), |text| FolderAccess::parse(text);
 }
 

@@ -1,7 +1,7 @@
 //! Server secrets: sealed values, which only the vault can open. A placeholder has none yet.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 pub use entity::Model as Secret;
 use entity::{Column, Entity};
@@ -9,12 +9,13 @@ use entity::{Column, Entity};
 use super::error::Doing as _;
 use super::page::load;
 use super::{Conn, DbError, Page, PageRequest, Tx};
+use crate::domain::binding::Binding;
 use crate::domain::ids::{SecretId, ServerId};
 
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
 
-    use super::{DateTime, SecretId, ServerId, Utc};
+    use super::{Binding, DateTime, SecretId, ServerId, Utc};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "server_secrets")]
@@ -25,6 +26,8 @@ pub(super) mod entity {
         pub key_name: String,
         /// None: a placeholder, which waits for a person to set its value.
         pub sealed: Option<Vec<u8>>,
+        /// Which requests the host adds it to. None: the tools of the server read it.
+        pub binding: Option<Binding>,
         pub description: String,
         pub created_by: String,
         pub created_at: DateTime<Utc>,
@@ -49,6 +52,12 @@ pub async fn by_name(db: &impl Conn, server_id: ServerId, key_name: &str) -> Res
     query.one(&db.on()).await.doing("read a secret")
 }
 
+/// The secret, which no other transaction changes until this one ends.
+pub async fn lock(tx: &Tx, server_id: ServerId, key_name: &str) -> Result<Option<Secret>, DbError> {
+    let query = Entity::find().filter(Column::ServerId.eq(server_id)).filter(Column::KeyName.eq(key_name));
+    query.lock_exclusive().one(tx.inner()).await.doing("lock a secret")
+}
+
 /// The secrets of a server by name.
 pub async fn of_server(db: &impl Conn, server_id: ServerId, page: &PageRequest) -> Result<Page<Secret>, DbError> {
     let query = Entity::find().filter(Column::ServerId.eq(server_id)).order_by_asc(Column::KeyName);
@@ -65,16 +74,23 @@ pub async fn named(db: &impl Conn, server_id: ServerId, key_names: &[String]) ->
     query.all(&db.on()).await.doing("read the secrets of a call")
 }
 
-/// All secrets of a server that have a value, for a call; as many as one server may have.
+/// All secrets of a server that have a value, bound or not; as many as one server may have.
 pub async fn with_value(db: &impl Conn, server_id: ServerId) -> Result<Vec<Secret>, DbError> {
     let query = Entity::find().filter(Column::ServerId.eq(server_id)).filter(Column::Sealed.is_not_null());
     query.all(&db.on()).await.doing("read the secrets of a call")
 }
 
-/// Whether there was such a secret. None makes it a placeholder again.
-pub async fn set_sealed(tx: &Tx, id: SecretId, sealed: Option<Vec<u8>>, at: DateTime<Utc>) -> Result<bool, DbError> {
+/// Sets value and binding. Whether there was such a secret. No value makes it a placeholder again.
+pub async fn set(
+    tx: &Tx,
+    id: SecretId,
+    sealed: Option<Vec<u8>>,
+    binding: Option<Binding>,
+    at: DateTime<Utc>,
+) -> Result<bool, DbError> {
     let done = Entity::update_many()
         .col_expr(Column::Sealed, sealed.into())
+        .col_expr(Column::Binding, binding.into())
         .col_expr(Column::UpdatedAt, at.into())
         .filter(Column::Id.eq(id))
         .exec(tx.inner())
@@ -98,6 +114,7 @@ pub(crate) mod testing {
             server_id,
             key_name: key_name.to_owned(),
             sealed: None,
+            binding: None,
             description: "for the forecast".to_owned(),
             created_by: "local".to_owned(),
             created_at: at(0),
@@ -123,17 +140,19 @@ mod tests {
         let namesake = testing::placeholder(two.id, "API_KEY");
         insert(&tx, row.clone()).await?;
         insert(&tx, namesake.clone()).await?;
-        assert!(set_sealed(&tx, row.id, Some(vec![0, 255, 1]), at(1)).await?);
-        assert!(!set_sealed(&tx, SecretId::new(), None, at(1)).await?);
+        let binding: Binding = serde_json::from_str(r#"{"host":"api.example.com","query":"key"}"#).expect("a binding");
+        assert!(set(&tx, row.id, Some(vec![0, 255, 1]), Some(binding.clone()), at(1)).await?);
+        assert!(!set(&tx, SecretId::new(), None, None, at(1)).await?);
         tx.commit().await?;
-        let expected = Secret { sealed: Some(vec![0, 255, 1]), updated_at: at(1), ..row.clone() };
+        let expected =
+            Secret { sealed: Some(vec![0, 255, 1]), binding: Some(binding), updated_at: at(1), ..row.clone() };
         assert_eq!(by_name(&*db, one.id, "API_KEY").await?, Some(expected));
         assert_eq!(by_name(&*db, two.id, "API_KEY").await?, Some(namesake));
         let with_a_value: Vec<_> = with_value(&*db, one.id).await?.into_iter().map(|row| row.id).collect();
         assert_eq!(with_a_value, [row.id]);
         assert_eq!(with_value(&*db, two.id).await?, []);
         let tx = db.begin().await?;
-        assert!(set_sealed(&tx, row.id, None, at(2)).await?);
+        assert!(set(&tx, row.id, None, None, at(2)).await?);
         tx.commit().await?;
         assert_eq!(by_name(&*db, one.id, "API_KEY").await?.map(|row| row.sealed), Some(None));
         Ok(())

@@ -22,6 +22,9 @@ pub struct Budget {
     pub result_bytes: usize,
     pub log_lines: usize,
     pub log_line_bytes: usize,
+    pub written_bytes: u64,
+    /// What stays free on the file system of a folder.
+    pub folder_free_bytes: u64,
 }
 
 impl Budget {
@@ -42,6 +45,8 @@ impl Budget {
             result_bytes: Limits::size(limits.call_result_bytes),
             log_lines: Limits::size(limits.call_log_lines),
             log_line_bytes: Limits::size(limits.call_log_line_bytes),
+            written_bytes: limits.call_written_bytes,
+            folder_free_bytes: limits.folder_free_bytes,
         }
     }
 }

@@ -83,6 +83,24 @@ impl HostGrant {
         }
     }
 
+    /// Whether there is a destination that both cover.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let is_below = |name: &str, domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+        if matches!((self.port, other.port), (Some(one), Some(two)) if one != two) {
+            return false;
+        }
+        match (&self.host, &other.host) {
+            (HostPattern::Name(one), HostPattern::Name(two)) => one == two,
+            (HostPattern::Name(name), HostPattern::Below(domain))
+            | (HostPattern::Below(domain), HostPattern::Name(name)) => is_below(name, domain),
+            (HostPattern::Below(one), HostPattern::Below(two)) => {
+                one == two || is_below(one, two) || is_below(two, one)
+            }
+            (HostPattern::Address(one), HostPattern::Address(two)) => one == two,
+            _ => false,
+        }
+    }
+
     /// The host as a request row keeps it.
     pub fn host(&self) -> String {
         match &self.host {
@@ -290,6 +308,25 @@ mod tests {
             "a b.com",
         ] {
             assert!(bad.parse::<HostGrant>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn two_grants_overlap_when_one_request_fits_both() {
+        for (one, two, expected) in [
+            ("a.example.com", "a.example.com:443", true),
+            ("a.example.com:80", "a.example.com:443", false),
+            ("a.example.com", "*.example.com", true),
+            ("example.com", "*.example.com", false),
+            ("evilexample.com", "*.example.com", false),
+            ("*.a.example.com", "*.example.com", true),
+            ("*.a.example.com", "*.b.example.com", false),
+            ("10.0.0.5", "[::ffff:10.0.0.5]:80", true),
+            ("10.0.0.5", "10.0.0.6", false),
+            ("10.0.0.5", "a.example.com", false),
+        ] {
+            let [one, two]: [HostGrant; 2] = [one, two].map(|text| text.parse().expect("a grant"));
+            assert_eq!((one.overlaps(&two), two.overlaps(&one)), (expected, expected), "{one} {two}");
         }
     }
 

@@ -2,12 +2,14 @@
 
 pub mod activity;
 pub mod address;
+pub mod binding;
 pub mod budget;
 pub mod caller;
 pub mod component;
 pub mod content;
 pub mod diff;
 pub mod digest;
+pub mod export;
 pub mod grant;
 pub mod ids;
 pub mod json;

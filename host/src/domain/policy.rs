@@ -225,8 +225,9 @@ policies! {
         "Whether a tool's request for a module waits for a person or is approved at once.";
     redact_secrets_in_output: bool = true,
         "Whether secret values are blotted out of what a caller reads of a call; in the execution log they always are.";
-    log_retention_days: Days = Days(30),
-        "Days after which rows of the execution log and of the activity log are deleted.";
+    log_retention_days: Option<Days> = None,
+        "Days after which rows of the execution log and of the activity log are deleted; until it is set, the limit \
+         `log_retention_days` counts.";
     mcp_rate_limit_rpm: Option<PerMinute> = None,
         "MCP requests of one caller in a minute; until it is set, the limit `mcp_requests_per_minute` counts.";
     on_tool_edit: OnToolEdit = OnToolEdit::KeepLive,
@@ -296,6 +297,11 @@ impl Policies {
 
     fn automatic(&self, mode: ApprovalMode) -> bool {
         mode == ApprovalMode::AutoApprove && self.four_eyes == FourEyes::Off
+    }
+
+    /// Whether one person may open a host to a whole server, which nobody asked for.
+    pub fn opens_alone(&self) -> bool {
+        self.four_eyes == FourEyes::Off
     }
 
     /// Whether somebody may approve what all of `authors` had a hand in.

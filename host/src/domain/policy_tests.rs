@@ -110,7 +110,7 @@ fn who_comes_with_a_key_edits_only_where_that_is_enabled() {
 fn what_was_never_set_is_the_default_and_what_is_unknown_is_told() {
     assert_eq!(Policies::read(|_| None), Ok(Policies::default()));
     let read = |name: &'static str, value: &'static str| Policies::read(|key| (key == name).then_some(value));
-    assert_eq!(read("log_retention_days", "7").map(|policies| policies.log_retention_days.into()), Ok(7));
+    assert_eq!(read("log_retention_days", "7").map(|policies| policies.log_retention_days.map(u32::from)), Ok(Some(7)));
     for (name, value) in [("four_eyes", "maybe"), ("log_retention_days", "0"), ("mcp_rate_limit_rpm", "9")] {
         let error = read(name, value).expect_err(value);
         assert_eq!((error.name, error.value.as_str()), (name, value));

@@ -11,8 +11,11 @@
 //! The destination of every request is judged, and a kept connection is found only by that scheme, host
 //! and port; a name's connection was dialled to an address that is public, an address's to that address.
 //!
+//! Bound secrets are added here, once the destination is judged, and taken out of the answer ([`bound`]).
+//!
 //! Errors name scheme, host and port; never the path, the query, a header's value or the body.
 
+mod bound;
 mod connector;
 pub mod guard;
 mod link;
@@ -39,6 +42,7 @@ pub use self::mapped::MappedNetwork;
 pub use self::network::{Network, RealNetwork};
 pub use self::request::OutboundRequest;
 use self::target::Target;
+use crate::domain::binding::BoundSecrets;
 use crate::domain::grant::Grants;
 use crate::limits::Limits;
 use crate::telemetry::metrics;
@@ -117,6 +121,8 @@ pub struct Egress {
     connector: Arc<Connector>,
     /// Open connections by origin, the latest last. None: each request has its own.
     kept: Option<Kept>,
+    /// Added to requests, and taken out of answers.
+    bound: Arc<BoundSecrets>,
 }
 
 impl Egress {
@@ -127,13 +133,18 @@ impl Egress {
 
     fn with_tls(settings: EgressSettings, network: Arc<dyn Network>, tls: ClientConfig) -> Self {
         let connector = Arc::new(Connector { network, tls: Arc::new(tls) });
-        Self { settings: Arc::new(settings), connector, kept: None }
+        Self { settings: Arc::new(settings), connector, kept: None, bound: Arc::default() }
     }
 
     /// The same way out for one call: it and its clones use a connection again for the next request to
     /// the same host. The connections are closed with the last clone.
     pub fn for_call(&self) -> Self {
         Self { kept: Some(Kept::default()), ..self.clone() }
+    }
+
+    /// From now on it adds these secrets to the requests that they are bound to.
+    pub fn carry(&mut self, bound: Arc<BoundSecrets>) {
+        self.bound = bound;
     }
 
     /// Whether a request to `url` would be let out, as far as that can be said without a look-up. One that
@@ -162,15 +173,24 @@ impl Egress {
         sent
     }
 
-    async fn send_uncounted(&self, grants: &Grants, request: OutboundRequest) -> Result<OutboundResponse, SendError> {
-        let target = Target::parse(&request.url)?;
+    async fn send_uncounted(
+        &self,
+        grants: &Grants,
+        mut request: OutboundRequest,
+    ) -> Result<OutboundResponse, SendError> {
+        let mut target = Target::parse(&request.url)?;
         target.permit(grants)?;
+        let added = bound::add(&self.bound, &mut target, &mut request)?;
         let time = request.timeout.map_or(self.settings.time, |asked| asked.min(self.settings.time));
         let prepared = request::prepare(&target, request, &self.settings)?;
         let deadline = Instant::now() + time;
-        tokio::time::timeout_at(deadline, self.exchange(&target, prepared, deadline)).await.unwrap_or_else(|_| {
-            Err(SendError::TimedOut(format!("no whole answer from {} within {} ms", target.origin(), time.as_millis())))
-        })
+        let answer = tokio::time::timeout_at(deadline, self.exchange(&target, prepared, deadline))
+            .await
+            .unwrap_or_else(|_| {
+                let (origin, ms) = (target.origin(), time.as_millis());
+                Err(SendError::TimedOut(format!("no whole answer from {origin} within {ms} ms")))
+            })?;
+        bound::clean(&self.bound, &added, &target.origin(), answer)
     }
 
     async fn exchange(

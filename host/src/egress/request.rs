@@ -14,6 +14,7 @@ use hyper::{Method, Request};
 
 use super::target::Target;
 use super::{EgressSettings, SendError};
+use crate::domain::binding::CONNECTION_HEADERS;
 
 /// One request of a guest.
 #[derive(Clone, Debug, Default)]
@@ -37,21 +38,6 @@ const REFUSED_METHODS: &[&str] = &["CONNECT", "TRACE", "TRACK"];
 
 /// Longest method, in bytes; the longest registered one has 17.
 const METHOD_BYTES: usize = 32;
-
-/// Headers of the connection or of the message's frame (RFC 9110, sections 7.2, 7.6 and 8.6), and
-/// those by which a client waits before its body or speaks to a proxy.
-const OUR_HEADERS: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Sent when the guest names no `User-Agent`.
 const USER_AGENT: &str = concat!("mcpbox/", env!("CARGO_PKG_VERSION"));
@@ -117,7 +103,7 @@ fn headers(asked: &[(String, String)], bound: usize) -> Result<HeaderMap, SendEr
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
             return Err(SendError::Invalid(format!("header {position} has a name that is no HTTP token")));
         };
-        if OUR_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
+        if CONNECTION_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
             continue;
         }
         let Ok(value) = HeaderValue::from_bytes(value.trim_matches([' ', '\t']).as_bytes()) else {

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use hyper::Uri;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::SendError;
 use super::guard::{self, Class};
@@ -115,6 +115,32 @@ impl Target {
     pub(super) fn authority(&self) -> String {
         let default = if self.secure { 443 } else { 80 };
         if self.port == default { self.host() } else { format!("{}:{}", self.host(), self.port) }
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Adds parameters to the query, encoded as forms are.
+    ///
+    /// # Errors
+    /// `TooLarge` when path and query become longer than an address may be; nothing of them is repeated.
+    pub(super) fn add_parameters(&mut self, parameters: &[(String, String)]) -> Result<(), SendError> {
+        let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let joined = match self.path.query() {
+            None => format!("{}?{encoded}", self.path),
+            Some("") => format!("{}{encoded}", self.path),
+            Some(_) => format!("{}&{encoded}", self.path),
+        };
+        match joined.parse() {
+            Ok(path) if joined.len() <= URL_BYTES => {
+                self.path = path;
+                Ok(())
+            }
+            _ => Err(SendError::TooLarge(
+                "with the parameter that the host adds to it, the URL is longer than 8192 bytes".to_owned(),
+            )),
+        }
     }
 
     /// Path and query for the request line.

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::domain::binding::BoundSecrets;
 use crate::domain::budget::Budget;
 use crate::domain::grant::Grants;
 use crate::egress::{Egress, OutboundRequest, OutboundResponse, SendError};
@@ -124,8 +125,9 @@ impl Fetches {
         }
     }
 
-    /// Names the runtime that requests run on, and what they may reach.
-    pub(super) fn begin_call(&mut self, io: Handle, grants: Arc<Grants>) {
+    /// Names the runtime that requests run on, what they may reach, and the secrets that they carry.
+    pub(super) fn begin_call(&mut self, io: Handle, grants: Arc<Grants>, bound: Arc<BoundSecrets>) {
+        self.egress.carry(bound);
         self.call = Some((io, grants));
     }
 

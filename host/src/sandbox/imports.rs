@@ -10,8 +10,8 @@ use wasmtime::component::{HasSelf, Linker};
 use super::bindings::system::mcpbox::guest::system;
 use super::bindings::tool::mcpbox::guest::{http, log, progress, secrets, types};
 use super::guest::PANIC;
-use super::pace;
 use super::state::State;
+use super::{files, pace};
 use crate::clock::Clock;
 use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
 use crate::egress::{OutboundRequest, SendError};
@@ -25,6 +25,7 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     pace::take_turns(&mut linker)?;
+    files::keep_within_bounds(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;

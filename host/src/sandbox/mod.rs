@@ -12,6 +12,7 @@ mod component;
 mod components;
 mod engine;
 mod fetch;
+mod files;
 mod guest;
 mod http;
 mod imports;
@@ -50,6 +51,7 @@ use self::pressure::Pressure;
 use self::sources::{Source, Sources};
 pub use self::state::Listener;
 use self::state::{Reach, State};
+use crate::domain::binding::BoundSecrets;
 use crate::domain::budget::Budget;
 use crate::domain::component::{ComponentWorld, Export, Inspection};
 use crate::domain::digest::Digest;
@@ -88,7 +90,10 @@ pub struct Job {
     pub program: Program,
     /// A JSON object.
     pub arguments: String,
+    /// Those that the guest may read.
     pub secrets: Arc<Secrets>,
+    /// Those that the host adds to the guest's requests.
+    pub bound: Arc<BoundSecrets>,
     pub grants: Arc<Grants>,
     pub budget: Budget,
 }
@@ -297,7 +302,7 @@ impl Sandbox {
         cancel: CancellationToken,
         listener: Option<Listener>,
     ) -> Result<Report, SandboxError> {
-        let reach = Reach { grants: job.grants, secrets: job.secrets, listener };
+        let reach = Reach { grants: job.grants, secrets: job.secrets, bound: job.bound, listener };
         match job.program {
             Program::Source { language, source, digest } => {
                 let source = Source { language, text: source, digest };
@@ -330,7 +335,7 @@ impl Sandbox {
     /// Gives a guest what its call may reach.
     fn attach(&self, store: &mut Store<State>, reach: Reach) {
         let state = store.data_mut();
-        state.fetches.begin_call(self.0.io.clone(), Arc::clone(&reach.grants));
+        state.fetches.begin_call(self.0.io.clone(), Arc::clone(&reach.grants), Arc::clone(&reach.bound));
         state.reach = Some(reach);
     }
 

@@ -194,12 +194,16 @@ where
 /// What looking at one pollable costs, in bytes handed over.
 const POLLABLE_BYTES: usize = 1 << 10;
 
-fn turn(store: &mut StoreContextMut<'_, State>, bytes: usize) -> impl Future<Output = ()> + Send + use<> {
+pub(super) fn turn(store: &mut StoreContextMut<'_, State>, bytes: usize) -> impl Future<Output = ()> + Send + use<> {
     let calls = store.data().host_calls.clone();
     async move { calls.weigh(bytes).await }
 }
 
-fn replace<Given, Answer, F>(
+/// Puts a function in the place of one of WASI.
+///
+/// # Errors
+/// When WASI is defined under another version.
+pub(super) fn replace<Given, Answer, F>(
     linker: &mut Linker<State>,
     interface: &str,
     name: &str,

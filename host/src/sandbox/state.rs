@@ -15,9 +15,11 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::engine::YIELD_FUEL;
 use super::fetch::Fetches;
+use super::files::Room;
 use super::limiter::Limiter;
 use super::pace::HostCalls;
 use super::stdio::Capture;
+use crate::domain::binding::BoundSecrets;
 use crate::domain::budget::Budget;
 use crate::domain::grant::{FolderAccess, FolderGrant, Grants};
 use crate::domain::outcome::{Bound, GuestEvent, LogLevel, LogLine, Outcome};
@@ -33,7 +35,10 @@ pub type Listener = Arc<dyn Fn(GuestEvent) + Send + Sync>;
 /// What one call may reach, and who listens to it.
 pub(super) struct Reach {
     pub(super) grants: Arc<Grants>,
+    /// Those that the guest may read.
     pub(super) secrets: Arc<Secrets>,
+    /// Those that its requests carry, and that it never sees.
+    pub(super) bound: Arc<BoundSecrets>,
     pub(super) listener: Option<Listener>,
 }
 
@@ -77,6 +82,8 @@ pub(super) struct State {
     nothing: Option<Box<Nothing>>,
     pub(super) reach: Option<Reach>,
     pub(super) fetches: Fetches,
+    /// For what it writes into its folders.
+    pub(super) room: Room,
     pub(super) stdout: Capture,
     pub(super) stderr: Capture,
     pub(super) log: Vec<LogLine>,
@@ -204,6 +211,7 @@ pub(super) fn new_store(
         nothing: None,
         reach: None,
         fetches: Fetches::new(egress.for_call(), budget),
+        room: Room::new(budget),
         stdout,
         stderr,
         log: Vec::new(),

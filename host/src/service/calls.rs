@@ -188,13 +188,15 @@ impl Service {
             program: runnable.program.clone(),
             arguments: call.arguments.clone(),
             secrets: Arc::clone(&given.secrets),
+            bound: Arc::clone(&given.bound),
             grants: Arc::clone(&given.grants),
             budget: budget.clone(),
         };
         // What the caller reads, if a person wants it so; what is kept never holds a secret.
         let shown = match policies.redact_secrets_in_output {
             true => Arc::clone(redactor),
-            false => Arc::new(Redactor::new([])),
+            // No tool saw these, and no policy shows them.
+            false => Arc::clone(&given.bound.redactor),
         };
         let listener = request.events.map(|events| listener(events, Arc::clone(&shown)));
         let started_at = self.clock().now();

@@ -26,7 +26,7 @@ use crate::domain::tool::{ApprovalStatus, ToolKind};
 use crate::domain::version::VersionContent;
 
 /// What stands as the schema of a component as a whole: each of its tools has its own.
-const NO_SCHEMA: &str = r#"{"type":"object"}"#;
+pub(super) const NO_SCHEMA: &str = r#"{"type":"object"}"#;
 
 /// Bytes of a component on their way to becoming a tool.
 #[derive(Clone, Debug)]
@@ -215,7 +215,7 @@ impl Service {
     }
 
     /// What a component offers and asks for; compiled when that was not done before.
-    async fn inspected(
+    pub(super) async fn inspected(
         &self,
         bytes: &Arc<[u8]>,
         digest: Digest,

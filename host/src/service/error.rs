@@ -11,7 +11,8 @@ use crate::domain::tool::TransitionError;
 use crate::executor::ExecutorError;
 
 /// One thing that is wrong with what a caller gave.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = ImportProblem)]
 pub struct Problem {
     /// JSON Pointer (RFC 6901) into what was given; empty: the whole.
     pub pointer: String,

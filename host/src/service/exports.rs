@@ -73,6 +73,11 @@ pub(super) fn is_enabled(tool: &Tool, export: &str) -> bool {
     !tool.disabled_exports.0.iter().any(|disabled| disabled == export)
 }
 
+/// Whether anything of this version can be called, as far as switches go.
+pub(super) fn offers(tool: &Tool, version: &Version) -> bool {
+    version.kind != ToolKind::Component || version.exports.0.iter().any(|export| is_enabled(tool, &export.name))
+}
+
 /// The exports that are to be switched off, if each is one.
 ///
 /// # Errors

@@ -19,6 +19,11 @@ pub(super) const NOTES: RangeInclusive<usize> = 0..=2_000;
 pub(super) const REASON: RangeInclusive<usize> = 1..=2_000;
 pub(super) const JUSTIFICATION: RangeInclusive<usize> = 10..=2_000;
 
+/// Hosts that one tool asks for, or that are open to one server.
+pub(super) const HOSTS_OF_ONE: usize = 100;
+/// Secrets of one server: each of its calls opens them all.
+pub(super) const SECRETS_OF_ONE: usize = 100;
+
 /// Tools that one request names.
 const TOOLS_AT_ONCE: usize = 50;
 

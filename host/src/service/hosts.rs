@@ -6,27 +6,25 @@ use serde_json::json;
 use super::audit;
 use super::permission::people_only;
 use super::servers::{self, ServerView};
-use super::{Error, Service};
-use crate::db::Port;
+use super::{Error, Service, given, policies};
 use crate::db::network_requests::{self as rows, NetworkRequest};
 use crate::db::tools::Tool;
 use crate::db::versions::Version;
+use crate::db::{DbError, Port};
 use crate::domain::caller::Caller;
 use crate::domain::grant::{Grants, HostGrant};
 use crate::domain::ids::{GrantRequestId, ServerId};
 use crate::domain::request::RequestStatus;
 
-/// Hosts that are opened to one server.
-const SERVER_HOSTS: usize = 100;
-
 /// What stands as the justification of a host that nobody asked for.
 const OPENED: &str = "opened by a person";
 
 impl Service {
-    /// Opens a host to all tools of a server, without their asking. For people.
+    /// Opens a host to all tools of a server, without their asking. Where the policies want two people, it
+    /// waits for another one, as a request does. For people.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when it is open already.
+    /// [`Error::Conflict`] when it is open already, or waits.
     pub async fn server_host_add(&self, caller: &Caller, id: ServerId, host: &str) -> Result<ServerView, Error> {
         people_only(caller, "open a host to a server")?;
         let grant: HostGrant = host.parse()?;
@@ -37,9 +35,13 @@ impl Service {
         if open.iter().any(|row| host_text(row) == grant.to_string()) {
             return Err(Error::conflict(format!("`{grant}` is open to the server `{}` already", server.name)));
         }
-        if open.len() >= SERVER_HOSTS {
-            return Err(Error::conflict(format!("a server has at most {SERVER_HOSTS} hosts; remove one first")));
+        if open.len() >= given::HOSTS_OF_ONE {
+            return Err(Error::conflict(format!(
+                "a server has at most {} hosts; remove one first",
+                given::HOSTS_OF_ONE
+            )));
         }
+        let opens = policies::in_force(&tx).await?.opens_alone();
         let row = NetworkRequest {
             id: GrantRequestId::new(),
             server_id: id,
@@ -48,14 +50,21 @@ impl Service {
             port: grant.port().map(Port),
             justification: OPENED.to_owned(),
             requested_by: caller.to_string(),
-            status: RequestStatus::Approved,
-            reviewed_at: Some(now),
-            reviewed_by: Some(caller.to_string()),
+            status: if opens { RequestStatus::Approved } else { RequestStatus::Pending },
+            reviewed_at: opens.then_some(now),
+            reviewed_by: opens.then(|| caller.to_string()),
             rejection_reason: None,
             created_at: now,
         };
-        rows::insert(&tx, row).await?;
-        let after = json!({ "host": grant });
+        let status = row.status;
+        rows::insert(&tx, row).await.map_err(|error| match error {
+            DbError::Conflict { .. } => Error::conflict(format!(
+                "`{grant}` waits to be opened to the server `{}` already; another person decides it",
+                server.name
+            )),
+            other => other.into(),
+        })?;
+        let after = json!({ "host": grant, "status": status });
         audit::write(&tx, caller, now, servers::act("server.host_add", id, None, Some(after))).await?;
         tx.commit().await?;
         self.server_view(server).await

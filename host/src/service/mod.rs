@@ -23,12 +23,14 @@ pub mod dashboard;
 mod edits;
 pub mod error;
 mod execution_log;
+pub mod export;
 pub mod exports;
 pub mod folders;
 mod given;
 pub mod health;
 mod hosts;
 pub mod installation;
+pub mod import;
 mod lockout;
 pub mod logs;
 pub mod module_requests;
@@ -78,6 +80,7 @@ use self::ready::ReadyCache;
 use self::redactors::Redactors;
 use self::writer::Writer;
 use crate::clock::Clock;
+use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
 use crate::events::{Change, Events};
@@ -88,6 +91,8 @@ use crate::limits::Limits;
 pub struct Parts {
     pub db: Database,
     pub vault: Vault,
+    /// Signs what is exported.
+    pub signer: Signer,
     pub executor: Executor,
     pub clock: Clock,
     pub limits: Limits,

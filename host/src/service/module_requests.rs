@@ -30,7 +30,7 @@ use crate::domain::request::RequestStatus;
 use crate::domain::tool::{ApprovalAction, Language};
 
 /// Modules that one tool asks for.
-const TOOL_MODULES: usize = 100;
+pub(super) const TOOL_MODULES: usize = 100;
 
 /// Who approved what no person looked at.
 const BY_POLICY: &str = "policy:module_approval_mode";

@@ -31,8 +31,6 @@ use crate::domain::tool::ApprovalAction;
 
 /// Who approved what no person looked at.
 const BY_POLICY: &str = "policy:network_access_policy";
-/// Hosts that one tool asks for.
-const TOOL_HOSTS: usize = 100;
 
 /// A request for a host with the names of who asks.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -285,8 +283,8 @@ async fn ask(
     if !changed.hosts.contains(&host) {
         changed.hosts.push(host.clone());
     }
-    if changed.hosts.len() > TOOL_HOSTS {
-        return Err(Error::conflict(format!("`{}` asks for {TOOL_HOSTS} hosts already", tool.name)));
+    if changed.hosts.len() > given::HOSTS_OF_ONE {
+        return Err(Error::conflict(format!("`{}` asks for {} hosts already", tool.name, given::HOSTS_OF_ONE)));
     }
     let effect = match versions::following(latest, changed, caller, now) {
         Some(next) => Some(edits::put(tx, caller, policies, &mut found, next).await?),

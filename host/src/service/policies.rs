@@ -16,8 +16,8 @@ use utoipa::{PartialSchema, ToSchema};
 use super::audit::{self, Act};
 use super::permission::people_only;
 use super::{Error, Page, Service};
-use crate::db::Conn;
 use crate::db::settings::{self as rows, Setting};
+use crate::db::{Conn, Tx};
 use crate::domain::caller::Caller;
 use crate::domain::policy::{self, Policies, Policy, PolicyChange, Profile, Values};
 use crate::limits::Limits;
@@ -186,9 +186,24 @@ impl Service {
         profile: Option<Profile>,
     ) -> Result<SecurityPolicyView, Error> {
         people_only(caller, "change a policy")?;
-        let now = self.clock().now();
         let tx = self.db().begin().await?;
-        let (_, before) = read(&tx).await?;
+        let (after, _) = self.policies_put(&tx, caller, change, profile).await?;
+        tx.commit().await?;
+        self.policies_changed_now();
+        Ok(view(&after, self.limits()))
+    }
+
+    /// Changes policies in a transaction; answers what is in force then, and the names of those that changed.
+    /// To be forgotten by the cache when it is committed.
+    pub(super) async fn policies_put(
+        &self,
+        tx: &Tx,
+        caller: &Caller,
+        change: &PolicyChange,
+        profile: Option<Profile>,
+    ) -> Result<(Policies, Vec<String>), Error> {
+        let now = self.clock().now();
+        let (_, before) = read(tx).await?;
         let after = before.with(change);
         let (mut was, mut is) = (Map::new(), Map::new());
         for ((policy, old), (_, new)) in before.in_force().into_iter().zip(after.in_force()) {
@@ -199,17 +214,28 @@ impl Service {
             is.insert(policy.name.to_owned(), json(policy, &new, self.limits()));
             let row =
                 Setting { key: policy.name.to_owned(), value: new, updated_at: now, updated_by: caller.to_string() };
-            rows::set(&tx, row).await?;
+            rows::set(tx, row).await?;
         }
+        let changed = is.keys().cloned().collect();
         if !is.is_empty() {
             let object_id = profile.map_or("security-policy", Profile::as_str).to_owned();
             let (before, after) = (Some(Value::Object(was)), Some(Value::Object(is)));
             let act = Act { name: "policy.set", object_kind: "policy", object_id, before, after };
-            audit::write(&tx, caller, now, act).await?;
+            audit::write(tx, caller, now, act).await?;
         }
-        tx.commit().await?;
+        Ok((after, changed))
+    }
+
+    /// What was committed counts at once.
+    pub(super) fn policies_changed_now(&self) {
         self.0.policies.forget();
-        Ok(view(&after, self.limits()))
+    }
+
+    /// The policies that people set, by name, in the words of the API.
+    pub(super) async fn policies_set_by_people(&self) -> Result<Map<String, Value>, Error> {
+        let (kept, policies) = read(self.db()).await?;
+        let set = policies.in_force().into_iter().filter(|(policy, _)| kept.iter().any(|row| row.key == policy.name));
+        Ok(set.map(|(policy, text)| (policy.name.to_owned(), json(policy, &text, self.limits()))).collect())
     }
 }
 
@@ -231,8 +257,14 @@ fn json(policy: &Policy, text: &str, limits: &Limits) -> Value {
     match policy.values {
         Values::Words(_) => text.into(),
         Values::Flag => (text == "true").into(),
-        // The one that has no default of its own.
-        Values::Number { .. } => text.parse().unwrap_or(limits.mcp_requests_per_minute).into(),
+        // Those that have no default of their own.
+        Values::Number { .. } => {
+            let limit = match policy.name {
+                "log_retention_days" => limits.log_retention_days,
+                _ => limits.mcp_requests_per_minute,
+            };
+            text.parse().unwrap_or(limit).into()
+        }
     }
 }
 

@@ -11,10 +11,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use moka::future::Cache;
 
 use super::programs::{self, Runnable};
+use super::secrets::Opened;
 use super::{Error, Service, exports};
 use crate::db::servers::Server;
 use crate::db::tools::{self, Callable, Tool};
 use crate::db::versions::Version;
+use crate::domain::binding::BoundSecrets;
 use crate::domain::caller::Caller;
 use crate::domain::grant::Grants;
 use crate::domain::names;
@@ -35,13 +37,20 @@ pub(super) struct Ready {
 /// What the guest gets, and what is blotted out of what it says.
 pub(super) struct Given {
     pub(super) secrets: Arc<Secrets>,
+    /// Those that the host adds to its requests, and that it never sees.
+    pub(super) bound: Arc<BoundSecrets>,
     pub(super) grants: Arc<Grants>,
     pub(super) redactor: Arc<Redactor>,
 }
 
 impl Default for Given {
     fn default() -> Self {
-        Self { secrets: Arc::default(), grants: Arc::default(), redactor: Arc::new(Redactor::new([])) }
+        Self {
+            secrets: Arc::default(),
+            bound: Arc::default(),
+            grants: Arc::default(),
+            redactor: Arc::new(Redactor::new([])),
+        }
     }
 }
 
@@ -110,9 +119,9 @@ impl Service {
     /// What a call of this version is given now.
     pub(super) async fn given(&self, tool: &Tool, version: &Version) -> Result<Given, Error> {
         // Side by side: waiting for the database is most of what this waits for.
-        let (secrets, grants) = tokio::try_join!(self.secrets_of(tool.server_id), self.grants_of(tool, version))?;
-        let redactor = self.0.redactors.of(tool.server_id, &secrets).await;
-        Ok(Given { secrets, grants: Arc::new(grants), redactor })
+        let (opened, grants) = tokio::try_join!(self.secrets_of(tool.server_id), self.grants_of(tool, version))?;
+        let Opened { secrets, bound, redactor } = opened;
+        Ok(Given { secrets, bound, grants: Arc::new(grants), redactor })
     }
 
     async fn callable(&self, caller: &Caller, name: &str) -> Result<(Callable, String), Error> {

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::Service;
 use crate::domain::ids::ServerId;
 use crate::domain::redact::Redactor;
-use crate::domain::secret::Secrets;
+use crate::domain::secret::SecretValue;
 
 /// Bytes of all that are kept.
 const KEPT_BYTES: u64 = 32 << 20;
@@ -22,16 +22,24 @@ const KEPT_BYTES: u64 = 32 << 20;
 const KEPT_IDLE: Duration = Duration::from_secs(60);
 
 /// By server: what it was made of, and the redactor.
-pub(super) struct Redactors(Cache<ServerId, (Values, Arc<Redactor>)>);
+pub(super) struct Redactors(Cache<(ServerId, Of), (Values, Arc<Redactor>)>);
+
+/// Which of a server's secrets one finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Of {
+    All,
+    /// Those that no guest sees.
+    Bound,
+}
 
 /// A digest of the values of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Values([u8; 32]);
 
 impl Values {
-    fn of(secrets: &Secrets) -> Self {
+    fn of(secrets: &[&SecretValue]) -> Self {
         let mut digest = Sha256::new();
-        for value in secrets.values() {
+        for value in secrets {
             digest.update((value.reveal().len() as u64).to_le_bytes());
             digest.update(value.reveal());
         }
@@ -53,17 +61,17 @@ impl Default for Redactors {
 
 impl Redactors {
     /// The redactor for these secrets of a server.
-    pub(super) async fn of(&self, server: ServerId, secrets: &Secrets) -> Arc<Redactor> {
-        let made = || Arc::new(Redactor::new(secrets.values().map(|value| value.reveal())));
+    pub(super) async fn of(&self, server: ServerId, which: Of, secrets: &[&SecretValue]) -> Arc<Redactor> {
+        let made = || Arc::new(Redactor::new(secrets.iter().map(|value| value.reveal())));
         if secrets.is_empty() {
             return made();
         }
         let values = Values::of(secrets);
-        match self.0.get(&server).await {
+        match self.0.get(&(server, which)).await {
             Some((kept, redactor)) if kept == values => redactor,
             _ => {
                 let redactor = made();
-                self.0.insert(server, (values, Arc::clone(&redactor))).await;
+                self.0.insert((server, which), (values, Arc::clone(&redactor))).await;
                 redactor
             }
         }
@@ -73,7 +81,9 @@ impl Redactors {
 impl Service {
     /// The values of a server have changed: what was made of the old ones goes.
     pub(super) async fn redactor_forget(&self, server: ServerId) {
-        self.0.redactors.0.invalidate(&server).await;
+        for which in [Of::All, Of::Bound] {
+            self.0.redactors.0.invalidate(&(server, which)).await;
+        }
     }
 }
 
@@ -81,28 +91,33 @@ impl Service {
 mod tests {
     use super::*;
     use crate::domain::redact::REDACTED;
-    use crate::domain::secret::SecretValue;
 
-    fn secrets(values: &[&str]) -> Secrets {
-        let named = values.iter().enumerate();
-        named.map(|(number, value)| (format!("KEY_{number}"), SecretValue::new((*value).to_owned()))).collect()
+    fn values(values: &[&str]) -> Vec<SecretValue> {
+        values.iter().map(|value| SecretValue::new((*value).to_owned())).collect()
+    }
+
+    fn digest(given: &[&str]) -> Values {
+        Values::of(&values(given).iter().collect::<Vec<_>>())
     }
 
     #[tokio::test]
     async fn a_redactor_is_kept_for_as_long_as_the_values_are_the_same() {
         let redactors = Redactors::default();
         let (server, other) = (ServerId::new(), ServerId::new());
-        let first = redactors.of(server, &secrets(&["hunter22"])).await;
-        assert!(Arc::ptr_eq(&first, &redactors.of(server, &secrets(&["hunter22"])).await));
-        assert!(!Arc::ptr_eq(&first, &redactors.of(other, &secrets(&["hunter22"])).await));
-        let second = redactors.of(server, &secrets(&["hunter23"])).await;
+        let (old, new) = (values(&["hunter22"]), values(&["hunter23"]));
+        let (old, new) = ([&old[0]], [&new[0]]);
+        let first = redactors.of(server, Of::All, &old).await;
+        assert!(Arc::ptr_eq(&first, &redactors.of(server, Of::All, &old).await));
+        assert!(!Arc::ptr_eq(&first, &redactors.of(other, Of::All, &old).await));
+        assert!(!Arc::ptr_eq(&first, &redactors.of(server, Of::Bound, &old).await));
+        let second = redactors.of(server, Of::All, &new).await;
         assert_eq!(second.apply("hunter23 hunter22"), format!("{REDACTED} hunter22"));
-        assert_eq!(redactors.of(server, &secrets(&["hunter22"])).await.apply("hunter22"), REDACTED);
+        assert_eq!(redactors.of(server, Of::All, &old).await.apply("hunter22"), REDACTED);
     }
 
     #[test]
     fn values_are_told_apart_also_where_their_letters_are_the_same() {
-        assert!(Values::of(&secrets(&["ab", "c"])) != Values::of(&secrets(&["a", "bc"])));
-        assert!(Values::of(&secrets(&["ab"])) != Values::of(&secrets(&["ab", ""])));
+        assert!(digest(&["ab", "c"]) != digest(&["a", "bc"]));
+        assert!(digest(&["ab"]) != digest(&["ab", ""]));
     }
 }

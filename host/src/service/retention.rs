@@ -58,13 +58,10 @@ impl Service {
         Ok(deleted)
     }
 
-    /// How long rows of logs are kept: as the policy says, or, while nobody has changed that, the limit.
+    /// How long rows of logs are kept: as the policy says, or, while nobody has set that, the limit.
     async fn log_retention(&self) -> Result<TimeDelta, Error> {
         let decided = self.policy().await?.log_retention_days;
-        let days = match decided == Policies::default().log_retention_days {
-            true => self.limits().log_retention_days,
-            false => u32::from(decided).into(),
-        };
+        let days = decided.map_or(self.limits().log_retention_days, |days| u32::from(days).into());
         Ok(TimeDelta::try_days(i64::try_from(days).unwrap_or(i64::MAX)).unwrap_or(TimeDelta::MAX))
     }
 

@@ -247,7 +247,7 @@ pub(super) fn act(name: &'static str, id: ServerId, before: Option<Value>, after
 }
 
 /// A server in the words of the audit log.
-fn told(server: &Server) -> Value {
+pub(super) fn told(server: &Server) -> Value {
     json!({
         "name": server.name,
         "description": server.description,

@@ -21,12 +21,13 @@ use super::approvals::ApprovalFilter;
 use super::audit::AuditFilter;
 use super::calls::content;
 use super::network_requests::{NetworkRequestView, NewNetworkRequest, RequestFilter};
-use super::secrets::NewSecret;
+use super::secrets::{NewSecret, SecretChange};
 use super::servers::{NewServer, ServerChange, ServerView};
 use super::tools::{ToolChange, ToolView};
 use super::{Error, Page, PageRequest, Parts, Service};
 use crate::clock::Clock;
 use crate::crypto::key::MasterKey;
+use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::testing::{self, TestDatabase};
 use crate::db::{Texts, blobs, execution_logs, secrets, tool_names, tools as tool_rows, versions as version_rows};
@@ -67,6 +68,7 @@ async fn host_within(limits: Limits) -> Host {
     let service = Service::new(Parts {
         db: db.clone(),
         vault: Vault::new(&MasterKey::generate(), &[]),
+        signer: Signer::new(&MasterKey::generate()),
         executor: executor::testing::idle(folder.path()),
         clock: Clock::system(),
         limits,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::module_requests::{self, ModuleRequestView};
 use super::network_requests::{self, NetworkRequestView};
 use super::tools::{self, Found};
-use super::{Error, Service};
+use super::{Error, Service, exports};
 use crate::db::{PageRequest as RowPage, module_requests as module_rows, network_requests as host_rows, secrets};
 use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
@@ -31,6 +31,8 @@ pub struct ToolStatusView {
     pub enabled: bool,
     /// Whether a call of it is answered now.
     pub callable: bool,
+    /// Of a component that is live: whether every one of its tools is switched off.
+    pub all_tools_off: bool,
     /// Of the newest version.
     pub approval_status: ApprovalStatus,
     pub current_version: i32,
@@ -72,7 +74,9 @@ impl Service {
     /// [`Error::NotFound`].
     pub async fn tool_status(&self, _caller: &Caller, id: ToolId) -> Result<ToolStatusView, Error> {
         let found = tools::found(self.db(), id).await?;
-        let live = tools::live(self.db(), &found.tool).await?.map(|live| live.number);
+        let live = tools::live(self.db(), &found.tool).await?;
+        let offers = live.as_ref().is_some_and(|live| exports::offers(&found.tool, live));
+        let live = live.map(|live| live.number);
         let all = RowPage::new(1, SHOWN, SHOWN);
         let modules = module_rows::of_tool(self.db(), id, &all).await?.items;
         let hosts = host_rows::of_tool(self.db(), id, &all).await?.items;
@@ -86,7 +90,8 @@ impl Service {
             name: latest.name,
             gateway_name: tools::called(&server, &tool.name)?,
             enabled: tool.enabled,
-            callable: live.is_some() && tool.enabled && server.status == ServerStatus::Running,
+            callable: offers && tool.enabled && server.status == ServerStatus::Running,
+            all_tools_off: live.is_some() && !offers,
             approval_status: latest.approval_status,
             current_version: latest.number,
             digest: latest.digest,
@@ -165,6 +170,9 @@ fn waiting(tool: &ToolStatusView, placeholders: impl Iterator<Item = String>) ->
     if !tool.enabled {
         add(Actor::Model, "switch the tool on with mcpbox_update_tool (`enabled`: true)".to_owned());
     }
+    if tool.all_tools_off {
+        add(Actor::Person, "switch at least one tool of the component on again".to_owned());
+    }
     if tool.server_status == ServerStatus::Stopped {
         add(Actor::Model, "start its server with mcpbox_start_server".to_owned());
     }
@@ -186,6 +194,7 @@ mod tests {
             gateway_name: "weather__forecast".into(),
             enabled: true,
             callable: true,
+            all_tools_off: false,
             approval_status: ApprovalStatus::Approved,
             current_version: 3,
             digest: Digest::of(b""),
@@ -245,6 +254,8 @@ mod tests {
         let steps = told(&off, &["KEY"]);
         assert_eq!(steps.len(), 3, "{steps:?}");
         assert!(steps[0].starts_with("Person: set the value of the secret KEY"), "{steps:?}");
+        let silent = ToolStatusView { all_tools_off: true, callable: false, ..tool() };
+        assert_eq!(told(&silent, &[]), ["Person: switch at least one tool of the component on again"]);
     }
 
     #[test]

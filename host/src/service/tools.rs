@@ -445,7 +445,7 @@ pub(super) fn name_taken(server: &Server, name: &str) -> Error {
 }
 
 /// The description that was given, or else what the docstring says.
-fn description(given: &str, summary: &str) -> Result<String, Error> {
+pub(super) fn description(given: &str, summary: &str) -> Result<String, Error> {
     let text = if given.trim().is_empty() { summary } else { given };
     given::text("/description", text, given::TOOL_DESCRIPTION)
 }

@@ -72,6 +72,7 @@ impl Guest {
             program: Program::Component { digest: Digest::of(&bytes), bytes: Arc::new(bytes), tool },
             arguments: arguments.to_string(),
             secrets: Arc::new(self.secrets.clone()),
+            bound: Arc::default(),
             grants: Arc::new(Grants {
                 hosts: vec!["api.weather.example".parse().expect("a host")],
                 ..Grants::default()
@@ -268,6 +269,7 @@ async fn a_panic_is_told_even_when_the_log_is_full() {
         program: Program::Component { digest: Digest::of(&bytes), bytes: Arc::new(bytes), tool: "panic".to_owned() },
         arguments: json!({"message": "late"}).to_string(),
         secrets: Arc::default(),
+        bound: Arc::default(),
         grants: Arc::default(),
         budget: Budget { log_lines: 0, ..Budget::new(&Limits::default(), None) },
     };

@@ -13,22 +13,25 @@ use mcpbox::egress::MappedNetwork;
 #[derive(Clone, Default)]
 pub struct Site {
     got: Arc<Mutex<Vec<HeaderMap>>>,
+    address: Option<SocketAddr>,
 }
 
 impl Site {
     /// Serves `router` until the test ends; under `name`, which has the address `address`.
     pub async fn open(network: &MappedNetwork, name: &str, address: &str, router: Router) -> Self {
-        let site = Self::default();
+        let mut site = Self::default();
         let server = site.listen(router).await;
         network.serve(name, ip(address), server);
+        site.address = Some(server);
         site
     }
 
     /// Serves `router` at an address that has no name.
     pub async fn at(network: &MappedNetwork, address: &str, router: Router) -> Self {
-        let site = Self::default();
+        let mut site = Self::default();
         let server = site.listen(router).await;
         network.route(ip(address), server);
+        site.address = Some(server);
         site
     }
 
@@ -42,6 +45,11 @@ impl Site {
         let server = listener.local_addr().expect("an address");
         tokio::task::spawn(async move { axum::serve(listener, router).await });
         server
+    }
+
+    /// Where it really listens, for a further name of it.
+    pub fn address(&self) -> SocketAddr {
+        self.address.expect("it is open")
     }
 
     /// The headers of every request so far, in order.

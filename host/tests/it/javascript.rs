@@ -41,6 +41,7 @@ async fn run_with(sandbox: &Sandbox, source: &str, arguments: Value, budget: Bud
         program: program(source),
         arguments: arguments.to_string(),
         secrets: Arc::new(Secrets::from([("KEY".to_owned(), SecretValue::new("value".to_owned()))])),
+        bound: Arc::default(),
         grants: Arc::new(Grants { hosts: vec!["site.test".parse().expect("a host")], ..Grants::default() }),
         budget,
     };

@@ -50,8 +50,14 @@ pub async fn run_with(
     budget: Budget,
 ) -> Report {
     let program = program(bytes, tool);
-    let job =
-        Job { program, arguments: arguments.to_string(), secrets: Arc::default(), grants: Arc::new(grants), budget };
+    let job = Job {
+        program,
+        arguments: arguments.to_string(),
+        secrets: Arc::default(),
+        bound: Arc::default(),
+        grants: Arc::new(grants),
+        budget,
+    };
     sandbox.run(job, CancellationToken::new(), None).await.expect("the host is sound")
 }
 

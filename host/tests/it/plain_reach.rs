@@ -162,6 +162,85 @@ async fn files_are_reached_only_through_granted_folders() {
     }
 }
 
+fn in_folder(folder: &std::path::Path) -> Grants {
+    let folder = FolderGrant { host: folder.to_owned(), guest: "/data".to_owned(), access: FolderAccess::ReadWrite };
+    Grants { folders: vec![folder], ..Grants::default() }
+}
+
+#[tokio::test]
+async fn pipes_sockets_and_devices_in_a_granted_folder_are_not_opened() {
+    let bytes = fixtures::plain("files");
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+    let _listener = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).expect("a socket");
+    std::os::unix::fs::symlink("pipe", folder.path().join("link")).expect("a link");
+    let device = folder.path().join("null");
+    let number = rustix::fs::makedev(1, 3);
+    // Only root makes devices; where this runs as somebody else, the others have to do.
+    let made =
+        rustix::fs::mknodat(rustix::fs::CWD, &device, rustix::fs::FileType::CharacterDevice, 0o600.into(), number);
+    let names = ["pipe", "socket", "link"].into_iter().chain(made.is_ok().then_some("null"));
+    for name in names {
+        for (tool, arguments) in
+            [("files_read", json!({"path": name})), ("files_write", json!({"path": name, "content": "bmV3"}))]
+        {
+            let report = run_with(&sandbox(), &bytes, tool, arguments, in_folder(folder.path()), budget()).await;
+            // `not-permitted` of `wasi:filesystem`; nobody reads the other end, so opening it would wait.
+            assert_eq!(raised(&report), "31", "{tool} {name}");
+        }
+    }
+}
+
+/// Holds: call_written_bytes, folder_free_bytes.
+#[tokio::test]
+async fn a_call_writes_so_many_bytes_and_leaves_the_file_system_room() {
+    let bytes = fixtures::plain("files");
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str| json!({"path": name, "content": "bmV3"});
+    let bounded = Budget { written_bytes: 3, ..budget() };
+    let run = async |name: &str, budget: Budget| {
+        run_with(&sandbox(), &bytes, "files_write", write(name), in_folder(folder.path()), budget).await
+    };
+    assert_eq!(text(&run("fits", bounded.clone()).await), "3");
+    for budget in [
+        Budget { written_bytes: 2, ..budget() },
+        Budget { folder_free_bytes: 1 << 60, ..budget() },
+        Budget::new(&Limits { call_written_bytes: 2, ..Limits::default() }, None),
+        Budget::new(&Limits { folder_free_bytes: 1 << 60, ..Limits::default() }, None),
+    ] {
+        let report = run("full", budget).await;
+        // `insufficient-space` of `wasi:filesystem`.
+        assert_eq!(raised(&report), "23");
+        assert_eq!(std::fs::metadata(folder.path().join("full")).map(|file| file.len()).ok(), Some(0));
+    }
+    let source = "\
+def main(how: str):
+    with open('/data/file', 'wb' if how != 'append' else 'ab') as file:
+        if how == 'long':
+            file.truncate(2_000_000)
+        for _ in range(200):
+            file.write(b'x' * 10_000)
+            file.flush()
+";
+    for (how, most) in [("write", 1_000_000), ("append", 1_000_000), ("long", 0)] {
+        let _ = std::fs::remove_file(folder.path().join("file"));
+        let job = Job {
+            program: python(source),
+            arguments: json!({"how": how}).to_string(),
+            bound: Arc::default(),
+            secrets: Arc::default(),
+            grants: Arc::new(in_folder(folder.path())),
+            budget: Budget { written_bytes: 1_000_000, ..budget() },
+        };
+        let report = sandbox().run(job, CancellationToken::new(), None).await.expect("the host is sound");
+        let Outcome::Raised(exception) = &report.outcome else { panic!("{how}: {:?}", report.outcome) };
+        assert_eq!(exception.kind, "OSError", "{how}: {exception:?}");
+        let size = std::fs::metadata(folder.path().join("file")).expect("a file").len();
+        assert!(size <= most && (most == 0 || size > 900_000), "{how}: {size}");
+    }
+}
+
 #[tokio::test]
 async fn a_python_tool_sees_its_granted_folders_too() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -176,6 +255,7 @@ async fn a_python_tool_sees_its_granted_folders_too() {
             let job = Job {
                 program: python(source),
                 arguments: json!({"path": "/data/note"}).to_string(),
+                bound: Arc::default(),
                 secrets: Arc::default(),
                 grants: Arc::new(Grants { folders: folders.to_vec(), ..Grants::default() }),
                 budget: budget(),
@@ -194,6 +274,7 @@ async fn a_granted_folder_that_is_gone_is_said_so() {
     let job = Job {
         program: program(&bytes, "files_folders"),
         arguments: "{}".to_owned(),
+        bound: Arc::default(),
         secrets: Arc::default(),
         grants: Arc::new(Grants { folders: vec![gone], ..Grants::default() }),
         budget: budget(),

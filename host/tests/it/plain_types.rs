@@ -314,6 +314,7 @@ impl Bench {
             program: program(bytes, tool),
             arguments,
             secrets: Arc::default(),
+            bound: Arc::default(),
             grants: Arc::default(),
             budget: Budget::new(&Limits::default(), None),
         };

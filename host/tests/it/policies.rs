@@ -10,6 +10,7 @@ use mcpbox::domain::policy::TABLE;
 use mcpbox::egress::MappedNetwork;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Admin, Host, PASSWORD, REVISION, Wishes};
 use crate::internet::Site;
@@ -41,8 +42,7 @@ async fn from_afar(host: &Host, key: &str, tool: &str, arguments: Value) -> Valu
 #[test]
 fn every_policy_has_a_test_that_it_holds() {
     let marks = include_str!("policies.rs");
-    // Rows are deleted by a job, whose tests are beside it.
-    for policy in TABLE.iter().filter(|policy| policy.name != "log_retention_days") {
+    for policy in TABLE {
         assert!(marks.contains(&format!("/// Enforces: {}.", policy.name)), "{}", policy.name);
     }
 }
@@ -309,6 +309,60 @@ async fn with_four_eyes_another_person_approves_what_a_person_wrote_or_submitted
     assert_eq!(status, StatusCode::FORBIDDEN);
     ada.approve(&other).await;
     assert_eq!(model.done("traffic__jams", json!({})).await, json!({"result": 2}));
+}
+
+/// Enforces: four_eyes.
+#[tokio::test]
+async fn with_four_eyes_another_person_opens_a_host_to_a_whole_server() {
+    let network = Arc::new(MappedNetwork::new());
+    let host = Host::with(Wishes { network: Arc::clone(&network), ..Wishes::default() }).await;
+    let ada = host.admin().await;
+    host.app().service().admin_create(&Caller::operator(), "bob", PASSWORD).await.expect("an account");
+    let bob = Admin { host: &host, token: host.login("bob").await };
+    let site = Site::open(&network, "api.example.com", "93.184.215.14", Router::new()).await;
+    let source = "async def main() -> int:\n    return (await http.get('http://api.example.com/')).status\n";
+    let (server, _) = ada.tool("weather", "look", source).await;
+    set(&ada, json!({"four_eyes": "on"})).await;
+    let path = format!("/api/servers/{server}/allowed-hosts");
+    let open = json!({"host": "api.example.com"});
+    let told = ada.ask(Method::POST, &path, Some(open.clone())).await;
+    assert_eq!((&told["allowed_hosts"], &told["pending_requests"]["network"]), (&json!([]), &json!(1)), "{told}");
+    assert_eq!(host.model().call("weather__look", json!({})).await["isError"], json!(true));
+    assert_eq!(ada.refused(Method::POST, &path, Some(open)).await.0, StatusCode::CONFLICT);
+    let waiting = ada.ask(Method::GET, "/api/approvals/network", None).await;
+    let request = waiting["items"][0]["id"].as_str().expect("an id");
+    let decide = format!("/api/approvals/network/{request}/action");
+    let approve = json!({"action": "approve"});
+    assert_eq!(ada.refused(Method::POST, &decide, Some(approve.clone())).await.0, StatusCode::FORBIDDEN);
+    bob.ask(Method::POST, &decide, Some(approve)).await;
+    assert_eq!(host.model().call("weather__look", json!({})).await["isError"], json!(false));
+    assert_eq!(site.got().len(), 1);
+    let told = ada.ask(Method::GET, &format!("/api/servers/{server}"), None).await;
+    assert_eq!(told["allowed_hosts"], json!(["api.example.com"]));
+}
+
+/// Enforces: log_retention_days.
+#[tokio::test]
+async fn calls_are_forgotten_after_the_days_that_people_set() {
+    let mut host = Host::start().await;
+    let (_, tool) = host.admin().await.tool("weather", "forecast", ONE).await;
+    host.model().done("weather__forecast", json!({})).await;
+    // Every row is written when a host has stopped.
+    host.restart().await;
+    let logs = format!("/api/tools/{tool}/logs");
+    // Of all times, also those that the limit alone would keep.
+    for (policies, days, left) in [
+        (json!({}), 20, 1),
+        (json!({"log_retention_days": 30}), 0, 1),
+        (json!({"log_retention_days": 25}), 4, 1),
+        (json!({"log_retention_days": 24}), 0, 0),
+    ] {
+        host.clock.turn(chrono::TimeDelta::days(days));
+        let admin = Admin { host: &host, token: host.login("ada").await };
+        set(&admin, policies.clone()).await;
+        host.app().service().logs_prune(&CancellationToken::new()).await.expect("it prunes");
+        assert_eq!(admin.ask(Method::GET, &logs, None).await["total"], json!(left), "{policies}");
+    }
 }
 
 /// Enforces: remote_tool_editing.

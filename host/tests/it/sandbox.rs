@@ -66,6 +66,7 @@ async fn run_with(sandbox: &Sandbox, program: Program, arguments: &str, budget: 
         program,
         arguments: arguments.to_owned(),
         secrets: Arc::default(),
+        bound: Arc::default(),
         grants: Arc::new(Grants { hosts: vec!["fixture.test".parse().expect("a host")], ..Grants::default() }),
         budget,
     };
@@ -345,6 +346,7 @@ async fn a_cancelled_call_stops_its_guest_and_keeps_what_it_printed() {
         program: python(source),
         arguments: "{}".to_owned(),
         secrets: Arc::default(),
+        bound: Arc::default(),
         grants: Arc::default(),
         budget: Budget { fuel: u64::MAX, time: Duration::from_secs(60), ..budget() },
     };
@@ -366,6 +368,7 @@ async fn endless_loops_leave_their_neighbours_and_the_host_alone() {
                 program: component("spin"),
                 arguments: "{}".to_owned(),
                 secrets: Arc::default(),
+                bound: Arc::default(),
                 grants: Arc::default(),
                 budget: Budget { fuel: u64::MAX, time: Duration::from_secs(120), ..budget() },
             };
@@ -463,6 +466,7 @@ async fn secrets_reach_the_guest_only_within_its_call() {
             program: python(source),
             arguments: "{}".to_owned(),
             secrets: Arc::new(Secrets::from([("TOKEN".to_owned(), SecretValue::new("s3cret".to_owned()))])),
+            bound: Arc::default(),
             grants: Arc::default(),
             budget: budget(),
         };

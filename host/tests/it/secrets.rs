@@ -10,6 +10,7 @@ use mcpbox::egress::MappedNetwork;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::fixtures;
 use crate::harness::{Admin, Host, Wishes};
 use crate::internet::Site;
 
@@ -159,6 +160,63 @@ async def main():
     }
     assert!(told.contains("at [redacted]") && told.contains("with [redacted]"), "{told}");
     assert_clean("what is told", &told);
+}
+
+#[tokio::test]
+async fn no_form_of_a_secret_leaves_from_javascript() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let server = admin.server("vault").await;
+    admin.secret(&server, "TOKEN", VALUE).await;
+    let source = "\
+const bytes = text => [...new TextEncoder().encode(text)]
+export function main({ how }: { how: string }): any {
+  const value = secrets.TOKEN
+  console.log('printed', value)
+  const forms: Record<string, () => unknown> = {
+    text: () => value,
+    list: () => ['before', value, { deep: [value] }],
+    key: () => ({ [value]: 1 }),
+    json: () => JSON.stringify({ a: value }),
+    url: () => 'https://x.example/?q=' + encodeURIComponent(value),
+    form: () => new URLSearchParams({ q: value }).toString(),
+    hex: () => bytes(value).map(byte => byte.toString(16).padStart(2, '0')).join(''),
+    thrown: () => { throw new Error('bad: ' + value) },
+    cause: () => { throw new Error('wrapped', { cause: new TypeError(value) }) },
+  }
+  return forms[how]()
+}
+";
+    let body = json!({"name": "open", "language": "javascript", "code": source});
+    let made = admin.ask(Method::POST, &format!("/api/servers/{server}/tools"), Some(body)).await;
+    admin.approve(made["id"].as_str().expect("an id")).await;
+    for how in ["text", "list", "key", "json", "url", "form", "hex", "thrown", "cause"] {
+        let result = host.model().call("vault__open", json!({"how": how})).await;
+        assert_eq!(result["isError"], json!(how == "thrown" || how == "cause"), "{how}: {result}");
+        assert!(result.to_string().contains(&format!("printed {REDACTED}")), "{how}: {result}");
+        assert_clean(how, &result.to_string());
+    }
+}
+
+#[tokio::test]
+async fn no_secret_leaves_from_a_component() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let server = admin.server("vault").await;
+    admin.secret(&server, "TOKEN", VALUE).await;
+    // Four characters are enough to be looked for.
+    admin.secret(&server, "PIN", "7351").await;
+    for (name, bytes) in [("contract", fixtures::component("echo")), ("plain", fixtures::plain("shapes"))] {
+        let made = admin.component(&server, name, bytes).await;
+        admin.approve(made["id"].as_str().expect("an id")).await;
+    }
+    let said = json!({"text": format!("{VALUE} and 7351")});
+    for tool in ["vault__echo", "vault__say_it_again"] {
+        let result = host.model().call(tool, said.clone()).await;
+        assert!(result.to_string().contains(&format!("{REDACTED} and {REDACTED}")), "{tool}: {result}");
+        assert_clean(tool, &result.to_string());
+        assert!(!result.to_string().contains("7351"), "{tool}: {result}");
+    }
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ pub(in crate::cli) struct Rejection {
 
 impl Decider {
     /// Logs in; the token is given back when the work is done, whether it succeeded or not.
-    pub(super) async fn with_login<T>(
+    pub(in crate::cli) async fn with_login<T>(
         &self,
         work: impl AsyncFnOnce(&Client) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {

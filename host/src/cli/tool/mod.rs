@@ -12,6 +12,10 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+pub(super) use self::decide::Decider;
+pub(super) use self::push::server_id;
+pub(super) use self::shown::visible;
+
 #[derive(Subcommand)]
 pub(super) enum ToolCommand {
     /// Make a folder with a tool that works, to start from.
@@ -23,7 +27,7 @@ pub(super) enum ToolCommand {
     /// Bring a component to a host, as a new tool or a new version; asks for its review.
     Push(push::Push),
     /// List the tools that wait for a decision.
-    Pending(decide::Decider),
+    Pending(Decider),
     /// Approve a tool, after showing what it is.
     Approve(decide::Decision),
     /// Reject a tool, with a reason for its author.

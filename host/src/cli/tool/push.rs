@@ -137,7 +137,7 @@ fn tell(step: &Value, size_bytes: usize) {
 }
 
 /// The id of a server by its name.
-async fn server_id(client: &Client, name: &str) -> anyhow::Result<String> {
+pub(in crate::cli) async fn server_id(client: &Client, name: &str) -> anyhow::Result<String> {
     let found = find(client, "/api/servers", name).await?;
     let found = found.with_context(|| format!("there is no server `{name}`"))?;
     Ok(found["id"].as_str().context("the host gave no server id")?.to_owned())

@@ -114,6 +114,7 @@ impl Run {
             program,
             arguments: arguments.to_string(),
             secrets: Arc::new(self.secrets()?),
+            bound: Arc::default(),
             grants: Arc::new(Grants { hosts: self.hosts.clone(), folders: self.folders()? }),
             budget: Budget::new(&limits, self.timeout_ms.map(Duration::from_millis)),
         };

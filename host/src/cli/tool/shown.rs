@@ -63,7 +63,7 @@ pub(super) fn list(value: &Value) -> String {
     }
 }
 
-pub(super) fn visible(text: &str) -> String {
+pub(in crate::cli) fn visible(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => c.to_string(),

@@ -15,6 +15,9 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use tokio::task::JoinHandle;
 
 use super::{grants, public, settings};
+use crate::domain::binding::{BoundSecret, BoundSecrets, GivenBinding};
+use crate::domain::redact::Redactor;
+use crate::domain::secret::SecretValue;
 use crate::egress::{Egress, MappedNetwork, OutboundRequest, SendError, tls};
 
 const ROOT: &[u8] = include_bytes!("certificates/root.der");
@@ -28,8 +31,8 @@ struct Greeting {
     name: Option<String>,
 }
 
-/// Serves one connection.
-fn serve_once() -> (SocketAddr, JoinHandle<Greeting>) {
+/// Serves one connection; tells how it was greeted and what it was asked.
+fn serve_once() -> (SocketAddr, JoinHandle<(Greeting, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its address");
     let served = tokio::task::spawn_blocking(move || {
@@ -45,15 +48,18 @@ fn serve_once() -> (SocketAddr, JoinHandle<Greeting>) {
         let (mut socket, _) = listener.accept().expect("a client");
         let mut stream = rustls::Stream::new(&mut connection, &mut socket);
         let mut request = [0; 4096];
+        let mut asked = 0;
         // A client that does not like the certificate goes away here.
-        if stream.read(&mut request).is_ok() {
+        if let Ok(read) = stream.read(&mut request) {
+            asked = read;
             let answered = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecure");
             answered.and_then(|()| stream.flush()).expect("an answer");
         }
-        Greeting {
+        let greeting = Greeting {
             protocol: connection.alpn_protocol().map(<[u8]>::to_vec),
             name: connection.server_name().map(str::to_owned),
-        }
+        };
+        (greeting, String::from_utf8_lossy(&request[..asked]).into_owned())
     });
     (address, served)
 }
@@ -76,7 +82,7 @@ async fn a_trusted_certificate_for_the_name_is_accepted_over_http_1() {
     let sent = trusting_test_root(&network).send(&grants(&["api.tls.example"]), get("https://api.tls.example./")).await;
     assert_eq!(sent.map(|response| response.body), Ok(b"secure".to_vec()));
     let greeting = Greeting { protocol: Some(b"http/1.1".to_vec()), name: Some("api.tls.example".into()) };
-    assert_eq!(served.await.expect("the server"), greeting);
+    assert_eq!(served.await.expect("the server").0, greeting);
 }
 
 #[tokio::test]
@@ -103,4 +109,35 @@ async fn a_certificate_of_another_name_or_another_root_is_refused() {
         }
         served.await.expect("the server");
     }
+}
+
+#[tokio::test]
+async fn a_bound_secret_goes_to_its_host_over_tls_by_itself() {
+    let network = Arc::new(MappedNetwork::new());
+    let (server, served) = serve_once();
+    network.serve("api.tls.example", public(1), server);
+    let binding = GivenBinding {
+        host: "*.tls.example".into(),
+        header: Some("Authorization".into()),
+        template: Some("Bearer {secret}".into()),
+        ..GivenBinding::default()
+    };
+    let secret = BoundSecret {
+        key_name: "TOKEN".into(),
+        binding: binding.try_into().expect("a binding"),
+        value: SecretValue::new("secure".into()),
+    };
+    let mut egress = trusting_test_root(&network);
+    let redactor = Arc::new(Redactor::new(["secure"]));
+    egress.carry(Arc::new(BoundSecrets { secrets: vec![secret], redactor }));
+    let grants = grants(&["api.tls.example"]);
+    let sent = egress.send(&grants, get("https://api.tls.example/")).await.expect("an answer");
+    let (_, asked) = served.await.expect("the server");
+    assert!(asked.contains("authorization: Bearer secure\r\n"), "{asked}");
+    assert_eq!(sent.body, b"[redacted]");
+    // Not granted comes first, and plain http is refused before anything is dialled.
+    for url in ["https://www.tls.example/", "http://api.tls.example/"] {
+        assert!(matches!(egress.send(&grants, get(url)).await, Err(SendError::Denied(_))), "{url}");
+    }
+    assert_eq!(network.dialled().len(), 1);
 }

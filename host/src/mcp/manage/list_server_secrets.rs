@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::get_server::{SERVER_IDS, server_id};
 use super::list_servers::{first, usual};
 use super::{Answered, Call, Effect, Management, id, schema};
+use crate::domain::binding::Binding;
 use crate::service::secrets::SecretView;
 use crate::service::{Error, PageRequest};
 
@@ -27,11 +28,13 @@ pub(super) struct Secret {
     pub(super) key: String,
     description: String,
     has_value: bool,
+    /// Where the host adds it; then no tool sees it.
+    pub(super) binding: Option<Binding>,
 }
 
 impl From<SecretView> for Secret {
-    fn from(SecretView { key_name, description, has_value, .. }: SecretView) -> Self {
-        Self { key: key_name, description, has_value }
+    fn from(SecretView { key_name, description, has_value, binding, .. }: SecretView) -> Self {
+        Self { key: key_name, description, has_value, binding }
     }
 }
 
@@ -42,6 +45,10 @@ pub(super) fn secret() -> Value {
             "key": {"type": "string"},
             "description": {"type": "string"},
             "has_value": {"type": "boolean", "description": "False: a person has yet to set it"},
+            "binding": {
+                "type": ["object", "null"],
+                "description": "Where the host adds it to requests by itself; then no tool sees it. Null: tools read it",
+            },
         }),
         &["key", "description", "has_value"],
     )
@@ -60,8 +67,8 @@ impl Management for ListServerSecrets {
     const NAME: &'static str = "mcpbox_list_server_secrets";
     const TITLE: &'static str = "List a server's secrets";
     const DESCRIPTION: &'static str = "Lists the names of a server's secrets and whether each has a value; the values \
-        themselves are never shown. A tool reads them as `secrets[\"KEY\"]`. A new one is made with \
-        mcpbox_create_server_secret.";
+        themselves are never shown. A tool reads them as `secrets[\"KEY\"]`, but for those with a `binding`: the host \
+        adds these to the requests that they are bound to. A new one is made with mcpbox_create_server_secret.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = Arguments;
 

@@ -15,16 +15,18 @@ async fn a_model_makes_a_placeholder_and_a_person_sets_the_value() -> Done {
         key_name: "API_KEY".into(),
         description: "of the weather service".into(),
         value: value.map(|value| SecretValue::new(value.into())),
+        binding: None,
     };
     assert!(is_forbidden(host.secret_create(&model(), server.id, new(Some("hunter2"))).await));
     assert!(!host.secret_create(&model(), server.id, new(None)).await?.has_value);
     assert!(is_conflict(host.secret_create(&model(), server.id, new(None)).await));
-    assert!(host.secrets_of(server.id).await?.is_empty());
+    assert!(host.secrets_of(server.id).await?.secrets.is_empty());
     let value = SecretValue::new("hunter2 of ada".into());
-    assert!(is_forbidden(host.secret_set(&model(), server.id, "API_KEY", &value).await));
-    assert!(is_missing(host.secret_set(&person(), server.id, "OTHER", &value).await));
-    assert!(host.secret_set(&person(), server.id, "API_KEY", &value).await?.has_value);
-    assert_eq!(host.secrets_of(server.id).await?.get("API_KEY"), Some(&value));
+    let set = || SecretChange { value: Some(value.clone()), binding: None };
+    assert!(is_forbidden(host.secret_set(&model(), server.id, "API_KEY", set()).await));
+    assert!(is_missing(host.secret_set(&person(), server.id, "OTHER", set()).await));
+    assert!(host.secret_set(&person(), server.id, "API_KEY", set()).await?.has_value);
+    assert_eq!(host.secrets_of(server.id).await?.secrets.get("API_KEY"), Some(&value));
 
     let shown = serde_json::to_string(&host.secret_list(&model(), server.id, first_page()).await?);
     let audit = serde_json::to_string(&host.audit_list(&person(), AuditFilter::default(), first_page()).await?);
@@ -33,7 +35,7 @@ async fn a_model_makes_a_placeholder_and_a_person_sets_the_value() -> Done {
         assert!(text.contains("API_KEY") && !text.contains("hunter2"), "{text}");
     }
     host.secret_delete(&person(), server.id, "API_KEY").await?;
-    assert!(host.secrets_of(server.id).await?.is_empty());
+    assert!(host.secrets_of(server.id).await?.secrets.is_empty());
     Ok(())
 }
 
@@ -42,7 +44,7 @@ async fn a_secret_that_was_moved_to_another_server_does_not_open() -> Done {
     let host = host().await;
     let (weather, tides) = (host.server("weather").await?, host.server("tides").await?);
     let value = Some(SecretValue::new("hunter2".into()));
-    let new = NewSecret { key_name: "API_KEY".into(), description: String::new(), value };
+    let new = NewSecret { key_name: "API_KEY".into(), description: String::new(), value, binding: None };
     host.secret_create(&person(), weather.id, new).await?;
     let tx = host.db.begin().await?;
     let mut row = secrets::by_name(&tx, weather.id, "API_KEY").await?.expect("it is there");
@@ -64,7 +66,7 @@ async fn only_people_read_who_did_what_from_where() -> Done {
     let rows = host.audit_list(&person(), object, first_page()).await?.items;
     assert_eq!((rows.len(), rows[0].actor.as_str()), (2, "admin:ada"));
     assert_eq!(rows[0].from_address.as_deref(), Some("192.0.2.7"));
-    assert_eq!(rows[0].after, Some(json!({ "host": "api.example" })));
+    assert_eq!(rows[0].after, Some(json!({ "host": "api.example", "status": "approved" })));
     assert_eq!((rows[1].actor.as_str(), rows[1].from_address.as_deref()), ("local", None));
     Ok(())
 }

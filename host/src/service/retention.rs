@@ -9,7 +9,6 @@ use super::{Error, Service};
 use crate::db::execution_scope_durations::DAY_S;
 use crate::db::execution_statistics::{FIVE_MINUTES_S, HOUR_S, MINUTE_S};
 use crate::db::{activity_logs, execution_durations, execution_logs, execution_scope_durations, execution_statistics};
-use crate::domain::policy::Policies;
 
 /// Rows deleted in one transaction.
 const AT_ONCE: u64 = 500;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use mcpbox::domain::budget::Budget;
 use mcpbox::domain::digest::Digest;
+use mcpbox::domain::grant::Grants;
+use mcpbox::domain::modules::Imports;
 use mcpbox::domain::outcome::{Outcome, Report};
 use mcpbox::domain::tool::Language;
 use mcpbox::egress::{Egress, EgressSettings, RealNetwork};
@@ -94,13 +96,13 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
 }
 
-/// A call of `program` without secrets and grants.
+/// A call of `program` without secrets and grants, which may import what every tool may.
 pub fn job(program: &Program, arguments: &str, budget: Budget) -> Job {
     Job {
         program: program.clone(),
         arguments: arguments.to_owned(),
         secrets: Arc::default(),
-        grants: Arc::default(),
+        grants: Arc::new(Grants { imports: Imports::by_default(&[], ""), ..Grants::default() }),
         budget,
     }
 }

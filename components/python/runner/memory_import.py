@@ -125,6 +125,9 @@ class MemoryFinder(MetaPathFinder, InspectLoader):
     def __init__(self, memory):
         self._memory = memory
 
+    def holds(self, name):
+        return name in self._memory.code
+
     def find_spec(self, name, path=None, target=None):
         found = self._memory.code.get(name)
         if found is None:
@@ -149,6 +152,11 @@ class MemoryFinder(MetaPathFinder, InspectLoader):
 
     def get_resource_reader(self, name):
         return MemoryResources(self._memory, name)
+
+
+def holds(name):
+    """Whether there is a module of this name in memory."""
+    return any(isinstance(finder, MemoryFinder) and finder.holds(name) for finder in sys.meta_path)
 
 
 def install(memory):

@@ -32,6 +32,13 @@ RECURSION_LIMIT = 1_000
 RECURSION_LIMIT_MAX = 4_000
 
 
+def complete_builtins():
+    """What Python gives to programs beside its builtins, and `site` is not there to add."""
+    for name in ("exit", "quit"):
+        if not hasattr(builtins, name):
+            setattr(builtins, name, sys.exit)
+
+
 def preload():
     for name in READY:
         importlib.import_module(name)
@@ -49,9 +56,6 @@ def settle():
     """The last thing before the snapshot."""
     _open_streams()
     _limit_recursion()
-    for name in ("exit", "quit"):
-        if not hasattr(builtins, name):
-            setattr(builtins, name, sys.exit)
     os.environ.clear()
     sys.path[:] = [PACKAGES]
     sys.dont_write_bytecode = True

@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import sys
 import time
 from types import SimpleNamespace
 
@@ -19,6 +20,9 @@ COMPONENT = HERE.parent / "dist" / "python.wasm"
 CACHE = pathlib.Path(os.environ.get("MCPBOX_CACHE") or pathlib.Path.home() / ".cache" / "mcpbox") / "guests"
 MAX_WASM_STACK = 2 * 1024 * 1024
 PREFIX = "mcpbox:guest/"
+# What tests may import, unless they say otherwise.
+MODULES = sorted(sys.stdlib_module_names | {"annotationlib", "compression", "greeter"})
+ADVICE = "ask for {module}"
 
 
 def _compiled():
@@ -175,8 +179,8 @@ class Guest:
     def describe(self, source):
         return self._call("describe", source)
 
-    def load(self, code, source, early=False, arguments=None):
-        return self._call("load", code, source, early, arguments)
+    def load(self, code, source, early=False, arguments=None, modules=MODULES):
+        return self._call("load", code, source, early, arguments, record(modules=list(modules), advice=ADVICE))
 
     def call(self, arguments):
         return self._call("call", arguments)
@@ -189,7 +193,7 @@ def describe(source):
     return json.loads(getattr(description, "input-schema")), output and json.loads(output), description.summary
 
 
-def run(source, arguments=None, *, early=False, **guest_options):
+def run(source, arguments=None, *, early=False, modules=MODULES, **guest_options):
     """Describes in one instance, loads and calls in another, as the host does. Answers the guest.
 
     `guest.outcome` is what it answered, `guest.result` the result read from JSON.
@@ -198,7 +202,7 @@ def run(source, arguments=None, *, early=False, **guest_options):
     guest = Guest(**guest_options)
     given = json.dumps(arguments or {})
     try:
-        guest.loaded = guest.load(code, source, early, None if early else given)
+        guest.loaded = guest.load(code, source, early, None if early else given, modules)
         if guest.loaded == "ready":
             guest.outcome = guest.call(given)
             guest.result = json.loads(guest.outcome.result)

@@ -235,6 +235,13 @@ routes! {
     PATCH  "/api/settings/security-profile"             Admin   settings::set_security_profile,
         "Sets several policies at once: `profile` is `strict`, `balanced` or `permissive`.";
 
+    GET    "/api/settings/modules"                      Admin   settings::modules,
+        "The [modules](modules.md) that every Python tool may import.";
+    PATCH  "/api/settings/modules"                      Admin   settings::set_modules,
+        "Changes that list: `add_modules`, `remove_modules`, `reset_to_defaults`.";
+    GET    "/api/settings/modules/enhanced"             Admin   settings::enhanced_modules,
+        "Lists the modules that are allowed or were asked for, with what is known of each.";
+
     GET    "/api/dashboard"                             Admin   dashboard::show,
         "Tells what there is, what waits for a person, and how the calls of `?period=` went: 1h, 6h, 24h, 7d.";
     GET    "/api/execution-logs"                        Admin   execution_logs::list,

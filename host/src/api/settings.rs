@@ -4,11 +4,12 @@ use axum::extract::State;
 use serde::Deserialize;
 
 use super::ApiState;
-use super::extract::{Admin, Json};
+use super::extract::{Admin, Json, Query};
 use super::problem::Problem;
 use crate::domain::policy::{PolicyChange, Profile};
-use crate::service::Page;
+use crate::service::modules::{ModuleView, ModulesChange, ModulesView};
 use crate::service::policies::{SecurityPolicyView, SettingView};
+use crate::service::{Page, PageRequest};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,4 +42,24 @@ pub(super) async fn set_security_profile(
     Json(ProfileChange { profile }): Json<ProfileChange>,
 ) -> Result<Json<SecurityPolicyView>, Problem> {
     Ok(Json(state.service.security_profile_set(admin.caller(), profile).await?))
+}
+
+pub(super) async fn modules(State(state): State<ApiState>, admin: Admin) -> Result<Json<ModulesView>, Problem> {
+    Ok(Json(state.service.modules(admin.caller()).await?))
+}
+
+pub(super) async fn set_modules(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Json(change): Json<ModulesChange>,
+) -> Result<Json<ModulesView>, Problem> {
+    Ok(Json(state.service.modules_set(admin.caller(), change).await?))
+}
+
+pub(super) async fn enhanced_modules(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Query(page): Query<PageRequest>,
+) -> Result<Json<Page<ModuleView>>, Problem> {
+    Ok(Json(state.service.module_list(admin.caller(), page).await?))
 }

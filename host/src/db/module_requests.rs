@@ -90,6 +90,23 @@ pub async fn count_by_status(db: &impl Conn) -> Result<HashMap<RequestStatus, u6
     Ok(counts.into_iter().map(|(status, count)| (status, count.0)).collect())
 }
 
+/// How many requests of which state there are for each module, by name; at most `most` counts.
+pub async fn count_by_module(db: &impl Conn, most: u64) -> Result<Vec<(String, RequestStatus, u64)>, DbError> {
+    let query = Entity::find()
+        .select_only()
+        .column(Column::ModuleName)
+        .column(Column::Status)
+        .column_as(Column::Id.count(), "requests")
+        .group_by(Column::ModuleName)
+        .group_by(Column::Status)
+        .order_by_asc(Column::ModuleName)
+        .order_by_asc(Column::Status)
+        .limit(most);
+    let counts: Vec<(String, RequestStatus, Whole)> =
+        query.into_tuple().all(&db.on()).await.doing("count the requests for each module")?;
+    Ok(counts.into_iter().map(|(module, status, count)| (module, status, count.0)).collect())
+}
+
 /// The requests of a server's tools, oldest first; none: in every state.
 pub async fn of_server(
     db: &impl Conn,
@@ -217,6 +234,14 @@ mod tests {
         assert_eq!(names(of_tool(&*db, tool.id, &all()).await?.items), ["numpy", "pandas"]);
         assert_eq!(names(of_server(&*db, server.id, None, &all()).await?.items), ["numpy", "pandas", "yaml"]);
         assert_eq!(names(by_status(&*db, Some(RequestStatus::Pending), None, &all()).await?.items), ["pandas"]);
+        let counts = count_by_module(&*db, 10).await?;
+        let counts: Vec<_> = counts.iter().map(|(module, status, count)| (module.as_str(), *status, *count)).collect();
+        let expected = [
+            ("numpy", RequestStatus::Approved, 1),
+            ("pandas", RequestStatus::Pending, 1),
+            ("yaml", RequestStatus::Approved, 1),
+        ];
+        assert_eq!(counts, expected);
         let tx = db.begin().await?;
         assert!(delete(&tx, ids[1]).await?);
         assert!(!delete(&tx, ids[1]).await?);

@@ -133,7 +133,7 @@ impl Sandbox {
                 let found = Arc::new(match read {
                     None => found,
                     Some(Read { summary, input_schema, output_schema, script, .. }) => {
-                        Description { code: found.code, summary, input_schema, output_schema, script: Some(script) }
+                        Description { summary, input_schema, output_schema, script: Some(script), ..found }
                     }
                 });
                 self.0.sources.descriptions.insert(key, Arc::clone(&found)).await;
@@ -165,6 +165,7 @@ impl Sandbox {
         // A fresh instance of QuickJS is ready sooner than a prepared one would be found; and a spare was
         // made without folders, so it is of no use to a call that has some.
         let folders = reach.grants.folders.clone();
+        let grants = Arc::clone(&reach.grants);
         let prepared_ahead = source.language == Language::Python && folders.is_empty();
         let key = Key::new(&source, &reach.grants);
         let spare = if prepared_ahead { self.0.sources.spares.take(key) } else { None };
@@ -196,8 +197,8 @@ impl Sandbox {
                         let ready = if loaded {
                             Ok(())
                         } else {
-                            let code = &found.code;
-                            interpreter::load(&mut store, &instance, &watch, code, &source.text, &arguments).await
+                            let (code, text, imports) = (&found.code, &source.text, &grants.imports);
+                            interpreter::load(&mut store, &instance, &watch, code, text, &arguments, imports).await
                         };
                         match ready {
                             Ok(()) => {
@@ -215,7 +216,7 @@ impl Sandbox {
                 let report = guest::report(&mut store, &watch, outcome);
                 // The next call should find one.
                 if prepared_ahead {
-                    sandbox.0.sources.spares.wish(key, &source);
+                    sandbox.0.sources.spares.wish(key, &source, &grants.imports);
                 }
                 let left = guest::left_over(&report, store);
                 (Some(report), left)
@@ -259,7 +260,7 @@ impl Sandbox {
     }
 
     async fn prepare_spares(&self, wish: &Wish) {
-        let Wish { key, source } = wish;
+        let Wish { key, source, imports } = wish;
         let (spares, pressure) = (&self.0.sources.spares, &self.0.guests.pressure);
         pressure.quiet().await;
         let (Ok(pre), Ok(Ok(found))) = (self.interpreter(source.language).await, self.described(source).await) else {
@@ -274,7 +275,7 @@ impl Sandbox {
                 // The half that is done is given up: the call that came needs the machine now.
                 continue;
             }
-            match interpreter::prepare(store, instance, &watch, &found.code, &source.text).await {
+            match interpreter::prepare(store, instance, &watch, &found.code, &source.text, imports).await {
                 Prepared::Ready(live) => spares.put(*key, live),
                 Prepared::NeedsCall => return spares.mark_unpreparable(*key),
             }

@@ -27,6 +27,7 @@ use crate::db::versions::{self, Version};
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
 use crate::domain::content::ToolResult;
+use crate::domain::grant::Grants;
 use crate::domain::ids::{CallId, ToolId};
 use crate::domain::names;
 use crate::domain::outcome::{GuestEvent, Outcome, Report};
@@ -195,7 +196,8 @@ impl Service {
         let place = self.executor().place(call.server.id, &caller.key()).await?;
         let given = async {
             if call.purpose == Purpose::DraftTest {
-                return Ok(Default::default());
+                let imports = self.imports_of(&call.tool, &call.version).await?;
+                return Ok((Arc::default(), Grants { imports, ..Grants::default() }));
             }
             tokio::try_join!(self.secrets_of(call.server.id), self.grants_of(&call.tool, &call.version))
         };

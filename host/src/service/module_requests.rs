@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::audit::{self, Act};
 use super::calls::content;
 use super::edits::{self, Effect};
+use super::modules::{self as list, TOOL_MODULES};
 use super::network_requests::{RequestFilter, four_eyes};
 use super::permission::people_only;
 use super::tools::{self, Found};
@@ -27,9 +28,6 @@ use crate::domain::names::ModuleName;
 use crate::domain::policy::Policies;
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::{ApprovalAction, Language};
-
-/// Modules that one tool asks for.
-const TOOL_MODULES: usize = 100;
 
 /// Who approved what no person looked at.
 const BY_POLICY: &str = "policy:module_approval_mode";
@@ -54,10 +52,10 @@ pub struct ModuleRequestView {
 
 impl Service {
     /// Asks for a module, for one or several tools: for all of them or, when one of them cannot, for none.
-    /// A policy may approve it at once.
+    /// What lies in a package is asked for by the package. A policy may approve it at once.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when every tool may import it, a tool is not one that imports, was granted the module
+    /// [`Error::Conflict`] when every tool may import it, no tool ever could, a tool is not one that imports, was granted the module
     /// already, waits for it already, or was refused it.
     pub async fn module_request_create(
         &self,
@@ -67,16 +65,19 @@ impl Service {
         justification: &str,
     ) -> Result<Vec<ModuleRequestView>, Error> {
         let module: ModuleName = module.parse().map_err(|error| Error::name("/module_name", &error))?;
-        let justification = given::text("/justification", justification, given::JUSTIFICATION)?;
-        if modules::is_standard(module.as_str()) {
-            return Err(Error::conflict(format!(
-                "`{module}` belongs to the standard library, which every Python tool can import; it need not be asked for"
-            )));
+        if let Some(why) = modules::hopeless(module.as_str()) {
+            return Err(Error::conflict(format!("`{module}` {why}")));
         }
+        let module = modules::asked_by(module.as_str());
+        let justification = given::text("/justification", justification, given::JUSTIFICATION)?;
         let ids = given::tools(tools)?;
         let now = self.clock().now();
         let (mut views, mut effects) = (Vec::new(), Vec::new());
         let tx = self.db().begin().await?;
+        if modules::covers(&list::in_force_now(&tx).await?, module) {
+            let message = format!("every Python tool may import `{module}`; it need not be asked for");
+            return Err(Error::conflict(message));
+        }
         let policies = policies::in_force(&tx).await?;
         let status = policies.module_requested();
         let at_once = status == RequestStatus::Approved;
@@ -86,7 +87,7 @@ impl Service {
                 id: GrantRequestId::new(),
                 server_id: found.server.id,
                 tool_id: id,
-                module_name: module.to_string(),
+                module_name: module.to_owned(),
                 justification: justification.clone(),
                 requested_by: caller.to_string(),
                 status,

@@ -85,6 +85,11 @@ pub struct ToolView {
     /// What a component imports, and could use if it were granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<Surface>,
+    /// The modules that it asks for beyond the list.
+    pub modules: Vec<String>,
+    /// Those of them that it has yet to request; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modules_to_request: Vec<String>,
     /// Folders that a person gave to it; for people, and not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub folders: Vec<FolderView>,
@@ -120,7 +125,7 @@ impl Service {
             output_schema: described.output_schema.clone(),
             exports: Vec::new(),
             hosts: Vec::new(),
-            modules: Vec::new(),
+            modules: self.modules_asked(new.code.pointer(), &described.modules, None).await?,
             secret_names: Vec::new(),
         };
         let now = self.clock().now();
@@ -148,7 +153,7 @@ impl Service {
         let after = json!({ "server": server.name, "name": tool.name, "version": 1, "digest": latest.digest });
         audit::write(&tx, caller, now, act("tool.create", tool.id, None, Some(after))).await?;
         tx.commit().await?;
-        view(&Found { server, tool, latest }, None, None)
+        self.tool_view(Found { server, tool, latest }, None).await
     }
 
     /// Changes a tool. Another name, description, source or time limit makes a new version; what is
@@ -337,7 +342,8 @@ impl Service {
             Some(_) => live(self.db(), &found.tool).await?.map(|live| live.number),
             None => None,
         };
-        view(&found, live, source)
+        let modules_to_request = self.modules_to_request(found.tool.id, &found.latest).await?;
+        Ok(ToolView { modules_to_request, ..view(&found, live, source)? })
     }
 
     /// What the newest version of a tool would become.
@@ -360,6 +366,8 @@ impl Service {
             content.source_digest = Digest::of(code.text.as_bytes());
             content.input_schema.clone_from(&described.input_schema);
             content.output_schema.clone_from(&described.output_schema);
+            let tool = Some(latest.tool_id);
+            content.modules = self.modules_asked(code.pointer(), &described.modules, tool).await?;
             summary = Some(described.summary.clone());
         }
         if let Some(given) = &change.description {
@@ -471,6 +479,8 @@ pub(super) fn view(found: &Found, live_version: Option<i32>, source: Option<Stri
         source: SourceView::of(latest.kind, source),
         exports: exports::views(server, tool, latest)?,
         component: latest.surface.clone(),
+        modules: latest.modules.0.clone(),
+        modules_to_request: Vec::new(),
         folders: Vec::new(),
     })
 }

@@ -43,6 +43,7 @@ mod mcp_legacy;
 mod mcp_modern;
 mod mcp_stream;
 mod metrics;
+mod modules;
 mod plain;
 mod plain_reach;
 mod plain_types;

@@ -126,6 +126,7 @@ async def main(how: str):
         raise type(value, (Exception,), {})('named')
     raise ValueError('bad: ' + value)
 ";
+    host.admin().await.open_modules(&["sys"]).await;
     let (_, tool) = with_tool(&host, source).await;
     for how in ["value", "cause", "name"] {
         let result = host.model().call("vault__open", json!({"how": how})).await;

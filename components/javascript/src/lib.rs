@@ -67,6 +67,11 @@ impl runner::Guest for Interpreter {
         Ok(runner::Loaded::Ready)
     }
 
+    /// JavaScript has no packages here.
+    fn compile_module(_source: Vec<u8>, _file: String) -> Option<Vec<u8>> {
+        None
+    }
+
     fn call(arguments: String) -> Result<runner::Outcome, runner::Exception> {
         let result = engine::with(|engine, ctx| tool::call(engine, ctx, &arguments))?;
         Ok(runner::Outcome { result, structured: None })

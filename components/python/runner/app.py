@@ -18,7 +18,7 @@ from . import process  # noqa: E402
 
 process.complete_builtins()
 
-from . import capabilities, errors, http_client, imports, loop, schema, warmup  # noqa: E402
+from . import capabilities, errors, http_client, imports, loop, packages, schema, warmup  # noqa: E402
 from .tool import Tool  # noqa: E402
 
 process.preload()
@@ -36,6 +36,9 @@ class Runner:
 
     def load(self, code, source, early, arguments, imports):
         return _reporting(TOOL.load, code, source, early, arguments, imports)
+
+    def compile_module(self, source, file):
+        return packages.compiled(source, file)
 
     def call(self, arguments):
         outcome = _reporting(TOOL.call, arguments)

@@ -27,6 +27,14 @@ _INSTEAD = {
 }
 
 
+def _above(name):
+    """The packages that a module lies in, from the outermost."""
+    at = name.find(".")
+    while at >= 0:
+        yield name[:at]
+        at = name.find(".", at + 1)
+
+
 class ModuleNotAllowed(ImportError):
     """An import outside the list."""
 
@@ -69,14 +77,6 @@ class Gate:
 GATE = Gate()
 _import = builtins.__import__
 _import_module = importlib.import_module
-
-
-def _above(name):
-    """The packages that a module lies in, from the outermost."""
-    at = name.find(".")
-    while at >= 0:
-        yield name[:at]
-        at = name.find(".", at + 1)
 
 
 def _stated(name, globals=None, locals=None, fromlist=(), level=0):

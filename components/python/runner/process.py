@@ -22,9 +22,6 @@ encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1 encodings.puny
 encodings.utf_16
 """.split()
 
-# Where the host may mount the packages that a tool was granted, read-only.
-PACKAGES = "/packages"
-
 # Python's own default: endless recursion of any kind ends in a RecursionError.
 RECURSION_LIMIT = 1_000
 # What a tool may raise it to, on 2 MiB of wasm stack: recursion of plain functions still ends in a
@@ -57,7 +54,7 @@ def settle():
     _open_streams()
     _limit_recursion()
     os.environ.clear()
-    sys.path[:] = [PACKAGES]
+    sys.path.clear()
     sys.dont_write_bytecode = True
     sys.path_importer_cache.clear()
     linecache.clearcache()

@@ -11,7 +11,7 @@ import types
 
 from wit_world.exports.runner import Loaded, Outcome
 
-from . import capabilities, conversion, host, imports, loop, result
+from . import capabilities, conversion, host, imports, loop, packages, result
 from .errors import TOOL_FILE, AuthorError
 
 MODULE = "tool"
@@ -57,6 +57,8 @@ class Tool:
     def load(self, code, source, early, arguments, allowed):
         self.source = source
         imports.GATE.open(allowed.modules, allowed.advice)
+        if allowed.packages:
+            packages.mount()
         sys.argv = [MODULE]
         linecache.cache[TOOL_FILE] = (len(source), None, source.splitlines(True), TOOL_FILE)
         self.plan, compiled = marshal.loads(code)

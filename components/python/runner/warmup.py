@@ -176,7 +176,7 @@ def run(runner, tool):
 def _one(runner, source, arguments, early):
     try:
         described = runner.describe(source)
-        runner.load(described.code, source, early, None if early else arguments, Imports(_MODULES, "ask"))
+        runner.load(described.code, source, early, None if early else arguments, Imports(_MODULES, "ask", False))
         runner.call(arguments)
     except Err as error:
         return error.value

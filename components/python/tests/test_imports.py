@@ -1,10 +1,8 @@
 """The list of modules: what the tool's own code imports is judged, what others import for it is not."""
 
-import pathlib
-import tempfile
 import unittest
 
-from host import Guest, GuestError, run, value
+from host import Guest, GuestError, packages, run, value
 
 
 def refused(source, modules=(), **options):
@@ -45,11 +43,11 @@ class TheList(unittest.TestCase):
         self.assertEqual(value(source, modules=["datetime"]), 2026)
 
     def test_what_a_package_imports_for_itself_is_free(self):
-        with tempfile.TemporaryDirectory() as folder:
-            package = pathlib.Path(folder) / "greeter"
-            package.mkdir()
-            (package / "__init__.py").write_text("import os, sqlite3\nfrom .words import hello\n")
-            (package / "words.py").write_text("import subprocess\ndef hello(name): return f'hello {name}'\n")
+        files = {
+            "greeter/__init__.py": "import os, sqlite3\nfrom .words import hello\n",
+            "greeter/words.py": "import subprocess\ndef hello(name): return f'hello {name}'\n",
+        }
+        with packages(files) as folder:
             source = "import greeter\ndef main(): return greeter.hello('you')"
             self.assertEqual(value(source, folder=folder, modules=["greeter"]), "hello you")
             self.assertEqual(refused(source, folder=folder).kind, "ModuleNotAllowed")

@@ -7,6 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
+use super::package::PackageSet;
+
 /// What the interpreter carries: top-level modules, by name, with a space between them.
 const STANDARD: &str = "\
     abc annotationlib antigravity argparse array ast asyncio atexit base64 bdb binascii bisect builtins \
@@ -52,13 +54,15 @@ pub struct Imports {
     pub modules: Arc<[String]>,
     /// What its author is told to do about another one; `{module}` stands for its name.
     pub advice: String,
+    /// The packages that the modules beyond the standard library come from.
+    pub packages: Option<PackageSet>,
 }
 
 impl Imports {
     /// The default list, for an author on their own machine.
     pub fn by_default(more: &[String], advice: &str) -> Self {
         let listed = default_list().iter().map(|name| (*name).to_owned());
-        Self { modules: listed.chain(more.iter().cloned()).collect(), advice: advice.to_owned() }
+        Self { modules: listed.chain(more.iter().cloned()).collect(), advice: advice.to_owned(), packages: None }
     }
 }
 

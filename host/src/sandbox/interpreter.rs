@@ -117,7 +117,8 @@ pub(super) async fn load(
 }
 
 fn handed(imports: &Imports) -> runner::Imports {
-    runner::Imports { modules: imports.modules.to_vec(), advice: imports.advice.clone() }
+    let Imports { modules, advice, packages } = imports;
+    runner::Imports { modules: modules.to_vec(), advice: advice.clone(), packages: packages.is_some() }
 }
 
 /// Runs `main`.

@@ -19,6 +19,8 @@ use super::state::{Reach, State};
 use super::{BESIDE_TIME, Sandbox, SandboxError};
 use crate::domain::budget::Budget;
 use crate::domain::digest::Digest;
+use crate::domain::grant::{FolderAccess, FolderGrant};
+use crate::domain::modules::Imports;
 use crate::domain::outcome::{Outcome, Report};
 use crate::domain::tool::Language;
 use crate::limits::Limits;
@@ -28,8 +30,21 @@ static PYTHON_RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/python.w
 /// The JavaScript interpreter, likewise.
 static JAVASCRIPT_RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/javascript.wasm"));
 
+/// Where a guest finds its packages.
+const PACKAGES: &str = "/packages";
+
 /// Memory for compiled sources, in bytes.
 const CODE_CACHE_BYTES: u64 = 64 << 20;
+
+/// The folders of a guest, with that of its packages, to read.
+fn with_packages(mut folders: Vec<FolderGrant>, imports: &Imports) -> Vec<FolderGrant> {
+    folders.extend(imports.packages.as_ref().map(|set| FolderGrant {
+        host: set.folder.clone(),
+        guest: PACKAGES.to_owned(),
+        access: FolderAccess::ReadOnly,
+    }));
+    folders
+}
 
 /// A source that is about to run.
 #[derive(Clone)]
@@ -172,7 +187,7 @@ impl Sandbox {
         let sandbox = self.clone();
         let fresh = match &spare {
             Some(_) => None,
-            None => Some(self.store(&budget, &folders)?),
+            None => Some(self.store(&budget, &with_packages(folders, &grants.imports))?),
         };
         let report = self
             .0
@@ -269,7 +284,8 @@ impl Sandbox {
         while spares.still_wants(*key) {
             pressure.quiet().await;
             let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
-            let Ok(store) = self.store(&Budget::new(&self.0.limits, None), &[]) else { return };
+            let folders = with_packages(Vec::new(), imports);
+            let Ok(store) = self.store(&Budget::new(&self.0.limits, None), &folders) else { return };
             let (store, Ok(instance)) = interpreter::start(pre, store, &watch).await else { return };
             if !pressure.is_quiet() {
                 // The half that is done is given up: the call that came needs the machine now.

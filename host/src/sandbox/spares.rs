@@ -33,10 +33,11 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn new(source: &Source, grants: &Grants) -> Self {
         let hosts: Vec<String> = grants.hosts.iter().map(ToString::to_string).collect();
-        let Imports { modules, advice } = &grants.imports;
+        let Imports { modules, advice, packages } = &grants.imports;
+        let packages = packages.as_ref().map(|set| *set.digest.as_bytes()).unwrap_or_default();
         // One list after the other, each with its length before it.
         let lists = [hosts.iter(), modules.iter()].map(|list| Digest::of_parts(list.map(|text| text.as_bytes())));
-        let parts = [&lists[0].as_bytes()[..], lists[1].as_bytes(), advice.as_bytes()];
+        let parts = [&lists[0].as_bytes()[..], lists[1].as_bytes(), advice.as_bytes(), &packages];
         Self { language: source.language, source: source.digest, grants: Digest::of_parts(parts) }
     }
 }
@@ -250,7 +251,7 @@ mod tests {
     fn a_spare_for_other_grants_another_list_or_another_language_is_another_spare() {
         let granted = Grants { hosts: vec!["a.example".parse().expect("a host")], ..Grants::default() };
         assert_ne!(Key::new(&source("a"), &granted), key("a"));
-        let importing = Imports { modules: ["yaml".to_owned()].into(), advice: String::new() };
+        let importing = Imports { modules: ["yaml".to_owned()].into(), ..Imports::default() };
         assert_ne!(Key::new(&source("a"), &Grants { imports: importing, ..Grants::default() }), key("a"));
         let other = Source { language: Language::Javascript, ..source("a") };
         assert_ne!(Key::new(&other, &Grants::default()), key("a"));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::audit::{self, Act};
 use super::permission::people_only;
-use super::{Error, Page, PageRequest, Service, policies};
+use super::{Error, Page, PageRequest, Service};
 use crate::db::module_requests::{self as rows, ModuleRequest};
 use crate::db::settings::{self, Setting};
 use crate::db::tools::Tool;
@@ -168,7 +168,7 @@ impl Service {
             "ask for it with mcpbox_request_module (tool_id \"{}\", module_name \"{{module}}\"); a person decides",
             tool.id
         );
-        Ok(Imports { modules, advice })
+        Ok(Imports { modules, advice, packages: None })
     }
 
     /// What a version asks for whose source imports these: what is beyond the list, and what the tool has

@@ -43,6 +43,7 @@ changes! {
     m0025_execution_statistics,
     m0026_audit,
     m0027_execution_durations,
+    m0030_package_sets,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

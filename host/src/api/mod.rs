@@ -242,6 +242,13 @@ routes! {
     GET    "/api/settings/modules/enhanced"             Admin   settings::enhanced_modules,
         "Lists the modules that are allowed or were asked for, with what is known of each.";
 
+    GET    "/api/settings/modules/pypi/{module_name}"   Admin   settings::package_facts,
+        "What PyPI, OSV and deps.dev say of the package that brings a module; each may be unavailable.";
+    POST   "/api/settings/modules/{module_name}/install" Admin  settings::install_package,
+        "Installs the package that brings a module, or its latest version if one is installed; answers when it is done.";
+    POST   "/api/settings/modules/sync"                 Admin   settings::sync_packages,
+        "Installs the packages of all approved modules anew, and removes those of no other.";
+
     GET    "/api/dashboard"                             Admin   dashboard::show,
         "Tells what there is, what waits for a person, and how the calls of `?period=` went: 1h, 6h, 24h, 7d.";
     GET    "/api/execution-logs"                        Admin   execution_logs::list,

@@ -1,13 +1,16 @@
 //! What people set while the host runs.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use serde::Deserialize;
 
 use super::ApiState;
-use super::extract::{Admin, Json, Query};
+use super::extract::{Admin, Json, Path, Query};
 use super::problem::Problem;
 use crate::domain::policy::{PolicyChange, Profile};
 use crate::service::modules::{ModuleView, ModulesChange, ModulesView};
+use crate::service::packages::{PackageFacts, PackageSetView};
 use crate::service::policies::{SecurityPolicyView, SettingView};
 use crate::service::{Page, PageRequest};
 
@@ -62,4 +65,27 @@ pub(super) async fn enhanced_modules(
     Query(page): Query<PageRequest>,
 ) -> Result<Json<Page<ModuleView>>, Problem> {
     Ok(Json(state.service.module_list(admin.caller(), page).await?))
+}
+
+pub(super) async fn package_facts(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(module): Path<String>,
+) -> Result<Json<Arc<PackageFacts>>, Problem> {
+    Ok(Json(state.service.package_facts(admin.caller(), &module).await?))
+}
+
+pub(super) async fn install_package(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Path(module): Path<String>,
+) -> Result<Json<PackageSetView>, Problem> {
+    Ok(Json(state.service.package_install(admin.caller(), &module).await?))
+}
+
+pub(super) async fn sync_packages(
+    State(state): State<ApiState>,
+    admin: Admin,
+) -> Result<Json<PackageSetView>, Problem> {
+    Ok(Json(state.service.packages_sync(admin.caller()).await?))
 }

@@ -133,6 +133,18 @@ pub async fn approved_for(db: &impl Conn, tool_id: ToolId) -> Result<Vec<ModuleR
     query.all(&db.on()).await.doing("read the approved modules of a tool")
 }
 
+/// The modules that were approved for any tool, by name, each once; at most `most`.
+pub async fn approved_modules(db: &impl Conn, most: u64) -> Result<Vec<String>, DbError> {
+    let query = Entity::find()
+        .select_only()
+        .column(Column::ModuleName)
+        .filter(Column::Status.eq(RequestStatus::Approved))
+        .group_by(Column::ModuleName)
+        .order_by_asc(Column::ModuleName)
+        .limit(most);
+    query.into_tuple().all(&db.on()).await.doing("list the approved modules")
+}
+
 /// A person decides. Whether the request still was in state `from`.
 pub async fn decide(tx: &Tx, id: GrantRequestId, from: RequestStatus, decision: Decision) -> Result<bool, DbError> {
     let done = Entity::update_many()
@@ -234,6 +246,7 @@ mod tests {
         assert_eq!(names(of_tool(&*db, tool.id, &all()).await?.items), ["numpy", "pandas"]);
         assert_eq!(names(of_server(&*db, server.id, None, &all()).await?.items), ["numpy", "pandas", "yaml"]);
         assert_eq!(names(by_status(&*db, Some(RequestStatus::Pending), None, &all()).await?.items), ["pandas"]);
+        assert_eq!(approved_modules(&*db, 10).await?, ["numpy", "yaml"]);
         let counts = count_by_module(&*db, 10).await?;
         let counts: Vec<_> = counts.iter().map(|(module, status, count)| (module.as_str(), *status, *count)).collect();
         let expected = [

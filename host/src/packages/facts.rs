@@ -108,10 +108,9 @@ impl Packages {
             }
             Known::Absent => (Known::Absent, Known::Absent),
             // Which version is the latest is not known; all of them together are asked about.
-            Known::Unavailable { reason } => (
-                self.vulnerabilities(&distribution, "").await,
-                Known::Unavailable { reason: reason.clone() },
-            ),
+            Known::Unavailable { reason } => {
+                (self.vulnerabilities(&distribution, "").await, Known::Unavailable { reason: reason.clone() })
+            }
         };
         let module_name = module.to_owned();
         let facts = Arc::new(PackageFacts { module_name, distribution, pypi, vulnerabilities, dependencies, asked_at });
@@ -216,7 +215,20 @@ fn host(url: &str) -> Option<String> {
 /// A version as it stands in a path. PEP 440 knows no other characters.
 fn path_segment(version: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    version.chars().map(|c| if plain(c) { c.to_string() } else if c == '+' { "%2B".into() } else if c == '!' { "%21".into() } else { "_".into() }).collect()
+    version
+        .chars()
+        .map(|c| {
+            if plain(c) {
+                c.to_string()
+            } else if c == '+' {
+                "%2B".into()
+            } else if c == '!' {
+                "%21".into()
+            } else {
+                "_".into()
+            }
+        })
+        .collect()
 }
 
 fn cut(text: &str) -> String {

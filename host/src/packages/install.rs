@@ -61,7 +61,8 @@ const SAID_BYTES: u64 = 64 << 10;
 const TOLD_CHARS: usize = 1_000;
 
 /// How the shell takes the bounds upon itself before it becomes the program. `ulimit` is POSIX.
-const BOUNDED: &str = "ulimit -c 0 && ulimit -v \"$1\" && ulimit -t \"$2\" && ulimit -f \"$3\" && shift 3 && exec \"$@\"";
+const BOUNDED: &str =
+    "ulimit -c 0 && ulimit -v \"$1\" && ulimit -t \"$2\" && ulimit -f \"$3\" && shift 3 && exec \"$@\"";
 
 /// A folder that goes when this does.
 struct Workshop(PathBuf);
@@ -180,7 +181,8 @@ mod tests {
 
     #[test]
     fn what_has_no_wheel_of_python_alone_is_told_as_native() {
-        let said = "error: No solution found\n  cause: Because numpy>=2 has\n     no usable wheels and you require numpy";
+        let said =
+            "error: No solution found\n  cause: Because numpy>=2 has\n     no usable wheels and you require numpy";
         let told = refused(said).to_string();
         assert!(told.contains("native code") && told.contains("Because numpy>=2 has no usable wheels"), "{told}");
         assert!(matches!(refused("error: x was not found in the package registry"), InstallError::Refused(_)));

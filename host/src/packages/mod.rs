@@ -8,6 +8,8 @@
 mod facts;
 mod install;
 mod set;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tree;
 
 use std::collections::HashSet;

@@ -104,10 +104,7 @@ impl Packages {
         let folder = self.folder(digest);
         let (kept, into) = (folder.clone(), folder.clone());
         let written = tokio::task::spawn_blocking(move || write(&into, &bytes)).await;
-        written
-            .map_err(std::io::Error::other)
-            .flatten()
-            .map_err(|error| SetError::Keep(folder.clone(), error))?;
+        written.map_err(std::io::Error::other).flatten().map_err(|error| SetError::Keep(folder.clone(), error))?;
         self.note_seen(kept.join("set"));
         Ok(PackageSet { digest, folder })
     }
@@ -123,7 +120,8 @@ fn write(folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // Beside the folder, which guests see.
     let part = folder.with_extension(format!("{}.part", Uuid::now_v7()));
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
-    let done = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&part, folder.join("set")));
+    let done =
+        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&part, folder.join("set")));
     if done.is_err() {
         // What it could not finish is of no use to anybody.
         let _ = std::fs::remove_file(&part);

@@ -170,7 +170,10 @@ mod tests {
         ("bin/greet", "#!python"),
         ("greeter/__pycache__/x.cpython-314.pyc", ""),
         ("The_Greeter-1.2.dist-info/METADATA", "Name: The-Greeter"),
-        ("The_Greeter-1.2.dist-info/RECORD", "greeter/__init__.py,sha256=x,6\nsingle.py,,\n../../bin/greet,,\nThe_Greeter-1.2.dist-info/RECORD,,\n"),
+        (
+            "The_Greeter-1.2.dist-info/RECORD",
+            "greeter/__init__.py,sha256=x,6\nsingle.py,,\n../../bin/greet,,\nThe_Greeter-1.2.dist-info/RECORD,,\n",
+        ),
         ("The_Greeter-1.2.dist-info/WHEEL", "Root-Is-Purelib: true"),
     ];
 

@@ -121,6 +121,18 @@ fn handed(imports: &Imports) -> runner::Imports {
     runner::Imports { modules: modules.to_vec(), advice: advice.clone(), packages: packages.is_some() }
 }
 
+/// Compiles a module of a package; none when it cannot be compiled.
+pub(super) async fn compile_module(
+    store: &mut Store<State>,
+    instance: &Interpreter,
+    watch: &Watch,
+    source: &[u8],
+    file: &str,
+) -> Ended<Option<Vec<u8>>> {
+    let runner = instance.mcpbox_guest_runner();
+    supervise(store, watch, async |store| runner.call_compile_module(store, source, file).await).await
+}
+
 /// Runs `main`.
 pub(super) async fn call(
     store: &mut Store<State>,

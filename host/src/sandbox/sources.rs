@@ -240,7 +240,7 @@ impl Sandbox {
         report.ok_or_else(|| SandboxError::Place("no instance was made".into()))
     }
 
-    async fn interpreter(&self, language: Language) -> Result<&InterpreterPre<State>, SandboxError> {
+    pub(super) async fn interpreter(&self, language: Language) -> Result<&InterpreterPre<State>, SandboxError> {
         let (cell, runner) = match language {
             Language::Python => (&self.0.sources.python, PYTHON_RUNNER),
             Language::Javascript => (&self.0.sources.javascript, JAVASCRIPT_RUNNER),

@@ -31,6 +31,7 @@ pub mod logs;
 pub mod module_requests;
 pub mod modules;
 pub mod network_requests;
+pub mod packages;
 pub mod page;
 pub mod pending;
 mod permission;
@@ -63,6 +64,7 @@ use self::arguments::Validators;
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
 use self::execution_log::ExecutionRows;
+use self::packages::Installs;
 pub use self::page::{Page, PageRequest};
 use self::policies::PolicyCache;
 use self::programs::SourceCache;
@@ -74,6 +76,7 @@ use crate::crypto::vault::Vault;
 use crate::db::Database;
 use crate::executor::Executor;
 use crate::limits::Limits;
+use crate::packages::Packages;
 
 /// What has changed, for those who show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +90,7 @@ pub struct Parts {
     pub db: Database,
     pub vault: Vault,
     pub executor: Executor,
+    pub packages: Packages,
     pub clock: Clock,
     pub limits: Limits,
     /// Running calls, which end before the process does.
@@ -110,6 +114,7 @@ struct Inner {
     rates: Rates,
     log: Writer<ExecutionRows>,
     catalogue: CatalogueCache,
+    installs: Installs,
     policies: PolicyCache,
     validators: Validators,
     sources: SourceCache,
@@ -129,6 +134,7 @@ impl Service {
             rates: Rates::new(&parts.limits),
             log,
             catalogue: CatalogueCache::default(),
+            installs: Installs::default(),
             policies: PolicyCache::default(),
             validators: Validators::default(),
             sources: SourceCache::default(),
@@ -164,6 +170,10 @@ impl Service {
 
     fn vault(&self) -> &Vault {
         &self.0.parts.vault
+    }
+
+    fn packages(&self) -> &Packages {
+        &self.0.parts.packages
     }
 
     fn executor(&self) -> &Executor {

@@ -14,6 +14,7 @@ use super::calls::content;
 use super::edits::{self, Effect};
 use super::modules::{self as list, TOOL_MODULES};
 use super::network_requests::{RequestFilter, four_eyes};
+use super::packages::PackageView;
 use super::permission::people_only;
 use super::tools::{self, Found};
 use super::{Error, Page, PageRequest, Service, given, policies, servers, versions};
@@ -48,6 +49,9 @@ pub struct ModuleRequestView {
     pub reviewed_by: Option<String>,
     pub rejection_reason: Option<String>,
     pub created_at: DateTime<Utc>,
+    /// What is known here of the package that brings it; in lists for people, and not of the standard library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<PackageView>,
 }
 
 impl Service {
@@ -102,6 +106,11 @@ impl Service {
         }
         tx.commit().await?;
         effects.iter().for_each(|effect| self.took_effect(effect));
+        if at_once {
+            self.install_beside(caller, module);
+        } else {
+            self.learn_beside(module);
+        }
         Ok(views)
     }
 
@@ -142,11 +151,16 @@ impl Service {
             tool_rows::by_ids(self.db(), &tools).await?.into_iter().map(|tool| (tool.id, tool)).collect();
         let servers: HashMap<ServerId, Server> =
             server_rows::by_ids(self.db(), &servers).await?.into_iter().map(|server| (server.id, server)).collect();
-        Ok(Page::from(requests).map(|request| {
+        let mut page = Page::from(requests).map(|request| {
             let server = servers.get(&request.server_id).map(|server| server.name.clone()).unwrap_or_default();
             let tool = tools.get(&request.tool_id).map(|tool| tool.name.clone()).unwrap_or_default();
             view(request, server, tool)
-        }))
+        });
+        let installed = self.distributions().await?;
+        for request in &mut page.items {
+            request.package = self.package_view(&request.module_name, &installed).await;
+        }
+        Ok(page)
     }
 
     /// Approves a request, rejects it, or takes an approval back. Holds for every call that begins
@@ -193,6 +207,9 @@ impl Service {
         let tool = tool_rows::by_id(&tx, request.tool_id).await?.ok_or_else(|| missing(id))?;
         tx.commit().await?;
         self.grants_changed(request.server_id, Some(request.tool_id)).await?;
+        if action == ApprovalAction::Approve {
+            self.install_beside(caller, &request.module_name);
+        }
         request.status = decision.status;
         request.reviewed_at = Some(decision.reviewed_at);
         request.reviewed_by = Some(decision.reviewed_by);
@@ -303,5 +320,6 @@ pub(super) fn view(request: ModuleRequest, server_name: String, tool_name: Strin
         reviewed_by: request.reviewed_by,
         rejection_reason: request.rejection_reason,
         created_at: request.created_at,
+        package: None,
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::audit::{self, Act};
+use super::packages::PackageView;
 use super::permission::people_only;
 use super::{Error, Page, PageRequest, Service};
 use crate::db::module_requests::{self as rows, ModuleRequest};
@@ -70,6 +71,9 @@ pub struct ModuleView {
     pub is_allowed: bool,
     /// Requests of tools for it, by what became of them.
     pub requests: ModuleRequestCounts,
+    /// Of what is not of the standard library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<PackageView>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -144,14 +148,19 @@ impl Service {
         let total = modules.len() as u64;
         let skipped = usize::try_from((number - 1).saturating_mul(size)).unwrap_or(usize::MAX);
         let shown = modules.into_iter().skip(skipped).take(usize::try_from(size).unwrap_or(usize::MAX));
-        let items = shown.map(|(module_name, requests)| ModuleView {
-            is_standard: modules::is_standard(&module_name),
-            is_default: modules::covers(modules::default_list(), &module_name),
-            is_allowed: modules::covers(&listed, &module_name),
-            module_name,
-            requests,
-        });
-        Ok(Page::new(items.collect(), total, number, size))
+        let installed = self.distributions().await?;
+        let mut items = Vec::new();
+        for (module_name, requests) in shown {
+            items.push(ModuleView {
+                is_standard: modules::is_standard(&module_name),
+                is_default: modules::covers(modules::default_list(), &module_name),
+                is_allowed: modules::covers(&listed, &module_name),
+                package: self.package_view(&module_name, &installed).await,
+                module_name,
+                requests,
+            });
+        }
+        Ok(Page::new(items, total, number, size))
     }
 
     /// What a call of this version may import now.
@@ -164,11 +173,12 @@ impl Service {
             let approved = rows::approved_for(self.db(), tool.id).await?;
             modules = modules.iter().cloned().chain(granted(&version.modules.0, &approved)).collect();
         }
+        let packages = self.package_set(&modules).await?;
         let advice = format!(
             "ask for it with mcpbox_request_module (tool_id \"{}\", module_name \"{{module}}\"); a person decides",
             tool.id
         );
-        Ok(Imports { modules, advice, packages: None })
+        Ok(Imports { modules, advice, packages })
     }
 
     /// What a version asks for whose source imports these: what is beyond the list, and what the tool has

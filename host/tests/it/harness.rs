@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use mcpbox::app::{App, World};
 use mcpbox::clock::Clock;
-use mcpbox::config::{Place, Serving, Settings};
+use mcpbox::config::{Packaging, Place, Serving, Settings};
 use mcpbox::egress::MappedNetwork;
 use mcpbox::limits::Limits;
 use reqwest::header::HeaderMap;
@@ -18,6 +18,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::sandbox::cache_dir;
+use crate::wheels;
 
 pub use crate::harness_admin::Admin;
 
@@ -37,6 +38,7 @@ pub struct Wishes {
     pub names: Vec<String>,
     pub proxies: &'static str,
     pub secure_cookies: bool,
+    pub packaging: Packaging,
 }
 
 impl Default for Wishes {
@@ -59,6 +61,7 @@ impl Default for Wishes {
             names,
             proxies: "",
             secure_cookies: false,
+            packaging: wheels::nowhere(),
         }
     }
 }
@@ -105,6 +108,7 @@ impl Host {
                 trusted_proxies: wishes.proxies.parse().expect("proxies"),
                 secure_cookies: wishes.secure_cookies,
             },
+            packaging: wishes.packaging.clone(),
             limits: wishes.limits.clone(),
             program: env!("CARGO_BIN_EXE_mcpbox").into(),
         };

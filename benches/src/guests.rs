@@ -120,7 +120,19 @@ pub async fn call(sandbox: &Sandbox, program: &Program) -> anyhow::Result<Durati
 /// # Errors
 /// When it does not return.
 pub async fn call_with(sandbox: &Sandbox, program: &Program, arguments: &str) -> anyhow::Result<Duration> {
-    let job = job(program, arguments, Budget::new(&Limits::default(), None));
+    timed(sandbox, job(program, arguments, Budget::new(&Limits::default(), None))).await
+}
+
+/// As [`call`], for a source that may import these.
+///
+/// # Errors
+/// When it does not return.
+pub async fn call_importing(sandbox: &Sandbox, program: &Program, imports: &Imports) -> anyhow::Result<Duration> {
+    let job = job(program, "{}", Budget::new(&Limits::default(), None));
+    timed(sandbox, Job { grants: Arc::new(Grants { imports: imports.clone(), ..Grants::default() }), ..job }).await
+}
+
+async fn timed(sandbox: &Sandbox, job: Job) -> anyhow::Result<Duration> {
     let began = Instant::now();
     let report = sandbox.run(job, CancellationToken::new(), None).await?;
     let took = began.elapsed();

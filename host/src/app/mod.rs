@@ -277,7 +277,7 @@ async fn make(
 fn packages(packaging: Option<&Packaging>, cache_dir: PathBuf) -> PackagesSettings {
     let from = |read: fn(&Packaging) -> &String| packaging.map(read).cloned().unwrap_or_default();
     PackagesSettings {
-        uv: packaging.and_then(|packaging| packaging.uv.clone()),
+        uv: packaging.and_then(|packaging| packaging.uv.clone()).filter(|uv| !uv.as_os_str().is_empty()),
         search_path: packaging.and_then(|_| config::search_path()),
         index: from(|packaging| &packaging.package_index),
         pypi: from(|packaging| &packaging.pypi_url),

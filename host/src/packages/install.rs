@@ -127,10 +127,15 @@ impl Packages {
         let Ok((said, status)) = tokio::time::timeout_at(until, ending).await else {
             return Err(InstallError::TooSlow(Duration::from_secs(self.0.limits.package_install_s)));
         };
-        if status.map_err(machine)?.success() {
-            return Ok(());
+        let status = status.map_err(machine)?;
+        match status.code() {
+            Some(0) => Ok(()),
+            Some(_) => Err(refused(&said)),
+            None => Err(InstallError::TooLarge(
+                "the packages, or one file of them, need more memory, CPU time or room than installing may have"
+                    .to_owned(),
+            )),
         }
-        Err(refused(&said))
     }
 }
 

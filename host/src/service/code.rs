@@ -99,7 +99,7 @@ impl Service {
         match self.source_described(code.pointer, code.language.unwrap_or_default(), &code.text).await? {
             Ok(found) => {
                 let input_schema = schema(&found.input_schema)?;
-                let allowed = self.allowed_modules().await?;
+                let allowed = modules::in_force(self.db()).await?;
                 Ok(CodeCheck {
                     valid: true,
                     has_main: true,

@@ -38,6 +38,7 @@ mod permission;
 pub mod policies;
 mod programs;
 mod rate;
+mod ready;
 mod redactors;
 mod retention;
 pub mod secrets;
@@ -69,6 +70,7 @@ pub use self::page::{Page, PageRequest};
 use self::policies::PolicyCache;
 use self::programs::SourceCache;
 use self::rate::Rates;
+use self::ready::ReadyCache;
 use self::redactors::Redactors;
 use self::writer::Writer;
 use crate::clock::Clock;
@@ -119,6 +121,7 @@ struct Inner {
     validators: Validators,
     sources: SourceCache,
     redactors: Redactors,
+    ready: ReadyCache,
     changes: broadcast::Sender<Change>,
     passwords: Passwords,
     noted: Noted,
@@ -139,6 +142,7 @@ impl Service {
             validators: Validators::default(),
             sources: SourceCache::default(),
             redactors: Redactors::default(),
+            ready: ReadyCache::default(),
             changes: broadcast::Sender::new(CHANGES_BEHIND),
             passwords: Passwords::new(&parts.limits),
             noted: Noted::default(),

@@ -78,7 +78,7 @@ impl Service {
         let now = self.clock().now();
         let (mut views, mut effects) = (Vec::new(), Vec::new());
         let tx = self.db().begin().await?;
-        if modules::covers(&list::in_force_now(&tx).await?, module) {
+        if modules::covers(&list::in_force(&tx).await?, module) {
             let message = format!("every Python tool may import `{module}`; it need not be asked for");
             return Err(Error::conflict(message));
         }
@@ -117,20 +117,20 @@ impl Service {
     /// The requests for modules, oldest first.
     pub async fn module_request_list(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         filter: RequestFilter,
         page: PageRequest,
     ) -> Result<Page<ModuleRequestView>, Error> {
         let page = page.of_rows(self.limits())?;
         let search = given::search(filter.search.as_deref())?;
         let requests = rows::by_status(self.db(), filter.status, search.as_ref(), &page).await?;
-        self.module_request_views(requests).await
+        self.module_request_views(caller, requests).await
     }
 
     /// The requests for modules of a server's tools, oldest first; none: in every state.
     pub async fn module_request_of_server(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         server: ServerId,
         status: Option<RequestStatus>,
         page: PageRequest,
@@ -138,11 +138,12 @@ impl Service {
         let page = page.of_rows(self.limits())?;
         let server = servers::found(self.db(), server).await?;
         let requests = rows::of_server(self.db(), server.id, status, &page).await?;
-        self.module_request_views(requests).await
+        self.module_request_views(caller, requests).await
     }
 
     async fn module_request_views(
         &self,
+        caller: &Caller,
         requests: crate::db::Page<ModuleRequest>,
     ) -> Result<Page<ModuleRequestView>, Error> {
         let tools: Vec<ToolId> = requests.items.iter().map(|request| request.tool_id).collect();
@@ -156,9 +157,12 @@ impl Service {
             let tool = tools.get(&request.tool_id).map(|tool| tool.name.clone()).unwrap_or_default();
             view(request, server, tool)
         });
-        let installed = self.distributions().await?;
-        for request in &mut page.items {
-            request.package = self.package_view(&request.module_name, &installed).await;
+        // Much to read, and of no use to who may not decide.
+        if caller.is_person() {
+            let installed = self.distributions().await?;
+            for request in &mut page.items {
+                request.package = self.package_view(&request.module_name, &installed).await;
+            }
         }
         Ok(page)
     }

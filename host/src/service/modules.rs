@@ -127,7 +127,6 @@ impl Service {
             .await?;
         }
         tx.commit().await?;
-        self.0.policies.forget();
         Ok(view(after))
     }
 
@@ -168,7 +167,7 @@ impl Service {
         if version.kind.language() != Some(Language::Python) {
             return Ok(Imports::default());
         }
-        let mut modules = self.allowed_modules().await?;
+        let mut modules = in_force(self.db()).await?;
         if !version.modules.0.is_empty() {
             let approved = rows::approved_for(self.db(), tool.id).await?;
             modules = modules.iter().cloned().chain(granted(&version.modules.0, &approved)).collect();
@@ -192,7 +191,7 @@ impl Service {
         imported: &[String],
         tool: Option<ToolId>,
     ) -> Result<Vec<String>, Error> {
-        let mut asked = beyond(imported, &self.allowed_modules().await?);
+        let mut asked = beyond(imported, &in_force(self.db()).await?);
         if let Some(tool) = tool {
             let requests = rows::of_tool(self.db(), tool, &RowPage::new(1, SHOWN, SHOWN)).await?.items;
             let standing = requests.into_iter().filter(|request| request.status != RequestStatus::Rejected);
@@ -216,19 +215,14 @@ impl Service {
         }
         let requests = rows::of_tool(self.db(), tool, &RowPage::new(1, SHOWN, SHOWN)).await?.items;
         let requested: Vec<String> = requests.into_iter().map(|request| request.module_name).collect();
-        let missing = beyond(&version.modules.0, &self.allowed_modules().await?);
+        let missing = beyond(&version.modules.0, &in_force(self.db()).await?);
         Ok(missing.into_iter().filter(|module| !modules::covers(&requested, module)).collect())
     }
 }
 
-/// The list in force, as the settings have it.
-pub(super) fn in_force(kept: &[Setting]) -> Result<Arc<[String]>, Error> {
-    Ok(view(custom(kept)?).allowed_modules.into())
-}
-
-/// The list in force in a transaction.
-pub(super) async fn in_force_now(db: &impl Conn) -> Result<Arc<[String]>, Error> {
-    in_force(&settings::all(db).await?)
+/// The list in force.
+pub(super) async fn in_force(db: &impl Conn) -> Result<Arc<[String]>, Error> {
+    Ok(view(custom(&settings::all(db).await?)?).allowed_modules.into())
 }
 
 /// The list that people made; none: the default holds.

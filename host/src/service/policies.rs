@@ -2,8 +2,7 @@
 //!
 //! A decision that writes reads them in its own transaction. Calls and rates read a copy that is
 //! believed for two seconds at most, because other processes on the same database change policies
-//! without a word to this one; a change made here counts at once. The list of modules, which stands
-//! in the same table, is read along with them.
+//! without a word to this one; a change made here counts at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::audit::{self, Act};
 use super::permission::people_only;
-use super::{Error, Page, Service, modules};
+use super::{Error, Page, Service};
 use crate::db::Conn;
 use crate::db::settings::{self as rows, Setting};
 use crate::domain::caller::Caller;
@@ -61,7 +60,6 @@ struct State {
 
 struct Kept {
     policies: Arc<Policies>,
-    modules: Arc<[String]>,
     /// The count when its load began.
     forgotten: u64,
     /// Before its load began.
@@ -73,16 +71,18 @@ impl PolicyCache {
         self.locked().forgotten += 1;
     }
 
-    fn fresh(&self, now: DateTime<Utc>) -> Option<(Arc<Policies>, Arc<[String]>)> {
+    fn fresh(&self, now: DateTime<Utc>) -> Option<Arc<Policies>> {
         let state = self.locked();
         let kept = state.kept.as_ref().filter(|kept| kept.forgotten == state.forgotten)?;
         // A clock that was set back makes the copy old, not young for ever.
         let age = now.signed_duration_since(kept.at);
-        (TimeDelta::zero()..BELIEVED).contains(&age).then(|| (Arc::clone(&kept.policies), Arc::clone(&kept.modules)))
+        (TimeDelta::zero()..BELIEVED).contains(&age).then(|| Arc::clone(&kept.policies))
     }
 
-    fn keep(&self, kept: Kept) {
-        self.locked().kept = Some(kept);
+    fn keep(&self, forgotten: u64, at: DateTime<Utc>, policies: Policies) -> Arc<Policies> {
+        let policies = Arc::new(policies);
+        self.locked().kept = Some(Kept { policies: Arc::clone(&policies), forgotten, at });
+        policies
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {
@@ -94,30 +94,19 @@ impl Service {
     /// The policies in force, at most two seconds old. What decides inside a transaction reads them
     /// there.
     pub async fn policy(&self) -> Result<Arc<Policies>, Error> {
-        Ok(self.believed().await?.0)
-    }
-
-    /// The modules that every tool may import, at most two seconds old.
-    pub(super) async fn allowed_modules(&self) -> Result<Arc<[String]>, Error> {
-        Ok(self.believed().await?.1)
-    }
-
-    async fn believed(&self) -> Result<(Arc<Policies>, Arc<[String]>), Error> {
         let cache = &self.0.policies;
-        if let Some(believed) = cache.fresh(self.clock().now()) {
-            return Ok(believed);
+        if let Some(policies) = cache.fresh(self.clock().now()) {
+            return Ok(policies);
         }
         let _loading = cache.loading.lock().await;
-        let at = self.clock().now();
+        let now = self.clock().now();
         // Somebody else may have loaded them while this one waited.
-        if let Some(believed) = cache.fresh(at) {
-            return Ok(believed);
+        if let Some(policies) = cache.fresh(now) {
+            return Ok(policies);
         }
         let forgotten = cache.locked().forgotten;
-        let (kept, policies) = read(self.db()).await?;
-        let (policies, modules) = (Arc::new(policies), modules::in_force(&kept)?);
-        cache.keep(Kept { policies: Arc::clone(&policies), modules: Arc::clone(&modules), forgotten, at });
-        Ok((policies, modules))
+        let (_, policies) = read(self.db()).await?;
+        Ok(cache.keep(forgotten, now, policies))
     }
 
     /// Every setting with its values, its default and who set it when.

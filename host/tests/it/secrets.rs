@@ -42,6 +42,8 @@ fn assert_clean(what: &str, text: &str) {
 /// A host with a tool on a server that has the secret.
 async fn with_tool(host: &Host, source: &str) -> (String, String) {
     let admin = host.admin().await;
+    // For standard error.
+    admin.open_modules(&["sys"]).await;
     let (server, tool) = admin.tool("vault", "open", source).await;
     admin.secret(&server, "TOKEN", VALUE).await;
     (server, tool)
@@ -126,7 +128,6 @@ async def main(how: str):
         raise type(value, (Exception,), {})('named')
     raise ValueError('bad: ' + value)
 ";
-    host.admin().await.open_modules(&["sys"]).await;
     let (_, tool) = with_tool(&host, source).await;
     for how in ["value", "cause", "name"] {
         let result = host.model().call("vault__open", json!({"how": how})).await;

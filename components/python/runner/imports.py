@@ -39,6 +39,9 @@ class ModuleNotAllowed(ImportError):
     """An import outside the list."""
 
 
+ModuleNotAllowed.__module__ = "builtins"  # Printed without the place of its definition.
+
+
 class Gate:
     """The list of this instance's tool, and what its author is told beside it."""
 

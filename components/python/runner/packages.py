@@ -5,6 +5,7 @@ JSON, then the bytes that it points to. The host writes it, of what `compiled` m
 """
 
 import importlib.metadata
+import importlib.util
 import io
 import json
 import marshal
@@ -16,6 +17,8 @@ from . import memory_import
 FOLDER = "/packages"
 MAGIC = b"mcpbox packages 1\n"
 _LENGTH = 8
+# Before the code of each module: which Python it is for.
+_PYTHON = importlib.util.MAGIC_NUMBER
 
 
 def compiled(source, file):
@@ -24,7 +27,7 @@ def compiled(source, file):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = compile(source, f"{FOLDER}/{file}", "exec", dont_inherit=True)
-        return marshal.dumps(code)
+        return _PYTHON + marshal.dumps(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -63,7 +66,14 @@ class Set:
         _, file, at, length = self.modules[name]
         if not length:
             return compile("", f"{FOLDER}/{file}", "exec")
-        return marshal.loads(self._bytes(self._at + at, length))
+        code = self._bytes(self._at + at, length)
+        if not code.startswith(_PYTHON):
+            raise ImportError(
+                "the packages were compiled for another Python; a person has to install them again "
+                "(POST /api/settings/modules/sync)",
+                name=name,
+            )
+        return marshal.loads(code[len(_PYTHON):])
 
     def read(self, path):
         at, length = self.data[path]

@@ -19,6 +19,7 @@ class TheList(unittest.TestCase):
         self.assertEqual(error.kind, "ModuleNotAllowed")
         self.assertEqual(error.message, "`sqlite3` is not among the modules that this tool may import: ask for sqlite3")
         self.assertEqual(error.line, 1)
+        self.assertIn("\nModuleNotAllowed: `sqlite3`", error.traceback)
         self.assertIn("ask for os.path", refused("import os.path\ndef main(): ...").message)
         self.assertIn("ask for yaml", refused("import yaml.nodes\ndef main(): ...").message)
         self.assertIn("use the global `http`", refused("from requests import get\ndef main(): ...").message)

@@ -1,5 +1,6 @@
 """Packages out of a set: what ordinary packages do when they are imported works."""
 
+import pathlib
 import unittest
 
 from host import Guest, GuestError, packages, run, value
@@ -59,6 +60,16 @@ def main():
             for call in ("open('/packages/set', 'r+')", "open('/packages/new', 'w')"):
                 with self.assertRaises(GuestError):
                     run(f"def main(): {call}", folder=folder)
+
+    def test_code_of_another_python_is_told_and_not_run(self):
+        with packages(FILES) as folder:
+            file = pathlib.Path(folder) / "set"
+            magic = Guest().compile_module(b"", "a.py")[:4]
+            file.write_bytes(file.read_bytes().replace(magic, b"\0\0\r\n"))
+            with self.assertRaises(GuestError) as caught:
+                run("import greeter\ndef main(): ...", folder=folder, modules=MODULES)
+            self.assertEqual(caught.exception.kind, "ImportError")
+            self.assertIn("install them again", caught.exception.message)
 
     def test_without_a_set_there_are_no_packages(self):
         with self.assertRaises(GuestError) as caught:

@@ -286,6 +286,8 @@ async fn what_is_known_of_a_package_is_shown_and_kept_for_an_hour() {
     assert_eq!(admin.ask(Method::GET, path, None).await, facts);
     assert_eq!([pypi.got().len(), osv.got().len(), deps.got().len()], [1; 3]);
     host.clock.turn(chrono::TimeDelta::hours(1));
+    // The token was for a quarter of an hour.
+    let admin = Admin { token: host.login("ada").await, ..admin };
     admin.ask(Method::GET, path, None).await;
     assert_eq!(pypi.got().len(), 2, "an hour is enough");
     let absent = admin.ask(Method::GET, "/api/settings/modules/pypi/nonsense", None).await;

@@ -169,7 +169,8 @@ impl Service {
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
-        let work = async move { service.carry_out(&caller, call, request).await };
+        // Boxed once, because it is handed on several times and is large.
+        let work = Box::pin(async move { service.carry_out(&caller, call, request).await });
         // The span of the request goes along, and with it the request's id in every line.
         let task = self.0.parts.calls.spawn(work.instrument(tracing::Span::current()));
         task.await.map_err(|error| Error::internal("running a call", error))?

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::extract::{Admin, Json, Path, Query};
@@ -14,7 +15,7 @@ use crate::service::packages::{PackageFacts, PackageSetView};
 use crate::service::policies::{SecurityPolicyView, SettingView};
 use crate::service::{Page, PageRequest};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProfileChange {
     profile: Profile,

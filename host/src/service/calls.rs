@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
+use utoipa::ToSchema;
 
 use super::answer::{self, Answer};
 use super::error::Error;
@@ -30,7 +31,7 @@ use crate::domain::caller::Caller;
 use crate::domain::content::ToolResult;
 use crate::domain::grant::Grants;
 use crate::domain::ids::{CallId, ToolId};
-use crate::domain::outcome::{GuestEvent, Outcome, Report};
+use crate::domain::outcome::{GuestEvent, Label, Outcome, Report};
 use crate::domain::redact::{Redactor, redact_arguments};
 use crate::domain::tool::ToolKind;
 use crate::domain::version::VersionContent;
@@ -60,10 +61,11 @@ pub struct CallAnswer {
 }
 
 /// The call itself, for those who want to know.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Execution {
     pub call_id: CallId,
+    #[schema(value_type = Label)]
     pub outcome: &'static str,
     pub duration_ms: f64,
     pub fuel: u64,

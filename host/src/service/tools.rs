@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::calls::content;
@@ -21,6 +22,7 @@ use crate::domain::caller::Caller;
 use crate::domain::component::Surface;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId, VersionId};
+use crate::domain::json::JsonSchema;
 use crate::domain::names::{ServerName, ToolName, gateway_name};
 use crate::domain::tool::{ApprovalAction, ApprovalStatus, Language, ToolKind};
 use crate::domain::version::VersionContent;
@@ -50,7 +52,7 @@ pub struct ToolChange {
 }
 
 /// A tool as its newest version describes it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ToolView {
     pub id: ToolId,
     pub server_id: ServerId,
@@ -73,7 +75,9 @@ pub struct ToolView {
     pub created_by: String,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    #[schema(value_type = JsonSchema)]
     pub input_schema: Value,
+    #[schema(value_type = Option<JsonSchema>)]
     pub output_schema: Option<Value>,
     /// None: it is a component.
     pub language: Option<Language>,
@@ -84,6 +88,7 @@ pub struct ToolView {
     pub exports: Vec<ToolExportView>,
     /// What a component imports, and could use if it were granted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub component: Option<Surface>,
     /// The modules that it asks for beyond the list.
     pub modules: Vec<String>,

@@ -263,11 +263,11 @@ routes! {
     GET    "/api/settings/modules/enhanced"             Admin   settings::enhanced_modules,
         "Lists the modules that are allowed or were asked for, with what is known of each.";
 
-    GET    "/api/settings/modules/pypi/{module_name}"   Admin   settings::package_facts,
+    GET    "/api/settings/modules/pypi/{module_name}"   Admin   settings::package_facts [CONFLICT],
         "What PyPI, OSV and deps.dev say of the package that brings a module; each may be unavailable.";
-    POST   "/api/settings/modules/{module_name}/install" Admin  settings::install_package,
+    POST   "/api/settings/modules/{module_name}/install" Admin  settings::install_package [CONFLICT],
         "Installs the package that brings a module, or its latest version if one is installed; answers when it is done.";
-    POST   "/api/settings/modules/sync"                 Admin   settings::sync_packages,
+    POST   "/api/settings/modules/sync"                 Admin   settings::sync_packages [CONFLICT],
         "Installs the packages of all approved modules anew, and removes those of no other.";
 
     GET    "/api/dashboard"                             Admin   dashboard::show,

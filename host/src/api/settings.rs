@@ -1,19 +1,19 @@
 //! What people set while the host runs.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::ApiState;
-use super::extract::{Admin, Json, Path, Query};
+use super::extract::{Admin, Json, PageQuery, Path, Query};
 use super::problem::Problem;
+use crate::domain::names::ModuleName;
+use crate::domain::package::PackageFacts;
 use crate::domain::policy::{PolicyChange, Profile};
+use crate::service::Page;
 use crate::service::modules::{ModuleView, ModulesChange, ModulesView};
-use crate::service::packages::{PackageFacts, PackageSetView};
+use crate::service::packages::PackageSetView;
 use crate::service::policies::{SecurityPolicyView, SettingView};
-use crate::service::{Page, PageRequest};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,23 +63,23 @@ pub(super) async fn set_modules(
 pub(super) async fn enhanced_modules(
     State(state): State<ApiState>,
     admin: Admin,
-    Query(page): Query<PageRequest>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<ModuleView>>, Problem> {
-    Ok(Json(state.service.module_list(admin.caller(), page).await?))
+    Ok(Json(state.service.module_list(admin.caller(), page.into()).await?))
 }
 
 pub(super) async fn package_facts(
     State(state): State<ApiState>,
     admin: Admin,
-    Path(module): Path<String>,
-) -> Result<Json<Arc<PackageFacts>>, Problem> {
+    Path(module): Path<ModuleName>,
+) -> Result<Json<PackageFacts>, Problem> {
     Ok(Json(state.service.package_facts(admin.caller(), &module).await?))
 }
 
 pub(super) async fn install_package(
     State(state): State<ApiState>,
     admin: Admin,
-    Path(module): Path<String>,
+    Path(module): Path<ModuleName>,
 ) -> Result<Json<PackageSetView>, Problem> {
     Ok(Json(state.service.package_install(admin.caller(), &module).await?))
 }

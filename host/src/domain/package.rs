@@ -1,13 +1,16 @@
-//! Packages of other people that Python tools import: distributions, and the sets that are made of them.
+//! Packages of other people that Python tools import: distributions, what is known of them, and the sets that are
+//! made of them.
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::digest::Digest;
 
 /// What an index offers under a name, in one version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Distribution {
     /// In one spelling: lower case, with single hyphens (PEP 503).
     pub name: String,
@@ -22,6 +25,66 @@ pub struct PackageSet {
     pub digest: Digest,
     /// Absolute; holds the file `set` and nothing else.
     pub folder: PathBuf,
+}
+
+/// What is known of the package that brings a module.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct PackageFacts {
+    pub module_name: String,
+    /// The distribution that brings it, as far as its name says so.
+    pub distribution: String,
+    pub pypi: Known<PyPi>,
+    /// Of the latest version.
+    pub vulnerabilities: Known<Vulnerabilities>,
+    /// Of the latest version.
+    pub dependencies: Known<Dependencies>,
+    pub asked_at: DateTime<Utc>,
+}
+
+/// An answer, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Known<T> {
+    Known(T),
+    /// The service knows nothing of such a package.
+    Absent,
+    /// The service could not be reached, or its answer could not be read.
+    Unavailable {
+        reason: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PyPi {
+    pub summary: Option<String>,
+    pub latest_version: String,
+    pub license: Option<String>,
+    pub home_page: Option<String>,
+    pub requires_python: Option<String>,
+    /// When the latest version was uploaded, as PyPI writes it.
+    pub released_at: Option<String>,
+    /// Whether the latest version has a wheel of Python alone; without one it cannot be installed.
+    pub pure_python: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Vulnerabilities {
+    pub total: usize,
+    /// The first of them.
+    pub listed: Vec<Vulnerability>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Vulnerability {
+    pub id: String,
+    pub summary: Option<String>,
+    pub severity: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Dependencies {
+    pub direct: usize,
+    pub indirect: usize,
 }
 
 /// A distribution's name in its one spelling (PEP 503).

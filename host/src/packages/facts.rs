@@ -5,14 +5,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use moka::future::Cache;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Packages;
 use crate::domain::grant::Grants;
-use crate::domain::package::distribution_of;
+use crate::domain::package::{
+    Dependencies, Known, PackageFacts, PyPi, Vulnerabilities, Vulnerability, distribution_of,
+};
 use crate::egress::OutboundRequest;
 
 /// How long an answer is believed.
@@ -27,66 +28,6 @@ pub(super) type Kept = Cache<String, Arc<PackageFacts>>;
 
 pub(super) fn kept() -> Kept {
     Cache::new(KEPT)
-}
-
-/// What is known of the package that brings a module.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PackageFacts {
-    pub module_name: String,
-    /// The distribution that brings it, as far as its name says so.
-    pub distribution: String,
-    pub pypi: Known<PyPi>,
-    /// Of the latest version.
-    pub vulnerabilities: Known<Vulnerabilities>,
-    /// Of the latest version.
-    pub dependencies: Known<Dependencies>,
-    pub asked_at: DateTime<Utc>,
-}
-
-/// An answer, or why there is none.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "status", rename_all = "snake_case")]
-pub enum Known<T> {
-    Known(T),
-    /// The service knows nothing of such a package.
-    Absent,
-    /// The service could not be reached, or its answer could not be read.
-    Unavailable {
-        reason: String,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PyPi {
-    pub summary: Option<String>,
-    pub latest_version: String,
-    pub license: Option<String>,
-    pub home_page: Option<String>,
-    pub requires_python: Option<String>,
-    /// When the latest version was uploaded, as PyPI writes it.
-    pub released_at: Option<String>,
-    /// Whether the latest version has a wheel of Python alone; without one it cannot be installed.
-    pub pure_python: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Vulnerabilities {
-    pub total: usize,
-    /// The first of them.
-    pub listed: Vec<Vulnerability>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Vulnerability {
-    pub id: String,
-    pub summary: Option<String>,
-    pub severity: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Dependencies {
-    pub direct: usize,
-    pub indirect: usize,
 }
 
 impl Packages {
@@ -115,7 +56,7 @@ impl Packages {
         let module_name = module.to_owned();
         let facts = Arc::new(PackageFacts { module_name, distribution, pypi, vulnerabilities, dependencies, asked_at });
         // What was not to be had is asked for again the next time.
-        if facts.is_whole() {
+        if is_whole(&facts) {
             self.0.facts.insert(module.to_owned(), Arc::clone(&facts)).await;
         }
         facts
@@ -177,12 +118,11 @@ impl Packages {
     }
 }
 
-impl PackageFacts {
-    fn is_whole(&self) -> bool {
-        !matches!(self.pypi, Known::Unavailable { .. })
-            && !matches!(self.vulnerabilities, Known::Unavailable { .. })
-            && !matches!(self.dependencies, Known::Unavailable { .. })
-    }
+/// Whether every service answered.
+fn is_whole(facts: &PackageFacts) -> bool {
+    !matches!(facts.pypi, Known::Unavailable { .. })
+        && !matches!(facts.vulnerabilities, Known::Unavailable { .. })
+        && !matches!(facts.dependencies, Known::Unavailable { .. })
 }
 
 /// What a service answered.

@@ -16,7 +16,6 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use self::facts::{Dependencies, Known, PackageFacts, PyPi, Vulnerabilities, Vulnerability};
 pub use self::install::{InstallError, Requirement};
 pub use self::set::{SetError, build};
 pub use self::tree::Fetched;

@@ -70,7 +70,7 @@ pub struct AskedHost {
 }
 
 /// A module that a version asks for, and what a person said to it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AskedModule {
     pub module_name: String,
     pub request_id: Option<GrantRequestId>,

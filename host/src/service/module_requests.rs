@@ -52,6 +52,7 @@ pub struct ModuleRequestView {
     pub created_at: DateTime<Utc>,
     /// What is known here of the package that brings it; in lists for people, and not of the standard library.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub package: Option<PackageView>,
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::packages::PackageView;
@@ -37,7 +38,7 @@ pub(super) const TOOL_MODULES: usize = 100;
 const SHOWN: u64 = 1_000;
 
 /// The list of modules that every Python tool may import.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ModulesView {
     /// Whether people changed the list.
     pub is_custom_config: bool,
@@ -48,7 +49,7 @@ pub struct ModulesView {
 }
 
 /// A change of the list: first it may go back to the default, then names are added, then taken out.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModulesChange {
     #[serde(default)]
@@ -60,7 +61,7 @@ pub struct ModulesChange {
 }
 
 /// One module of the list, or one that a tool asked for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ModuleView {
     pub module_name: String,
     /// Whether it is of the standard library, as the interpreter carries it.
@@ -73,10 +74,11 @@ pub struct ModuleView {
     pub requests: ModuleRequestCounts,
     /// Of what is not of the standard library.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub package: Option<PackageView>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ModuleRequestCounts {
     pub pending: u64,
     pub approved: u64,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::permission::people_only;
@@ -21,15 +22,14 @@ use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
 use crate::domain::modules;
 use crate::domain::names::ModuleName;
-use crate::domain::package::{Distribution, PackageSet, distribution_of};
-pub use crate::packages::PackageFacts;
+use crate::domain::package::{Distribution, PackageFacts, PackageSet, distribution_of};
 use crate::packages::{Fetched, InstallError, Requirement, build};
 
 /// Approved modules that are installed together.
 const MODULES_MAX: u64 = 1_000;
 
 /// The packages that are installed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PackageSetView {
     /// None: there are none.
     pub digest: Option<Digest>,
@@ -39,14 +39,14 @@ pub struct PackageSetView {
     pub missing: Vec<MissingModule>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct MissingModule {
     pub module_name: String,
     pub reason: Option<String>,
 }
 
 /// What is known here of the package that brings a module.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PackageView {
     /// The distribution, as far as its name says so.
     pub distribution: String,
@@ -57,6 +57,7 @@ pub struct PackageView {
     /// Why it could not be installed the last time, in this process.
     pub install_error: Option<String>,
     /// What PyPI and others said of it within the last hour.
+    #[schema(value_type = Option<PackageFacts>)]
     pub facts: Option<Arc<PackageFacts>>,
 }
 
@@ -117,10 +118,10 @@ impl Service {
     /// such.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when this is no module; [`Error::Conflict`] when it is of the standard library.
-    pub async fn package_facts(&self, _caller: &Caller, module: &str) -> Result<Arc<PackageFacts>, Error> {
-        let module = packaged(module)?;
-        Ok(self.packages().facts(&module).await)
+    /// [`Error::Conflict`] when it is of the standard library.
+    pub async fn package_facts(&self, _caller: &Caller, module: &ModuleName) -> Result<PackageFacts, Error> {
+        let facts = self.packages().facts(packaged(module)?).await;
+        Ok(Arc::unwrap_or_clone(facts))
     }
 
     /// Installs the package that brings a module, or the latest version of it if one is there; what was
@@ -128,9 +129,9 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Conflict`] with the reason when it cannot be installed, or others take too long.
-    pub async fn package_install(&self, caller: &Caller, module: &str) -> Result<PackageSetView, Error> {
+    pub async fn package_install(&self, caller: &Caller, module: &ModuleName) -> Result<PackageSetView, Error> {
         people_only(caller, "install a package")?;
-        self.installed(caller, Plan::Fresh(packaged(module)?)).await
+        self.installed(caller, Plan::Fresh(packaged(module)?.to_owned())).await
     }
 
     /// Installs the packages of every approved module in their latest versions, and removes all others. For
@@ -342,15 +343,15 @@ impl Service {
 }
 
 /// A module that comes with a package, by its top-level name.
-fn packaged(module: &str) -> Result<String, Error> {
-    let module: ModuleName = module.parse().map_err(|error| Error::name("/module_name", &error))?;
-    if let Some(why) = modules::hopeless(module.as_str()) {
+fn packaged(module: &ModuleName) -> Result<&str, Error> {
+    let module = module.as_str();
+    if let Some(why) = modules::hopeless(module) {
         return Err(Error::conflict(format!("`{module}` {why}")));
     }
-    if modules::is_standard(module.as_str()) {
+    if modules::is_standard(module) {
         return Err(Error::conflict(format!("`{module}` is of the standard library; there is no package to install")));
     }
-    Ok(modules::asked_by(module.as_str()).to_owned())
+    Ok(modules::asked_by(module))
 }
 
 fn brings(distributions: &[Distribution], module: &str) -> bool {
@@ -402,9 +403,10 @@ mod tests {
 
     #[test]
     fn only_what_comes_with_a_package_is_installed() {
-        assert_eq!(packaged("yaml.nodes").ok().as_deref(), Some("yaml"));
-        for module in ["json", "os.path", "ssl", "_thread", "a-b"] {
-            assert!(packaged(module).is_err(), "{module}");
+        let name = |text: &str| text.parse::<ModuleName>().expect("a name");
+        assert_eq!(packaged(&name("yaml.nodes")).ok(), Some("yaml"));
+        for module in ["json", "os.path", "ssl", "_thread"] {
+            assert!(packaged(&name(module)).is_err(), "{module}");
         }
     }
 }

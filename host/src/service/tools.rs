@@ -123,7 +123,7 @@ impl Service {
         let content = VersionContent {
             kind: language.into(),
             name: name.to_string(),
-            description: description(new.description.as_deref().unwrap_or_default(), &described.summary)?,
+            description: given::description(new.description.as_deref().unwrap_or_default(), &described.summary)?,
             source_digest: Digest::of(new.code.text.as_bytes()),
             timeout_ms,
             input_schema: described.input_schema.clone(),
@@ -383,7 +383,7 @@ impl Service {
             {
                 summary = Some(self.source_accepted("/description", language, &source).await?.summary.clone());
             }
-            content.description = description(given, &summary.unwrap_or_default())?;
+            content.description = given::description(given, &summary.unwrap_or_default())?;
         }
         Ok(content)
     }
@@ -452,12 +452,6 @@ pub(super) fn name_taken(server: &Server, name: &str) -> Error {
     Error::conflict(format!("the server `{}` already has a tool `{name}`", server.name))
 }
 
-/// The description that was given, or else what the docstring says.
-fn description(given: &str, summary: &str) -> Result<String, Error> {
-    let text = if given.trim().is_empty() { summary } else { given };
-    given::text("/description", text, given::TOOL_DESCRIPTION)
-}
-
 pub(super) fn view(found: &Found, live_version: Option<i32>, source: Option<String>) -> Result<ToolView, Error> {
     let Found { server, tool, latest } = found;
     Ok(ToolView {
@@ -488,16 +482,4 @@ pub(super) fn view(found: &Found, live_version: Option<i32>, source: Option<Stri
         modules_to_request: Vec::new(),
         folders: Vec::new(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_blank_description_is_what_the_docstring_says() {
-        assert_eq!(description(" \n", "Tells the weather.").ok().as_deref(), Some("Tells the weather."));
-        assert_eq!(description("Mine.", "Tells the weather.").ok().as_deref(), Some("Mine."));
-        assert!(description("", &"x".repeat(10_001)).is_err());
-    }
 }

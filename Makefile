@@ -21,7 +21,7 @@ help: ## This list
 
 .PHONY: serve
 serve: build ## Build what is missing and start the host (ARGS="..." go to `mcpbox serve`)
-	@exec "$(MCPBOX_BIN)" serve $(ARGS)
+	@export MCPBOX_UV="$${MCPBOX_UV:-$$(scripts/uv.sh || true)}"; exec "$(MCPBOX_BIN)" serve $(ARGS)
 
 .PHONY: build
 build: runner ## Build the executable
@@ -34,6 +34,10 @@ runner: ## Build the interpreters of Python and JavaScript, which the executable
 	@scripts/claim-target.sh
 	@components/python/build.sh
 	@components/javascript/build.sh
+
+.PHONY: uv
+uv: ## Install uv, which installs packages for Python tools, into the cache
+	@scripts/uv.sh >/dev/null
 
 .PHONY: guests
 guests: ## Build the components of the examples and templates: Rust, C, Python
@@ -57,11 +61,11 @@ docs: runner guests ## Write the generated pages of docs/ anew
 	MCPBOX_BLESS=1 cargo test $(CARGO_FLAGS) --workspace --test it -- fresh:: schema:: settings::
 
 .PHONY: test-rust
-test-rust: runner guests ## The Rust tests, on SQLite
+test-rust: runner guests uv ## The Rust tests, on SQLite
 	cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-postgres
-test-postgres: runner guests ## The same Rust tests, on a PostgreSQL of their own
+test-postgres: runner guests uv ## The same Rust tests, on a PostgreSQL of their own
 	@scripts/need.sh postgres
 	scripts/with-postgres.sh cargo test $(CARGO_FLAGS) --workspace
 

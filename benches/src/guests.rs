@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use mcpbox::domain::budget::Budget;
 use mcpbox::domain::digest::Digest;
+use mcpbox::domain::grant::Grants;
+use mcpbox::domain::modules::Imports;
 use mcpbox::domain::outcome::{Outcome, Report};
 use mcpbox::domain::tool::Language;
 use mcpbox::egress::{Egress, EgressSettings, RealNetwork};
@@ -94,14 +96,14 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
 }
 
-/// A call of `program` without secrets and grants.
+/// A call of `program` without secrets and grants, which may import what every tool may.
 pub fn job(program: &Program, arguments: &str, budget: Budget) -> Job {
     Job {
         program: program.clone(),
         arguments: arguments.to_owned(),
         bound: Default::default(),
         secrets: Arc::default(),
-        grants: Arc::default(),
+        grants: Arc::new(Grants { imports: Imports::by_default(&[], ""), ..Grants::default() }),
         budget,
     }
 }
@@ -119,7 +121,19 @@ pub async fn call(sandbox: &Sandbox, program: &Program) -> anyhow::Result<Durati
 /// # Errors
 /// When it does not return.
 pub async fn call_with(sandbox: &Sandbox, program: &Program, arguments: &str) -> anyhow::Result<Duration> {
-    let job = job(program, arguments, Budget::new(&Limits::default(), None));
+    timed(sandbox, job(program, arguments, Budget::new(&Limits::default(), None))).await
+}
+
+/// As [`call`], for a source that may import these.
+///
+/// # Errors
+/// When it does not return.
+pub async fn call_importing(sandbox: &Sandbox, program: &Program, imports: &Imports) -> anyhow::Result<Duration> {
+    let job = job(program, "{}", Budget::new(&Limits::default(), None));
+    timed(sandbox, Job { grants: Arc::new(Grants { imports: imports.clone(), ..Grants::default() }), ..job }).await
+}
+
+async fn timed(sandbox: &Sandbox, job: Job) -> anyhow::Result<Duration> {
     let began = Instant::now();
     let report = sandbox.run(job, CancellationToken::new(), None).await?;
     let took = began.elapsed();

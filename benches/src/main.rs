@@ -12,6 +12,7 @@ mod guests;
 mod memory;
 mod metering;
 mod neighbours;
+mod packages;
 mod page;
 mod proc;
 mod process;

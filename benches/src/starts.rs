@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use mcpbox::domain::modules::Imports;
 use mcpbox::domain::tool::Language;
 use mcpbox::limits::Limits;
 use serde_json::json;
@@ -16,7 +17,7 @@ use crate::client::Client;
 use crate::page::Table;
 use crate::process::{self, Given, Installation};
 use crate::samples::{Samples, millis, number};
-use crate::{Bench, baseline, guests, proc};
+use crate::{Bench, baseline, guests, packages, proc};
 
 /// # Errors
 /// When anything that is measured fails.
@@ -121,18 +122,21 @@ async fn steps(bench: &Bench) -> anyhow::Result<Table> {
     let limits = Limits { spares_per_tool: 0, ..Limits::default() };
     let sandbox = guests::sandbox(&bench.program, &bench.cache, &limits)?;
     let mut rows = Vec::new();
-    for (what, source) in [
-        ("no-op", baseline::tool("noop")?.1),
-        ("async no-op", "async def main():\n    return 1\n".to_owned()),
-        ("typical", baseline::tool("typical")?.1),
+    let (_folder, bundle) = packages::set(&sandbox).await?;
+    let plain = Imports::by_default(&[], "");
+    for (what, source, imports) in [
+        ("no-op", baseline::tool("noop")?.1, &plain),
+        ("async no-op", "async def main():\n    return 1\n".to_owned(), &plain),
+        ("typical", baseline::tool("typical")?.1, &plain),
+        ("a package of 20 modules", packages::TOOL.to_owned(), &bundle),
     ] {
         let program = guests::python(&source);
         // Once unseen: it also compiles the source.
-        guests::call(&sandbox, &program).await?;
+        guests::call_importing(&sandbox, &program, imports).await?;
         seen.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut whole = Samples::default();
         for _ in 0..bench.shorten(400) {
-            whole.push(guests::call(&sandbox, &program).await?);
+            whole.push(guests::call_importing(&sandbox, &program, imports).await?);
         }
         let all = std::mem::take(&mut *seen.0.lock().unwrap_or_else(PoisonError::into_inner));
         for step in ["instantiate", "load", "call"] {

@@ -77,6 +77,26 @@ pub struct Serving {
     pub metrics: bool,
 }
 
+/// Where packages of Python tools, and what is known of them, come from.
+#[derive(Args, Clone, Debug)]
+pub struct Packaging {
+    /// The program uv, which installs packages; by default the one on the PATH.
+    #[arg(long, env = "MCPBOX_UV", value_name = "FILE")]
+    pub uv: Option<PathBuf>,
+    /// Address of the package index that uv asks.
+    #[arg(long, env = "MCPBOX_PACKAGE_INDEX", default_value = "https://pypi.org/simple", value_name = "URL")]
+    pub package_index: String,
+    /// Base address of PyPI's JSON API, which tells about packages.
+    #[arg(long, env = "MCPBOX_PYPI_URL", default_value = "https://pypi.org", value_name = "URL")]
+    pub pypi_url: String,
+    /// Base address of OSV, which tells the vulnerabilities of packages.
+    #[arg(long, env = "MCPBOX_OSV_URL", default_value = "https://api.osv.dev", value_name = "URL")]
+    pub osv_url: String,
+    /// Base address of deps.dev, which tells what packages depend on.
+    #[arg(long, env = "MCPBOX_DEPS_DEV_URL", default_value = "https://api.deps.dev", value_name = "URL")]
+    pub deps_dev_url: String,
+}
+
 /// How this process tells what it does.
 #[derive(Args, Clone, Debug)]
 pub struct Telling {
@@ -103,6 +123,7 @@ pub struct Telling {
 pub struct Settings {
     pub place: Place,
     pub serving: Serving,
+    pub packaging: Packaging,
     pub limits: Limits,
     /// The executable that compiles components: this one.
     pub program: PathBuf,
@@ -156,6 +177,11 @@ pub fn limits() -> Result<Limits, ConfigError> {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where programs are looked for.
+pub fn search_path() -> Option<String> {
+    variable("PATH")
 }
 
 /// The value of a variable that an author names as a secret of a tool.

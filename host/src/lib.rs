@@ -18,6 +18,7 @@ pub mod executor;
 pub mod jobs;
 pub mod limits;
 pub mod mcp;
+pub mod packages;
 pub mod sandbox;
 pub mod service;
 pub mod telemetry;

@@ -211,6 +211,16 @@ limits! {
     compile_memory_bytes, "MCPBOX_COMPILE_MEMORY_BYTES", Bytes, 4 * GIB, 256 * MIB, 64 * GIB,
         "Address space of that process.";
 
+    // Packages of Python tools.
+    package_install_s, "MCPBOX_PACKAGE_INSTALL_S", Seconds, 300, 1, 3_600,
+        "Time of resolving, fetching and compiling packages; then none of them is installed.";
+    packages, "MCPBOX_PACKAGES", Count, 200, 1, 10_000,
+        "Packages that are installed, with all that they need; with more none is.";
+    package_set_bytes, "MCPBOX_PACKAGE_SET_BYTES", Bytes, 64 * MIB, KIB, GIB,
+        "Size of all packages together, unpacked and compiled, each; larger ones are not installed.";
+    package_set_files, "MCPBOX_PACKAGE_SET_FILES", Count, 20_000, 1, 1_000_000,
+        "Files of all packages together; with more none is installed.";
+
     // MCP and API.
     request_body_bytes, "MCPBOX_REQUEST_BODY_BYTES", Bytes, MIB, KIB, 64 * MIB,
         "Body of one request to the API or to MCP, counted as it arrives.";

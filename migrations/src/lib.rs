@@ -43,6 +43,7 @@ changes! {
     m0025_execution_statistics,
     m0026_audit,
     m0027_execution_durations,
+    m0030_package_sets,
     m0036_activity_logs,
     m0037_stream_tickets,
     m0038_execution_scope_durations,

@@ -42,21 +42,34 @@ impl runner::Guest for Interpreter {
     /// Compiles a module; its schemas are the host's to derive, which has read the types.
     fn describe(source: String) -> Result<runner::Description, runner::Exception> {
         let code = engine::with(|engine, ctx| tool::compile(engine, ctx, source))?;
-        Ok(runner::Description { code, summary: String::new(), input_schema: "{}".to_owned(), output_schema: None })
+        Ok(runner::Description {
+            code,
+            summary: String::new(),
+            input_schema: "{}".to_owned(),
+            output_schema: None,
+            modules: Vec::new(),
+        })
     }
 
-    /// Nothing runs ahead of a call: a fresh instance is ready sooner than a prepared one is found.
+    /// Nothing runs ahead of a call: a fresh instance is ready sooner than a prepared one is found. And
+    /// nothing is imported, whatever the list: there are no modules.
     fn load(
         code: Vec<u8>,
         _source: String,
         early: bool,
         _arguments: Option<String>,
+        _imports: runner::Imports,
     ) -> Result<runner::Loaded, runner::Exception> {
         if early {
             return Ok(runner::Loaded::NeedsCall);
         }
         engine::with(|engine, ctx| tool::load(engine, ctx, code))?;
         Ok(runner::Loaded::Ready)
+    }
+
+    /// JavaScript has no packages here.
+    fn compile_module(_source: Vec<u8>, _file: String) -> Option<Vec<u8>> {
+        None
     }
 
     fn call(arguments: String) -> Result<runner::Outcome, runner::Exception> {

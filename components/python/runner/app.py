@@ -14,11 +14,16 @@ import marshal  # noqa: E402
 
 from componentize_py_types import Err  # noqa: E402
 
-from . import capabilities, errors, http_client, loop, process, schema, warmup  # noqa: E402
+from . import process  # noqa: E402
+
+process.complete_builtins()
+
+from . import capabilities, errors, http_client, imports, loop, packages, schema, warmup  # noqa: E402
 from .tool import Tool  # noqa: E402
 
 process.preload()
 loop.install()
+imports.install()
 TOOL = Tool(http_client.make(), capabilities.make_secrets())
 
 
@@ -29,8 +34,11 @@ class Runner:
         TOOL.source = source
         return _reporting(schema.describe, source)
 
-    def load(self, code, source, early, arguments):
-        return _reporting(TOOL.load, code, source, early, arguments)
+    def load(self, code, source, early, arguments, imports):
+        return _reporting(TOOL.load, code, source, early, arguments, imports)
+
+    def compile_module(self, source, file):
+        return packages.compiled(source, file)
 
     def call(self, arguments):
         outcome = _reporting(TOOL.call, arguments)

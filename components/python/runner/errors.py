@@ -16,15 +16,6 @@ NO_MEMORY = "the tool needs more memory than it may use"
 # Lines shown before and after the one that failed.
 AROUND = 2
 
-_USE_HTTP = "not available; use the global `http`, for example `response = await http.get(url)`"
-_NO_NATIVE = "not available: it is compiled code, and tools run pure Python"
-_HINTS = {
-    **dict.fromkeys(("requests", "httpx", "aiohttp", "urllib3"), _USE_HTTP),
-    **dict.fromkeys(("numpy", "pandas", "scipy", "lxml", "cryptography", "PIL"), _NO_NATIVE),
-    "regex": "not available; use `re`",
-    "ssl": "not available; the global `http` speaks https",
-}
-
 
 class AuthorError(Exception):
     """A mistake of the author that Python itself does not catch; `kind` names it."""
@@ -89,8 +80,6 @@ def _message(error):
     if isinstance(error, BaseExceptionGroup):
         inner = (f"{type(one).__name__}: {_message(one)}" for one in error.exceptions)
         return f"{message}: {'; '.join(itertools.islice(inner, 10))}"
-    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] in _HINTS:
-        return f"{message}: {_HINTS[error.name.partition('.')[0]]}"
     if isinstance(error, NameError | AttributeError | ImportError):
         last = next(iter(traceback.TracebackException.from_exception(error).format_exception_only()), "")
         _, said, suggestion = last.rstrip("\n").partition(message)

@@ -65,10 +65,23 @@ class Memory:
         full_name = package[:-1] if is_package else package + name
         self.code[full_name] = (is_package, shown, zlib.compress(marshal.dumps(code), 9))
 
-    def children(self, path):
-        """Names directly below a data path."""
-        below = path + "/"
-        return sorted({key[len(below):].split("/", 1)[0] for key in self.data if key.startswith(below)})
+    def find(self, name):
+        """(is it a package, path for tracebacks) of a module, or None."""
+        found = self.code.get(name)
+        return found and found[:2]
+
+    def module_code(self, name):
+        return marshal.loads(zlib.decompress(self.code[name][2]))
+
+    def read(self, path):
+        """The bytes of a data file; KeyError if there is none."""
+        return zlib.decompress(self.data[path])
+
+
+def children(files, path):
+    """Names directly below a path, of files by their paths."""
+    below = path + "/"
+    return sorted({key[len(below):].split("/", 1)[0] for key in files if key.startswith(below)})
 
 
 class MemoryFile(Traversable):
@@ -83,10 +96,10 @@ class MemoryFile(Traversable):
         return self._path.rsplit("/", 1)[-1]
 
     def iterdir(self):
-        return (self.joinpath(name) for name in self._memory.children(self._path))
+        return (self.joinpath(name) for name in children(self._memory.data, self._path))
 
     def is_dir(self):
-        return bool(self._memory.children(self._path))
+        return bool(children(self._memory.data, self._path))
 
     def is_file(self):
         return self._path in self._memory.data
@@ -98,7 +111,7 @@ class MemoryFile(Traversable):
 
     def read_bytes(self):
         try:
-            return zlib.decompress(self._memory.data[self._path])
+            return self._memory.read(self._path)
         except KeyError:
             raise FileNotFoundError(self._path) from None
 
@@ -122,33 +135,43 @@ class MemoryResources(TraversableResources):
 class MemoryFinder(MetaPathFinder, InspectLoader):
     """Finds and loads what a `Memory` holds."""
 
+    PREFIX = PREFIX
+
     def __init__(self, memory):
         self._memory = memory
 
+    def holds(self, name):
+        return self._memory.find(name) is not None
+
     def find_spec(self, name, path=None, target=None):
-        found = self._memory.code.get(name)
+        found = self._memory.find(name)
         if found is None:
             return None
-        is_package, shown, _ = found
+        is_package, shown = found
         spec = importlib.machinery.ModuleSpec(name, self, origin=shown, is_package=is_package)
         if is_package:
-            spec.submodule_search_locations = [PREFIX + name.replace(".", "/")]
+            spec.submodule_search_locations = [self.PREFIX + name.replace(".", "/")]
         return spec
 
     def get_code(self, name):
-        return marshal.loads(zlib.decompress(self._memory.code[name][2]))
+        return self._memory.module_code(name)
 
     def get_source(self, name):
         return None  # Only compiled code is kept.
 
     def is_package(self, name):
-        return self._memory.code[name][0]
+        return self._memory.find(name)[0]
 
     def exec_module(self, module):
         exec(self.get_code(module.__name__), module.__dict__)
 
     def get_resource_reader(self, name):
         return MemoryResources(self._memory, name)
+
+
+def holds(name):
+    """Whether there is a module of this name in memory."""
+    return any(isinstance(finder, MemoryFinder) and finder.holds(name) for finder in sys.meta_path)
 
 
 def install(memory):

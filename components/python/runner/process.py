@@ -22,14 +22,18 @@ encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1 encodings.puny
 encodings.utf_16
 """.split()
 
-# Where the host may mount the packages that a tool was granted, read-only.
-PACKAGES = "/packages"
-
 # Python's own default: endless recursion of any kind ends in a RecursionError.
 RECURSION_LIMIT = 1_000
 # What a tool may raise it to, on 2 MiB of wasm stack: recursion of plain functions still ends in a
 # RecursionError there, recursion through C code may end the instance by a trap.
 RECURSION_LIMIT_MAX = 4_000
+
+
+def complete_builtins():
+    """What Python gives to programs beside its builtins, and `site` is not there to add."""
+    for name in ("exit", "quit"):
+        if not hasattr(builtins, name):
+            setattr(builtins, name, sys.exit)
 
 
 def preload():
@@ -49,11 +53,8 @@ def settle():
     """The last thing before the snapshot."""
     _open_streams()
     _limit_recursion()
-    for name in ("exit", "quit"):
-        if not hasattr(builtins, name):
-            setattr(builtins, name, sys.exit)
     os.environ.clear()
-    sys.path[:] = [PACKAGES]
+    sys.path.clear()
     sys.dont_write_bytecode = True
     sys.path_importer_cache.clear()
     linecache.clearcache()

@@ -6,7 +6,7 @@ import marshal
 
 from wit_world.exports.runner import Description
 
-from . import docstring, host
+from . import docstring, host, imports
 from .annotations import Schemas, Source, literal, object_schema
 from .errors import TOOL_FILE, AuthorError
 
@@ -31,6 +31,7 @@ def describe(source):
         host.clean(docstring.summary(ast.get_docstring(found.main))),
         _text(input_schema),
         None if output_schema is None else _text(output_schema),
+        [host.clean(name) for name in imports.named(tree)],
     )
 
 

@@ -11,7 +11,7 @@ import types
 
 from wit_world.exports.runner import Loaded, Outcome
 
-from . import capabilities, conversion, host, loop, result
+from . import capabilities, conversion, host, imports, loop, packages, result
 from .errors import TOOL_FILE, AuthorError
 
 MODULE = "tool"
@@ -41,7 +41,8 @@ class Tool:
         self.loop = loop.HostLoop()
         self.module = types.ModuleType(MODULE)
         self.module.__dict__.update(
-            __builtins__=__builtins__,
+            __builtins__=imports.BUILTINS,
+            __import__=imports.imported,
             http=self.http,
             json=json,
             datetime=datetime,
@@ -53,8 +54,11 @@ class Tool:
         sys.modules[MODULE] = self.module
         host.phase.early = host.phase.touched = False
 
-    def load(self, code, source, early, arguments):
+    def load(self, code, source, early, arguments, allowed):
         self.source = source
+        imports.GATE.open(allowed.modules, allowed.advice)
+        if allowed.packages:
+            packages.mount()
         sys.argv = [MODULE]
         linecache.cache[TOOL_FILE] = (len(source), None, source.splitlines(True), TOOL_FILE)
         self.plan, compiled = marshal.loads(code)

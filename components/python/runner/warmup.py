@@ -8,6 +8,7 @@ import io
 import sys
 
 from componentize_py_types import Err
+from wit_world.exports.runner import Imports
 from wit_world.imports.http import Error_Denied, Response
 
 from . import host
@@ -108,6 +109,9 @@ _CASES = [
 ]
 
 
+_MODULES = "asyncio json math re time collections dataclasses datetime enum typing urllib.parse".split()
+
+
 class _PretendedHost:
     """Answers at once."""
 
@@ -172,7 +176,7 @@ def run(runner, tool):
 def _one(runner, source, arguments, early):
     try:
         described = runner.describe(source)
-        runner.load(described.code, source, early, None if early else arguments)
+        runner.load(described.code, source, early, None if early else arguments, Imports(_MODULES, "ask", False))
         runner.call(arguments)
     except Err as error:
         return error.value

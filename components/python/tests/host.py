@@ -3,11 +3,14 @@
 `Guest` is one instance, as the real host makes one for each call; `run` is a whole call.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
 import os
 import pathlib
+import sys
+import tempfile
 import time
 from types import SimpleNamespace
 
@@ -19,6 +22,9 @@ COMPONENT = HERE.parent / "dist" / "python.wasm"
 CACHE = pathlib.Path(os.environ.get("MCPBOX_CACHE") or pathlib.Path.home() / ".cache" / "mcpbox") / "guests"
 MAX_WASM_STACK = 2 * 1024 * 1024
 PREFIX = "mcpbox:guest/"
+# What tests may import, unless they say otherwise.
+MODULES = sorted(sys.stdlib_module_names | {"annotationlib", "compression", "greeter"})
+ADVICE = "ask for {module}"
 
 
 def _compiled():
@@ -137,6 +143,7 @@ class Guest:
     def __init__(self, host=None, memory=None, folder=None):
         self.host = host or Host()
         self._out, self._err = bytearray(), bytearray()
+        self.packages = folder is not None
         wasi = WasiConfig()
         wasi.stdout_custom = self._out.extend
         wasi.stderr_custom = self._err.extend
@@ -175,11 +182,38 @@ class Guest:
     def describe(self, source):
         return self._call("describe", source)
 
-    def load(self, code, source, early=False, arguments=None):
-        return self._call("load", code, source, early, arguments)
+    def load(self, code, source, early=False, arguments=None, modules=MODULES):
+        return self._call("load", code, source, early, arguments, record(modules=list(modules), advice=ADVICE, packages=self.packages))
+
+    def compile_module(self, source, file):
+        return self._call("compile-module", source, file)
 
     def call(self, arguments):
         return self._call("call", arguments)
+
+
+@contextlib.contextmanager
+def packages(files):
+    """A folder with a set of packages, as the host writes it: path -> text; what ends in .py is compiled."""
+    guest, modules, data, content = Guest(), {}, {}, b""
+    for path, text in sorted(files.items()):
+        if path.endswith(".py"):
+            name = path[:-3].replace("/", ".")
+            code = guest.compile_module(text.encode(), path)
+            if code is not None:
+                modules[name.removesuffix(".__init__")] = [name.endswith(".__init__"), path, len(content), len(code)]
+                content += code
+        else:
+            data[path] = [len(content), len(text.encode())]
+            content += text.encode()
+        above = path.rpartition("/")[0]
+        while above and ".dist-info" not in above:
+            modules.setdefault(above.replace("/", "."), [True, above, 0, 0])
+            above = above.rpartition("/")[0]
+    index = json.dumps({"modules": modules, "files": data}).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        (pathlib.Path(folder) / "set").write_bytes(b"mcpbox packages 1\n" + len(index).to_bytes(8, "little") + index + content)
+        yield folder
 
 
 def describe(source):
@@ -189,7 +223,7 @@ def describe(source):
     return json.loads(getattr(description, "input-schema")), output and json.loads(output), description.summary
 
 
-def run(source, arguments=None, *, early=False, **guest_options):
+def run(source, arguments=None, *, early=False, modules=MODULES, **guest_options):
     """Describes in one instance, loads and calls in another, as the host does. Answers the guest.
 
     `guest.outcome` is what it answered, `guest.result` the result read from JSON.
@@ -198,7 +232,7 @@ def run(source, arguments=None, *, early=False, **guest_options):
     guest = Guest(**guest_options)
     given = json.dumps(arguments or {})
     try:
-        guest.loaded = guest.load(code, source, early, None if early else given)
+        guest.loaded = guest.load(code, source, early, None if early else given, modules)
         if guest.loaded == "ready":
             guest.outcome = guest.call(given)
             guest.result = json.loads(guest.outcome.result)

@@ -98,9 +98,9 @@ async def main():
         self.assertLessEqual(len(error.traceback), 20_100)
 
     def test_modules_that_are_missing_come_with_advice(self):
-        self.assertIn("No module named 'requests': not available; use the global `http`", failed("import requests\ndef main(): ...").message)
+        self.assertIn("may import: use the global `http`", failed("import requests\ndef main(): ...").message)
         self.assertIn("tools run pure Python", failed("from numpy import array\ndef main(): ...").message)
-        self.assertEqual(failed("import nonsense\ndef main(): ...").message, "No module named 'nonsense'")
+        self.assertIn("ask for nonsense", failed("import nonsense\ndef main(): ...").message)
 
     def test_the_tool_can_print_its_own_traceback(self):
         guest = run("import traceback\ndef main():\n    try:\n        1 / 0\n    except ZeroDivisionError:\n        return traceback.format_exc()")

@@ -278,6 +278,20 @@ routes! {
     GET    "/api/config"                                Admin   settings::installation,
         "What a dashboard has to know first: version, the path of MCP, languages, whether the first steps are done.";
 
+    GET    "/api/settings/modules"                      Admin   settings::modules,
+        "The [modules](modules.md) that every Python tool may import.";
+    PATCH  "/api/settings/modules"                      Admin   settings::set_modules,
+        "Changes that list: `add_modules`, `remove_modules`, `reset_to_defaults`.";
+    GET    "/api/settings/modules/enhanced"             Admin   settings::enhanced_modules,
+        "Lists the modules that are allowed or were asked for, with what is known of each.";
+
+    GET    "/api/settings/modules/pypi/{module_name}"   Admin   settings::package_facts [CONFLICT],
+        "What PyPI, OSV and deps.dev say of the package that brings a module; each may be unavailable.";
+    POST   "/api/settings/modules/{module_name}/install" Admin  settings::install_package [CONFLICT],
+        "Installs the package that brings a module, or its latest version if one is installed; answers when it is done.";
+    POST   "/api/settings/modules/sync"                 Admin   settings::sync_packages [CONFLICT],
+        "Installs the packages of all approved modules anew, and removes those of no other.";
+
     GET    "/api/dashboard"                             Admin   dashboard::show,
         "Tells what there is, what waits for a person, and how the calls of `?period=` went: 1h, 6h, 24h, 7d.";
     GET    "/api/execution-logs"                        Admin   execution_logs::list,

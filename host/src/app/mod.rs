@@ -19,7 +19,7 @@ use self::lifecycle::Lifecycle;
 use crate::api::{self, ApiSettings, ApiState};
 use crate::auth::McpAuth;
 use crate::clock::Clock;
-use crate::config::{ConfigError, Place, Settings};
+use crate::config::{self, ConfigError, Packaging, Place, Settings};
 use crate::crypto::key::{KeyError, MasterKey};
 use crate::crypto::setup_code::{SetupCode, SetupCodeError};
 use crate::crypto::signature::Signer;
@@ -32,6 +32,7 @@ use crate::executor::Executor;
 use crate::jobs;
 use crate::limits::Limits;
 use crate::mcp::{self, McpSettings, McpState};
+use crate::packages::{Packages, PackagesSettings};
 use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
 use crate::service::activity::NewActivity;
 use crate::service::{Parts, Service};
@@ -155,7 +156,7 @@ impl App {
     /// # Errors
     /// See [`StartError`]. Nothing keeps running.
     pub async fn start(settings: &Settings, world: World) -> Result<Self, StartError> {
-        let Settings { place, serving, limits, program } = settings;
+        let Settings { place, serving, packaging, limits, program } = settings;
         let telemetry = Telemetry::install();
         open_data_dir(&place.data_dir)?;
         let address = SocketAddr::new(serving.host, serving.port);
@@ -163,7 +164,7 @@ impl App {
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let lifecycle = Lifecycle::default();
         let Made { service, db, sandbox } =
-            make(place, &serving.folder_roots, limits, program.clone(), world, &lifecycle).await?;
+            make(place, &serving.folder_roots, Some(packaging), limits, program.clone(), world, &lifecycle).await?;
         let setup_code = service.setup_code_open().await?;
         let router = routes(settings, &service, telemetry, &lifecycle);
         jobs::start(&service, &lifecycle.tasks, &lifecycle.stopping);
@@ -248,6 +249,7 @@ struct Made {
 async fn make(
     place: &Place,
     folder_roots: &[String],
+    packaging: Option<&Packaging>,
     limits: &Limits,
     program: PathBuf,
     world: World,
@@ -257,12 +259,14 @@ async fn make(
     let db = open_database(place, limits).await?;
     let egress = Egress::new(EgressSettings::from(limits), world.network);
     let settings = SandboxSettings { limits: limits.clone(), cache_dir: place.cache()?, program };
-    let sandbox = Sandbox::start(settings, egress)?;
+    let sandbox = Sandbox::start(settings, egress.clone())?;
+    let packages = packages(packaging, place.cache()?);
     let service = Service::new(Parts {
         db: db.clone(),
         vault: Vault::new(&key, &[]),
         signer: Signer::new(&key),
         executor: Executor::new(sandbox.clone(), limits),
+        packages: Packages::new(packages, limits.clone(), egress, world.clock.clone()),
         clock: world.clock,
         limits: limits.clone(),
         calls: lifecycle.calls.clone(),
@@ -272,6 +276,20 @@ async fn make(
         folder_roots: folder_roots.iter().filter(|root| !root.is_empty()).map(PathBuf::from).collect(),
     });
     Ok(Made { service, db, sandbox })
+}
+
+/// Where packages come from; without settings, for work that is not serving, nowhere.
+fn packages(packaging: Option<&Packaging>, cache_dir: PathBuf) -> PackagesSettings {
+    let from = |read: fn(&Packaging) -> &String| packaging.map(read).cloned().unwrap_or_default();
+    PackagesSettings {
+        uv: packaging.and_then(|packaging| packaging.uv.clone()).filter(|uv| !uv.as_os_str().is_empty()),
+        search_path: packaging.and_then(|_| config::search_path()),
+        index: from(|packaging| &packaging.package_index),
+        pypi: from(|packaging| &packaging.pypi_url),
+        osv: from(|packaging| &packaging.osv_url),
+        deps_dev: from(|packaging| &packaging.deps_dev_url),
+        cache_dir,
+    }
 }
 
 /// Does work on an installation without serving it; a host may serve it at the same time.
@@ -285,7 +303,7 @@ pub async fn offline<T, E: From<StartError>>(
     work: impl AsyncFnOnce(&Service) -> Result<T, E>,
 ) -> Result<T, E> {
     open_data_dir(&place.data_dir)?;
-    let made = make(place, &[], limits, program, World::real(), &Lifecycle::default()).await?;
+    let made = make(place, &[], None, limits, program, World::real(), &Lifecycle::default()).await?;
     let result = work(&made.service).await;
     made.service.finish().await;
     made.db.close().await.map_err(StartError::from)?;

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::config::{Place, Serving, Telling};
+use crate::config::{Packaging, Place, Serving, Telling};
 use crate::telemetry;
 
 /// Tools that a model writes, a person approves, and every MCP client calls safely.
@@ -36,6 +36,8 @@ enum Command {
         place: Place,
         #[command(flatten)]
         serving: Serving,
+        #[command(flatten)]
+        packaging: Packaging,
         #[command(flatten)]
         telling: Telling,
     },
@@ -97,7 +99,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         match command {
-            Command::Serve { place, serving, telling } => serve::run(place, serving, &telling).await,
+            Command::Serve { place, serving, packaging, telling } => {
+                serve::run(place, serving, packaging, &telling).await
+            }
             Command::Call(call) => call.run().await,
             Command::Tool(command) => command.run().await,
             Command::Export(export) => export.run().await,

@@ -7,13 +7,19 @@ use anyhow::Context as _;
 
 use crate::app::lifecycle::order_to_stop;
 use crate::app::{App, World};
-use crate::config::{self, Place, Serving, Settings, Telling};
+use crate::config::{self, Packaging, Place, Serving, Settings, Telling};
 use crate::telemetry;
 
-pub(super) async fn run(place: Place, serving: Serving, telling: &Telling) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    place: Place,
+    serving: Serving,
+    packaging: Packaging,
+    telling: &Telling,
+) -> anyhow::Result<ExitCode> {
     let settings = Settings {
         place,
         serving,
+        packaging,
         limits: config::limits()?,
         program: std::env::current_exe().context("finding this executable")?,
     };

@@ -1,4 +1,4 @@
-//! Blobs: sources and components, once each, by the digest of their bytes.
+//! Blobs: sources, components and the set of packages, once each, by the digest of their bytes.
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{OnConflict, Query};
@@ -9,7 +9,7 @@ use sea_orm::{
 use entity::{Column, Entity};
 
 use super::error::Doing as _;
-use super::{Conn, DbError, Tx, Whole, versions};
+use super::{Conn, DbError, Tx, Whole, package_sets, versions};
 use crate::domain::digest::Digest;
 
 #[expect(unreachable_pub, reason = "sea_orm derives public items")]
@@ -81,7 +81,7 @@ pub async fn size_bytes(db: &impl Conn, digest: Digest) -> Result<Option<u64>, D
 /// How many blobs are looked at in one statement.
 const AT_ONCE: usize = 500;
 
-/// Removes those of these blobs that no version names. How many.
+/// Removes those of these blobs that no version and no set of packages names. How many.
 pub async fn remove_unnamed(tx: &Tx, digests: &[Digest]) -> Result<u64, DbError> {
     let doing = "remove blobs that nothing names";
     let mut removed = 0;
@@ -95,9 +95,12 @@ pub async fn remove_unnamed(tx: &Tx, digests: &[Digest]) -> Result<u64, DbError>
             .from(versions::entity::Entity)
             .and_where(versions::entity::Column::SourceDigest.is_in(some.iter().copied()))
             .to_owned();
+        let of_sets =
+            Query::select().column(package_sets::entity::Column::Digest).from(package_sets::entity::Entity).to_owned();
         let delete = Entity::delete_many()
             .filter(Column::Digest.is_in(some.iter().copied()))
-            .filter(Column::Digest.not_in_subquery(named));
+            .filter(Column::Digest.not_in_subquery(named))
+            .filter(Column::Digest.not_in_subquery(of_sets));
         removed += delete.exec(tx.inner()).await.doing(doing)?.rows_affected;
     }
     Ok(removed)

@@ -17,6 +17,7 @@ use crate::domain::ids::{
     ActivityId, AdminId, ApiKeyId, AuditId, CallId, GrantRequestId, SecretId, ServerId, SessionId, ToolId, VersionId,
 };
 use crate::domain::outcome::LogLevel;
+use crate::domain::package::Distribution;
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::{ApprovalStatus, ChangeSource, ServerStatus, ToolKind};
 
@@ -36,6 +37,10 @@ pub struct Texts(pub Vec<String>);
 /// The tools of a component, kept as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exports(pub Vec<Export>);
+
+/// The distributions of a set of packages, kept as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Distributions(pub Vec<Distribution>);
 
 impl From<u64> for Whole {
     fn from(value: u64) -> Self {
@@ -129,6 +134,7 @@ column! {
     Port as i32: |port| i32::from(port.0), |stored| (*stored).try_into().ok().map(Port);
     Texts as String: |texts| serde_json::Value::from(texts.0).to_string(), |text| serde_json::from_str(text).ok().map(Texts);
     Exports as String: |exports| json(&exports.0), |text| serde_json::from_str(text).ok().map(Exports);
+    Distributions as String: |all| json(&all.0), |text| serde_json::from_str(text).ok().map(Distributions);
     Surface as String: |surface| json(&surface), |text| serde_json::from_str(text).ok();
     Binding as String: |binding| json(&binding), |text| serde_json::from_str(text).ok();
     FolderAccess as String: |access| access.as_str().to_owned(), |text| FolderAccess::parse(text);

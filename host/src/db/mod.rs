@@ -28,6 +28,7 @@ mod location;
 pub mod migrate;
 pub mod module_requests;
 pub mod network_requests;
+pub mod package_sets;
 mod page;
 mod search;
 pub mod secrets;
@@ -41,7 +42,7 @@ pub mod tool_names;
 pub mod tools;
 pub mod versions;
 
-pub use column::{Exports, Port, Texts, Whole};
+pub use column::{Distributions, Exports, Port, Texts, Whole};
 pub use connection::{Conn, Database, Lock, Tx};
 pub use decision::Decision;
 pub use error::DbError;

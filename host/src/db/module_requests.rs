@@ -90,6 +90,23 @@ pub async fn count_by_status(db: &impl Conn) -> Result<HashMap<RequestStatus, u6
     Ok(counts.into_iter().map(|(status, count)| (status, count.0)).collect())
 }
 
+/// How many requests of which state there are for each module, by name; at most `most` counts.
+pub async fn count_by_module(db: &impl Conn, most: u64) -> Result<Vec<(String, RequestStatus, u64)>, DbError> {
+    let query = Entity::find()
+        .select_only()
+        .column(Column::ModuleName)
+        .column(Column::Status)
+        .column_as(Column::Id.count(), "requests")
+        .group_by(Column::ModuleName)
+        .group_by(Column::Status)
+        .order_by_asc(Column::ModuleName)
+        .order_by_asc(Column::Status)
+        .limit(most);
+    let counts: Vec<(String, RequestStatus, Whole)> =
+        query.into_tuple().all(&db.on()).await.doing("count the requests for each module")?;
+    Ok(counts.into_iter().map(|(module, status, count)| (module, status, count.0)).collect())
+}
+
 /// The requests of a server's tools, oldest first; none: in every state.
 pub async fn of_server(
     db: &impl Conn,
@@ -114,6 +131,18 @@ pub async fn approved_for(db: &impl Conn, tool_id: ToolId) -> Result<Vec<ModuleR
         .filter(Column::Status.eq(RequestStatus::Approved))
         .order_by_asc(Column::Id);
     query.all(&db.on()).await.doing("read the approved modules of a tool")
+}
+
+/// The modules that were approved for any tool, by name, each once; at most `most`.
+pub async fn approved_modules(db: &impl Conn, most: u64) -> Result<Vec<String>, DbError> {
+    let query = Entity::find()
+        .select_only()
+        .column(Column::ModuleName)
+        .filter(Column::Status.eq(RequestStatus::Approved))
+        .group_by(Column::ModuleName)
+        .order_by_asc(Column::ModuleName)
+        .limit(most);
+    query.into_tuple().all(&db.on()).await.doing("list the approved modules")
 }
 
 /// A person decides. Whether the request still was in state `from`.
@@ -217,6 +246,15 @@ mod tests {
         assert_eq!(names(of_tool(&*db, tool.id, &all()).await?.items), ["numpy", "pandas"]);
         assert_eq!(names(of_server(&*db, server.id, None, &all()).await?.items), ["numpy", "pandas", "yaml"]);
         assert_eq!(names(by_status(&*db, Some(RequestStatus::Pending), None, &all()).await?.items), ["pandas"]);
+        assert_eq!(approved_modules(&*db, 10).await?, ["numpy", "yaml"]);
+        let counts = count_by_module(&*db, 10).await?;
+        let counts: Vec<_> = counts.iter().map(|(module, status, count)| (module.as_str(), *status, *count)).collect();
+        let expected = [
+            ("numpy", RequestStatus::Approved, 1),
+            ("pandas", RequestStatus::Pending, 1),
+            ("yaml", RequestStatus::Approved, 1),
+        ];
+        assert_eq!(counts, expected);
         let tx = db.begin().await?;
         assert!(delete(&tx, ids[1]).await?);
         assert!(!delete(&tx, ids[1]).await?);

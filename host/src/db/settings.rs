@@ -51,6 +51,11 @@ pub async fn set(tx: &Tx, setting: Setting) -> Result<(), DbError> {
     done.map(drop).doing("set a setting")
 }
 
+/// Forgets what a key was set to.
+pub async fn remove(tx: &Tx, key: &str) -> Result<(), DbError> {
+    Entity::delete_by_id(key.to_owned()).exec(tx.inner()).await.map(drop).doing("remove a setting")
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{at, fresh};
@@ -76,6 +81,11 @@ mod tests {
         assert_eq!(get(&*db, "four_eyes").await?, Some(setting("four_eyes", "on", 1)));
         assert_eq!(get(&*db, "absent").await?, None);
         assert_eq!(all(&*db).await?, [setting("draft_tests", "blocked", 0), setting("four_eyes", "on", 1)]);
+        let tx = db.begin().await?;
+        remove(&tx, "four_eyes").await?;
+        remove(&tx, "absent").await?;
+        tx.commit().await?;
+        assert_eq!(all(&*db).await?, [setting("draft_tests", "blocked", 0)]);
         Ok(())
     }
 }

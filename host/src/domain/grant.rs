@@ -1,4 +1,4 @@
-//! What a tool may reach: hosts, by name or by address, and folders.
+//! What a tool may reach: hosts, by name or by address, folders, and modules.
 //!
 //! Accepts `host`, `host:port`, `*.domain` and addresses (`10.0.0.5`, `[fd00::5]:8443`). Refuses
 //! everything that a URL parser would read as another host than a person does: schemes, paths,
@@ -14,6 +14,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Host;
 use utoipa::ToSchema;
+
+use super::modules::Imports;
 
 /// One approved destination.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -243,6 +245,8 @@ pub struct FolderGrant {
 pub struct Grants {
     pub hosts: Vec<HostGrant>,
     pub folders: Vec<FolderGrant>,
+    /// Of a Python source.
+    pub imports: Imports,
 }
 
 impl Grants {

@@ -17,6 +17,7 @@ pub mod latency;
 pub mod modules;
 pub mod names;
 pub mod outcome;
+pub mod package;
 pub mod policy;
 pub mod redact;
 pub mod request;

@@ -7,10 +7,12 @@ mod places;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::places::Place;
@@ -87,6 +89,19 @@ impl Executor {
         source: Arc<str>,
     ) -> Result<Result<Arc<Description>, Outcome>, ExecutorError> {
         Ok(self.sandbox.describe(language, source).await?)
+    }
+
+    /// The code of modules of packages, by their files, without those that cannot be compiled. None: `until`
+    /// came first.
+    ///
+    /// # Errors
+    /// When the host is broken.
+    pub async fn compile_modules(
+        &self,
+        sources: Vec<(String, Arc<[u8]>)>,
+        until: Instant,
+    ) -> Result<Option<BTreeMap<String, Vec<u8>>>, ExecutorError> {
+        Ok(self.sandbox.compile_modules(sources, until).await?)
     }
 
     /// What a component offers and asks for; compiles it when that was not done before. The inner

@@ -14,6 +14,7 @@ use super::javascript::Script;
 use super::state::State;
 use crate::domain::content::{Content, ToolResult};
 use crate::domain::json;
+use crate::domain::modules::Imports;
 use crate::domain::outcome::{Bound, Exception, Outcome};
 
 /// What the interpreter found in a source.
@@ -26,6 +27,8 @@ pub struct Description {
     pub input_schema: String,
     /// JSON Schema of the structured result, if the author gave a type.
     pub output_schema: Option<String>,
+    /// The modules that its import statements name, each once.
+    pub modules: Vec<String>,
     /// What only the host knows of it; none for Python, whose interpreter reads the types itself.
     pub(super) script: Option<Script>,
 }
@@ -68,6 +71,7 @@ pub(super) async fn describe(
         summary: found.summary,
         input_schema: found.input_schema,
         output_schema: found.output_schema,
+        modules: found.modules,
         script: None,
     })
 }
@@ -79,10 +83,13 @@ pub(super) async fn prepare(
     watch: &Watch,
     code: &[u8],
     source: &str,
+    imports: &Imports,
 ) -> Prepared {
     let runner = instance.mcpbox_guest_runner();
+    let imports = handed(imports);
     let loaded =
-        supervise(&mut store, watch, async |store| runner.call_load(store, code, source, true, None).await).await;
+        supervise(&mut store, watch, async |store| runner.call_load(store, code, source, true, None, &imports).await)
+            .await;
     match loaded {
         Ok(Ok(runner::Loaded::Ready)) => Prepared::Ready(Live { store, instance }),
         // What fails here may succeed within a call; if not, the call tells why.
@@ -98,12 +105,32 @@ pub(super) async fn load(
     code: &[u8],
     source: &str,
     arguments: &str,
+    imports: &Imports,
 ) -> Ended<()> {
     let runner = instance.mcpbox_guest_runner();
-    let loaded =
-        timed("load", store, watch, async |store| runner.call_load(store, code, source, false, Some(arguments)).await)
-            .await?;
+    let imports = handed(imports);
+    let loaded = timed("load", store, watch, async |store| {
+        runner.call_load(store, code, source, false, Some(arguments), &imports).await
+    })
+    .await?;
     loaded.map(|_| ()).map_err(raised)
+}
+
+fn handed(imports: &Imports) -> runner::Imports {
+    let Imports { modules, advice, packages } = imports;
+    runner::Imports { modules: modules.to_vec(), advice: advice.clone(), packages: packages.is_some() }
+}
+
+/// Compiles a module of a package; none when it cannot be compiled.
+pub(super) async fn compile_module(
+    store: &mut Store<State>,
+    instance: &Interpreter,
+    watch: &Watch,
+    source: &[u8],
+    file: &str,
+) -> Ended<Option<Vec<u8>>> {
+    let runner = instance.mcpbox_guest_runner();
+    supervise(store, watch, async |store| runner.call_compile_module(store, source, file).await).await
 }
 
 /// Runs `main`.

@@ -19,6 +19,7 @@ mod imports;
 mod interpreter;
 mod javascript;
 mod limiter;
+mod modules;
 mod offered;
 mod pace;
 mod plain;

@@ -19,6 +19,8 @@ use super::state::{Reach, State};
 use super::{BESIDE_TIME, Sandbox, SandboxError};
 use crate::domain::budget::Budget;
 use crate::domain::digest::Digest;
+use crate::domain::grant::{FolderAccess, FolderGrant};
+use crate::domain::modules::Imports;
 use crate::domain::outcome::{Outcome, Report};
 use crate::domain::tool::Language;
 use crate::limits::Limits;
@@ -28,8 +30,21 @@ static PYTHON_RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/python.w
 /// The JavaScript interpreter, likewise.
 static JAVASCRIPT_RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/javascript.wasm"));
 
+/// Where a guest finds its packages.
+const PACKAGES: &str = "/packages";
+
 /// Memory for compiled sources, in bytes.
 const CODE_CACHE_BYTES: u64 = 64 << 20;
+
+/// The folders of a guest, with that of its packages, to read.
+fn with_packages(mut folders: Vec<FolderGrant>, imports: &Imports) -> Vec<FolderGrant> {
+    folders.extend(imports.packages.as_ref().map(|set| FolderGrant {
+        host: set.folder.clone(),
+        guest: PACKAGES.to_owned(),
+        access: FolderAccess::ReadOnly,
+    }));
+    folders
+}
 
 /// A source that is about to run.
 #[derive(Clone)]
@@ -133,7 +148,7 @@ impl Sandbox {
                 let found = Arc::new(match read {
                     None => found,
                     Some(Read { summary, input_schema, output_schema, script, .. }) => {
-                        Description { code: found.code, summary, input_schema, output_schema, script: Some(script) }
+                        Description { summary, input_schema, output_schema, script: Some(script), ..found }
                     }
                 });
                 self.0.sources.descriptions.insert(key, Arc::clone(&found)).await;
@@ -165,13 +180,14 @@ impl Sandbox {
         // A fresh instance of QuickJS is ready sooner than a prepared one would be found; and a spare was
         // made without folders, so it is of no use to a call that has some.
         let folders = reach.grants.folders.clone();
+        let grants = Arc::clone(&reach.grants);
         let prepared_ahead = source.language == Language::Python && folders.is_empty();
         let key = Key::new(&source, &reach.grants);
         let spare = if prepared_ahead { self.0.sources.spares.take(key) } else { None };
         let sandbox = self.clone();
         let fresh = match &spare {
             Some(_) => None,
-            None => Some(self.store(&budget, &folders)?),
+            None => Some(self.store(&budget, &with_packages(folders, &grants.imports))?),
         };
         let report = self
             .0
@@ -196,8 +212,8 @@ impl Sandbox {
                         let ready = if loaded {
                             Ok(())
                         } else {
-                            let code = &found.code;
-                            interpreter::load(&mut store, &instance, &watch, code, &source.text, &arguments).await
+                            let (code, text, imports) = (&found.code, &source.text, &grants.imports);
+                            interpreter::load(&mut store, &instance, &watch, code, text, &arguments, imports).await
                         };
                         match ready {
                             Ok(()) => {
@@ -215,7 +231,7 @@ impl Sandbox {
                 let report = guest::report(&mut store, &watch, outcome);
                 // The next call should find one.
                 if prepared_ahead {
-                    sandbox.0.sources.spares.wish(key, &source);
+                    sandbox.0.sources.spares.wish(key, &source, &grants.imports);
                 }
                 let left = guest::left_over(&report, store);
                 (Some(report), left)
@@ -224,7 +240,7 @@ impl Sandbox {
         report.ok_or_else(|| SandboxError::Place("no instance was made".into()))
     }
 
-    async fn interpreter(&self, language: Language) -> Result<&InterpreterPre<State>, SandboxError> {
+    pub(super) async fn interpreter(&self, language: Language) -> Result<&InterpreterPre<State>, SandboxError> {
         let (cell, runner) = match language {
             Language::Python => (&self.0.sources.python, PYTHON_RUNNER),
             Language::Javascript => (&self.0.sources.javascript, JAVASCRIPT_RUNNER),
@@ -259,7 +275,7 @@ impl Sandbox {
     }
 
     async fn prepare_spares(&self, wish: &Wish) {
-        let Wish { key, source } = wish;
+        let Wish { key, source, imports } = wish;
         let (spares, pressure) = (&self.0.sources.spares, &self.0.guests.pressure);
         pressure.quiet().await;
         let (Ok(pre), Ok(Ok(found))) = (self.interpreter(source.language).await, self.described(source).await) else {
@@ -268,13 +284,14 @@ impl Sandbox {
         while spares.still_wants(*key) {
             pressure.quiet().await;
             let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
-            let Ok(store) = self.store(&Budget::new(&self.0.limits, None), &[]) else { return };
+            let folders = with_packages(Vec::new(), imports);
+            let Ok(store) = self.store(&Budget::new(&self.0.limits, None), &folders) else { return };
             let (store, Ok(instance)) = interpreter::start(pre, store, &watch).await else { return };
             if !pressure.is_quiet() {
                 // The half that is done is given up: the call that came needs the machine now.
                 continue;
             }
-            match interpreter::prepare(store, instance, &watch, &found.code, &source.text).await {
+            match interpreter::prepare(store, instance, &watch, &found.code, &source.text, imports).await {
                 Prepared::Ready(live) => spares.put(*key, live),
                 Prepared::NeedsCall => return spares.mark_unpreparable(*key),
             }

@@ -3,7 +3,7 @@
 //! They hold no secrets, no grants and nobody's arguments; the call brings those. They are kept only
 //! for sources that are being called, bounded in number, and dropped when they have waited too long
 //! or when somebody says that the source is no longer wanted. A spare serves only calls that have the
-//! same grants as the call for whose sake it was made. Here is also what is wished for: which sources
+//! same grants, and may import the same, as the call for whose sake it was made. Here is also what is wished for: which sources
 //! had a call and have fewer spares than they might.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -17,6 +17,7 @@ use super::interpreter::Live;
 use super::sources::Source;
 use crate::domain::digest::Digest;
 use crate::domain::grant::Grants;
+use crate::domain::modules::Imports;
 use crate::domain::tool::Language;
 use crate::limits::Limits;
 use crate::telemetry::metrics::{self, Counted};
@@ -31,8 +32,13 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn new(source: &Source, grants: &Grants) -> Self {
-        let text: Vec<String> = grants.hosts.iter().map(ToString::to_string).collect();
-        Self { language: source.language, source: source.digest, grants: Digest::of(text.join("\n").as_bytes()) }
+        let hosts: Vec<String> = grants.hosts.iter().map(ToString::to_string).collect();
+        let Imports { modules, advice, packages } = &grants.imports;
+        let packages = packages.as_ref().map(|set| *set.digest.as_bytes()).unwrap_or_default();
+        // One list after the other, each with its length before it.
+        let lists = [hosts.iter(), modules.iter()].map(|list| Digest::of_parts(list.map(|text| text.as_bytes())));
+        let parts = [&lists[0].as_bytes()[..], lists[1].as_bytes(), advice.as_bytes(), &packages];
+        Self { language: source.language, source: source.digest, grants: Digest::of_parts(parts) }
     }
 }
 
@@ -47,6 +53,7 @@ struct Spare {
 pub(super) struct Wish {
     pub(super) key: Key,
     pub(super) source: Source,
+    pub(super) imports: Imports,
 }
 
 #[derive(Default)]
@@ -56,8 +63,8 @@ struct Shelf {
     wishes: VecDeque<Wish>,
     /// What is being prepared, unless it was forgotten meanwhile.
     under_way: Option<Key>,
-    /// Sources whose top level wants what only a call has.
-    unpreparable: HashSet<Digest>,
+    /// Where the top level wants what only a call has, or fails.
+    unpreparable: HashSet<Key>,
 }
 
 pub(super) struct Spares {
@@ -68,7 +75,7 @@ pub(super) struct Spares {
     idle: Duration,
 }
 
-/// Sources that are remembered as unpreparable; forgetting one costs a vain attempt.
+/// What is remembered as unpreparable; forgetting one costs a vain attempt.
 const UNPREPARABLE_MAX: usize = 10_000;
 /// Sources that wait for spares; the one that waits longest gives way.
 const WISHES_MAX: usize = 64;
@@ -103,11 +110,11 @@ impl Spares {
     /// Whether one more spare for this would be kept.
     fn has_room(&self, shelf: &Shelf, key: Key) -> bool {
         let have = shelf.ready.get(&key).map_or(0, Vec::len);
-        have < self.per_tool && shelf.count < self.total && !shelf.unpreparable.contains(&key.source)
+        have < self.per_tool && shelf.count < self.total && !shelf.unpreparable.contains(&key)
     }
 
     /// Wishes for spares, if more are wanted.
-    pub(super) fn wish(&self, key: Key, source: &Source) {
+    pub(super) fn wish(&self, key: Key, source: &Source, imports: &Imports) {
         let is_new = self.shelf(|shelf| {
             if !self.has_room(shelf, key) || shelf.wishes.iter().any(|wish| wish.key == key) {
                 return false;
@@ -115,7 +122,7 @@ impl Spares {
             if shelf.wishes.len() >= WISHES_MAX {
                 shelf.wishes.pop_front();
             }
-            shelf.wishes.push_back(Wish { key, source: source.clone() });
+            shelf.wishes.push_back(Wish { key, source: source.clone(), imports: imports.clone() });
             true
         });
         if is_new {
@@ -162,7 +169,7 @@ impl Spares {
             if shelf.unpreparable.len() >= UNPREPARABLE_MAX {
                 shelf.unpreparable.clear();
             }
-            shelf.unpreparable.insert(key.source);
+            shelf.unpreparable.insert(key);
         });
     }
 
@@ -214,14 +221,14 @@ mod tests {
     fn a_source_that_is_called_often_is_wished_for_once() {
         let spares = Spares::new(&Limits::default());
         for text in ["a", "b", "a"] {
-            spares.wish(key(text), &source(text));
+            spares.wish(key(text), &source(text), &Imports::default());
         }
         assert_eq!(spares.next().map(|wish| wish.key), Some(key("a")));
         assert_eq!(spares.next().map(|wish| wish.key), Some(key("b")));
         assert!(spares.next().is_none());
         for number in 0..=WISHES_MAX {
             let text = number.to_string();
-            spares.wish(key(&text), &source(&text));
+            spares.wish(key(&text), &source(&text), &Imports::default());
         }
         assert_eq!(spares.next().map(|wish| wish.key), Some(key("1")), "the one that waited longest gave way");
     }
@@ -229,10 +236,10 @@ mod tests {
     #[test]
     fn what_is_forgotten_is_neither_wished_for_nor_under_way() {
         let spares = Spares::new(&Limits::default());
-        spares.wish(key("a"), &source("a"));
+        spares.wish(key("a"), &source("a"), &Imports::default());
         spares.forget(source("a").digest);
         assert!(spares.next().is_none());
-        spares.wish(key("a"), &source("a"));
+        spares.wish(key("a"), &source("a"), &Imports::default());
         let under_way = spares.next().expect("a wish").key;
         assert!(spares.still_wants(under_way));
         spares.forget(source("a").digest);
@@ -241,9 +248,11 @@ mod tests {
     }
 
     #[test]
-    fn a_spare_for_other_grants_or_another_language_is_another_spare() {
+    fn a_spare_for_other_grants_another_list_or_another_language_is_another_spare() {
         let granted = Grants { hosts: vec!["a.example".parse().expect("a host")], ..Grants::default() };
         assert_ne!(Key::new(&source("a"), &granted), key("a"));
+        let importing = Imports { modules: ["yaml".to_owned()].into(), ..Imports::default() };
+        assert_ne!(Key::new(&source("a"), &Grants { imports: importing, ..Grants::default() }), key("a"));
         let other = Source { language: Language::Javascript, ..source("a") };
         assert_ne!(Key::new(&other, &Grants::default()), key("a"));
     }
@@ -251,11 +260,11 @@ mod tests {
     #[test]
     fn nothing_is_wished_for_where_there_are_to_be_no_spares_or_there_can_be_none() {
         let none = Spares::new(&Limits { spares_per_tool: 0, ..Limits::default() });
-        none.wish(key("a"), &source("a"));
+        none.wish(key("a"), &source("a"), &Imports::default());
         assert!(none.next().is_none());
         let spares = Spares::new(&Limits::default());
         spares.mark_unpreparable(key("a"));
-        spares.wish(key("a"), &source("a"));
+        spares.wish(key("a"), &source("a"), &Imports::default());
         assert!(spares.next().is_none());
     }
 }

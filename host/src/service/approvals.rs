@@ -15,6 +15,7 @@ use super::permission::people_only;
 use super::tools::{self, Found, ToolView};
 use super::versions::{self, VersionView};
 use super::{Error, Page, PageRequest, Service, audit, given, policies};
+use crate::db::module_requests::{self, ModuleRequest};
 use crate::db::network_requests::{self, NetworkRequest};
 use crate::db::tools::{self as tool_rows};
 use crate::db::versions::{self as version_rows, Located, Review, Version};
@@ -22,6 +23,7 @@ use crate::db::{PageRequest as RowPage, Tx};
 use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
+use crate::domain::modules::lies_in;
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::{ApprovalAction, ApprovalStatus};
 
@@ -39,6 +41,8 @@ pub struct ApprovalView {
     pub live: Option<VersionView>,
     /// The hosts that the version asks for.
     pub hosts: Vec<AskedHost>,
+    /// The modules that the version asks for.
+    pub modules: Vec<AskedModule>,
     /// Hosts that are open to all tools of the server, asked for or not.
     pub server_hosts: Vec<String>,
     /// Folders that a person gave to the tool.
@@ -59,6 +63,16 @@ pub struct ApprovalFilter {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AskedHost {
     pub host: String,
+    pub request_id: Option<GrantRequestId>,
+    /// None: there is no request, so it is not granted.
+    pub status: Option<RequestStatus>,
+    pub justification: Option<String>,
+}
+
+/// A module that a version asks for, and what a person said to it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AskedModule {
+    pub module_name: String,
     pub request_id: Option<GrantRequestId>,
     /// None: there is no request, so it is not granted.
     pub status: Option<RequestStatus>,
@@ -102,6 +116,7 @@ impl Service {
         let source = versions::source(self.db(), version).await?;
         let all = RowPage::new(1, REQUESTS_SHOWN, REQUESTS_SHOWN);
         let requests = network_requests::of_tool(self.db(), tool.id, &all).await?.items;
+        let asked_for = module_requests::of_tool(self.db(), tool.id, &all).await?;
         let open = network_requests::approved_for_servers(self.db(), &[server.id]).await?;
         Ok(ApprovalView {
             tool_id: tool.id,
@@ -110,6 +125,7 @@ impl Service {
             gateway_name: tools::called(server, &version.name)?,
             live,
             hosts: asked(&version.hosts.0, &requests),
+            modules: asked_modules(&version.modules.0, &asked_for.items),
             server_hosts: open.iter().map(host_text).collect(),
             folders: self.folders_of(tool.id).await?,
             version: versions::view(version, tool.live_version_id, source)?,
@@ -251,6 +267,20 @@ fn asked(hosts: &[String], requests: &[NetworkRequest]) -> Vec<AskedHost> {
     each.collect()
 }
 
+/// The same of modules: the newest request that covers each.
+fn asked_modules(modules: &[String], requests: &[ModuleRequest]) -> Vec<AskedModule> {
+    let each = modules.iter().map(|module| {
+        let request = requests.iter().rev().find(|request| lies_in(module, &request.module_name));
+        AskedModule {
+            module_name: module.clone(),
+            request_id: request.map(|request| request.id),
+            status: request.map(|request| request.status),
+            justification: request.map(|request| request.justification.clone()),
+        }
+    });
+    each.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
@@ -352,5 +382,17 @@ mod tests {
         let hosts = ["a.example".to_owned(), "b.example:443".to_owned(), "c.example".to_owned()];
         let found: Vec<_> = asked(&hosts, &requests).into_iter().map(|asked| asked.status).collect();
         assert_eq!(found, [Some(RequestStatus::Approved), Some(RequestStatus::Pending), None]);
+    }
+
+    #[test]
+    fn a_reviewer_sees_what_became_of_each_module_that_is_asked_for() {
+        let request = |module: &str, status| ModuleRequest {
+            status,
+            ..module_requests::testing::pending(ServerId::new(), ToolId::new(), module)
+        };
+        let requests = [request("yaml", RequestStatus::Rejected), request("os", RequestStatus::Approved)];
+        let modules = ["os.path".to_owned(), "sys".to_owned(), "yaml".to_owned()];
+        let found: Vec<_> = asked_modules(&modules, &requests).into_iter().map(|asked| asked.status).collect();
+        assert_eq!(found, [Some(RequestStatus::Approved), None, Some(RequestStatus::Rejected)]);
     }
 }

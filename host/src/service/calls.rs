@@ -29,6 +29,7 @@ use crate::db::versions::{self, Version};
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
 use crate::domain::content::ToolResult;
+use crate::domain::grant::Grants;
 use crate::domain::ids::{CallId, ToolId};
 use crate::domain::outcome::{GuestEvent, Label, Outcome, Report};
 use crate::domain::redact::{Redactor, redact_arguments};
@@ -134,7 +135,11 @@ impl Service {
         let own_name = tested(&tool, &version, export)?.to_owned();
         let request = CallRequest { name: super::tools::called(&server, &own_name)?, ..request };
         let (expected, given) = match purpose {
-            Purpose::DraftTest => (Some(version.digest), Given::default()),
+            Purpose::DraftTest => {
+                let imports = self.imports_of(&tool, &version).await?;
+                let grants = Arc::new(Grants { imports, ..Grants::default() });
+                (Some(version.digest), Given { grants, ..Given::default() })
+            }
             Purpose::Call | Purpose::Test => (tool.live_digest, self.given(&tool, &version).await?),
         };
         let export = programs::export(&version, &own_name);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Error, Service};
+use super::{Error, Service, modules};
 use crate::domain::caller::Caller;
 use crate::domain::json::JsonSchema;
 use crate::domain::outcome::{Exception, Outcome};
@@ -79,6 +79,10 @@ pub struct CodeCheck {
     pub input_schema: Option<Value>,
     #[schema(value_type = Option<JsonSchema>)]
     pub output_schema: Option<Value>,
+    /// The modules that its import statements name.
+    pub modules: Vec<String>,
+    /// The modules beyond the list, which a tool has to request before it may import them.
+    pub modules_to_request: Vec<String>,
 }
 
 /// One argument of the tool.
@@ -99,6 +103,7 @@ impl Service {
         match self.source_described(code.pointer, code.language.unwrap_or_default(), &code.text).await? {
             Ok(found) => {
                 let input_schema = schema(&found.input_schema)?;
+                let allowed = modules::in_force(self.db()).await?;
                 Ok(CodeCheck {
                     valid: true,
                     has_main: true,
@@ -107,6 +112,8 @@ impl Service {
                     description: (!found.summary.is_empty()).then(|| found.summary.clone()),
                     output_schema: found.output_schema.as_deref().map(schema).transpose()?,
                     input_schema: Some(input_schema),
+                    modules: found.modules.clone(),
+                    modules_to_request: modules::beyond(&found.modules, &allowed),
                 })
             }
             Err(error) => Ok(CodeCheck {
@@ -117,6 +124,8 @@ impl Service {
                 description: None,
                 input_schema: None,
                 output_schema: None,
+                modules: Vec::new(),
+                modules_to_request: Vec::new(),
             }),
         }
     }

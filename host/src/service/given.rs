@@ -43,6 +43,12 @@ pub(super) fn text(pointer: &str, text: &str, length: RangeInclusive<usize>) -> 
     Ok(text.to_owned())
 }
 
+/// The description that was given, or else what the docstring says.
+pub(super) fn description(given: &str, summary: &str) -> Result<String, Error> {
+    let chosen = if given.trim().is_empty() { summary } else { given };
+    text("/description", chosen, TOOL_DESCRIPTION)
+}
+
 /// Checks a text that is taken as it is.
 ///
 /// # Errors
@@ -162,5 +168,12 @@ mod tests {
         ] {
             assert_eq!(reason(action, given).is_ok(), fits, "{action:?} {given:?}");
         }
+    }
+
+    #[test]
+    fn a_blank_description_is_what_the_docstring_says() {
+        assert_eq!(description(" \n", "Tells the weather.").ok().as_deref(), Some("Tells the weather."));
+        assert_eq!(description("Mine.", "Tells the weather.").ok().as_deref(), Some("Mine."));
+        assert!(description("", &"x".repeat(10_001)).is_err());
     }
 }

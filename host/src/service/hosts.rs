@@ -100,7 +100,8 @@ impl Service {
     pub(super) async fn grants_of(&self, tool: &Tool, version: &Version) -> Result<Grants, Error> {
         let approved = rows::approved_for(self.db(), tool.server_id, tool.id).await?;
         let folders = self.folder_grants(tool, version).await?;
-        Ok(Grants { folders, ..grants(&version.hosts.0, &approved)? })
+        let imports = self.imports_of(tool, version).await?;
+        Ok(Grants { folders, imports, ..grants(&version.hosts.0, &approved)? })
     }
 }
 

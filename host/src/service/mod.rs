@@ -37,6 +37,7 @@ pub mod module_requests;
 pub mod modules;
 pub mod network_requests;
 pub mod offers;
+pub mod packages;
 pub mod page;
 pub mod pending;
 mod permission;
@@ -72,6 +73,7 @@ use self::arguments::Validators;
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
 use self::execution_log::ExecutionRows;
+use self::packages::Installs;
 pub use self::page::{Page, PageRequest};
 use self::policies::PolicyCache;
 use self::programs::SourceCache;
@@ -86,6 +88,7 @@ use crate::db::Database;
 use crate::events::{Change, Events};
 use crate::executor::Executor;
 use crate::limits::Limits;
+use crate::packages::Packages;
 
 /// What the service is made of.
 pub struct Parts {
@@ -94,6 +97,7 @@ pub struct Parts {
     /// Signs what is exported.
     pub signer: Signer,
     pub executor: Executor,
+    pub packages: Packages,
     pub clock: Clock,
     pub limits: Limits,
     /// Running calls, which end before the process does.
@@ -119,6 +123,7 @@ struct Inner {
     activity: Writer<ActivityRows>,
     refusals: Refusals,
     catalogue: CatalogueCache,
+    installs: Installs,
     policies: PolicyCache,
     validators: Validators,
     sources: SourceCache,
@@ -142,6 +147,7 @@ impl Service {
             activity,
             refusals: Refusals::default(),
             catalogue: CatalogueCache::default(),
+            installs: Installs::default(),
             policies: PolicyCache::default(),
             validators: Validators::default(),
             sources: SourceCache::default(),
@@ -178,6 +184,10 @@ impl Service {
 
     fn vault(&self) -> &Vault {
         &self.0.parts.vault
+    }
+
+    fn packages(&self) -> &Packages {
+        &self.0.parts.packages
     }
 
     fn executor(&self) -> &Executor {

@@ -13,7 +13,9 @@ use utoipa::ToSchema;
 use super::audit::{self, Act};
 use super::calls::content;
 use super::edits::{self, Effect};
+use super::modules::{self as list, TOOL_MODULES};
 use super::network_requests::{RequestFilter, four_eyes};
+use super::packages::PackageView;
 use super::permission::people_only;
 use super::tools::{self, Found};
 use super::{Error, Page, PageRequest, Service, given, policies, servers, versions};
@@ -28,9 +30,6 @@ use crate::domain::names::ModuleName;
 use crate::domain::policy::Policies;
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::{ApprovalAction, Language};
-
-/// Modules that one tool asks for.
-pub(super) const TOOL_MODULES: usize = 100;
 
 /// Who approved what no person looked at.
 const BY_POLICY: &str = "policy:module_approval_mode";
@@ -51,14 +50,18 @@ pub struct ModuleRequestView {
     pub reviewed_by: Option<String>,
     pub rejection_reason: Option<String>,
     pub created_at: DateTime<Utc>,
+    /// What is known here of the package that brings it; in lists for people, and not of the standard library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub package: Option<PackageView>,
 }
 
 impl Service {
     /// Asks for a module, for one or several tools: for all of them or, when one of them cannot, for none.
-    /// A policy may approve it at once.
+    /// What lies in a package is asked for by the package. A policy may approve it at once.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when every tool may import it, a tool is not one that imports, was granted the module
+    /// [`Error::Conflict`] when every tool may import it, no tool ever could, a tool is not one that imports, was granted the module
     /// already, waits for it already, or was refused it.
     pub async fn module_request_create(
         &self,
@@ -68,16 +71,19 @@ impl Service {
         justification: &str,
     ) -> Result<Vec<ModuleRequestView>, Error> {
         let module: ModuleName = module.parse().map_err(|error| Error::name("/module_name", &error))?;
-        let justification = given::text("/justification", justification, given::JUSTIFICATION)?;
-        if modules::is_standard(module.as_str()) {
-            return Err(Error::conflict(format!(
-                "`{module}` belongs to the standard library, which every Python tool can import; it need not be asked for"
-            )));
+        if let Some(why) = modules::hopeless(module.as_str()) {
+            return Err(Error::conflict(format!("`{module}` {why}")));
         }
+        let module = modules::asked_by(module.as_str());
+        let justification = given::text("/justification", justification, given::JUSTIFICATION)?;
         let ids = given::tools(tools)?;
         let now = self.clock().now();
         let (mut views, mut effects) = (Vec::new(), Vec::new());
         let tx = self.db().begin().await?;
+        if modules::covers(&list::in_force(&tx).await?, module) {
+            let message = format!("every Python tool may import `{module}`; it need not be asked for");
+            return Err(Error::conflict(message));
+        }
         let policies = policies::in_force(&tx).await?;
         let status = policies.module_requested();
         let at_once = status == RequestStatus::Approved;
@@ -87,7 +93,7 @@ impl Service {
                 id: GrantRequestId::new(),
                 server_id: found.server.id,
                 tool_id: id,
-                module_name: module.to_string(),
+                module_name: module.to_owned(),
                 justification: justification.clone(),
                 requested_by: caller.to_string(),
                 status,
@@ -102,26 +108,31 @@ impl Service {
         }
         tx.commit().await?;
         effects.iter().for_each(|effect| self.took_effect(effect));
+        if at_once {
+            self.install_beside(caller, module);
+        } else {
+            self.learn_beside(module);
+        }
         Ok(views)
     }
 
     /// The requests for modules, oldest first.
     pub async fn module_request_list(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         filter: RequestFilter,
         page: PageRequest,
     ) -> Result<Page<ModuleRequestView>, Error> {
         let page = page.of_rows(self.limits())?;
         let search = given::search(filter.search.as_deref())?;
         let requests = rows::by_status(self.db(), filter.status, search.as_ref(), &page).await?;
-        self.module_request_views(requests).await
+        self.module_request_views(caller, requests).await
     }
 
     /// The requests for modules of a server's tools, oldest first; none: in every state.
     pub async fn module_request_of_server(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         server: ServerId,
         status: Option<RequestStatus>,
         page: PageRequest,
@@ -129,11 +140,12 @@ impl Service {
         let page = page.of_rows(self.limits())?;
         let server = servers::found(self.db(), server).await?;
         let requests = rows::of_server(self.db(), server.id, status, &page).await?;
-        self.module_request_views(requests).await
+        self.module_request_views(caller, requests).await
     }
 
     async fn module_request_views(
         &self,
+        caller: &Caller,
         requests: crate::db::Page<ModuleRequest>,
     ) -> Result<Page<ModuleRequestView>, Error> {
         let tools: Vec<ToolId> = requests.items.iter().map(|request| request.tool_id).collect();
@@ -142,11 +154,19 @@ impl Service {
             tool_rows::by_ids(self.db(), &tools).await?.into_iter().map(|tool| (tool.id, tool)).collect();
         let servers: HashMap<ServerId, Server> =
             server_rows::by_ids(self.db(), &servers).await?.into_iter().map(|server| (server.id, server)).collect();
-        Ok(Page::from(requests).map(|request| {
+        let mut page = Page::from(requests).map(|request| {
             let server = servers.get(&request.server_id).map(|server| server.name.clone()).unwrap_or_default();
             let tool = tools.get(&request.tool_id).map(|tool| tool.name.clone()).unwrap_or_default();
             view(request, server, tool)
-        }))
+        });
+        // Much to read, and of no use to who may not decide.
+        if caller.is_person() {
+            let installed = self.distributions().await?;
+            for request in &mut page.items {
+                request.package = self.package_view(&request.module_name, &installed).await;
+            }
+        }
+        Ok(page)
     }
 
     /// Approves a request, rejects it, or takes an approval back. Holds for every call that begins
@@ -193,6 +213,9 @@ impl Service {
         let tool = tool_rows::by_id(&tx, request.tool_id).await?.ok_or_else(|| missing(id))?;
         tx.commit().await?;
         self.grants_changed(request.server_id, Some(request.tool_id)).await?;
+        if action == ApprovalAction::Approve {
+            self.install_beside(caller, &request.module_name);
+        }
         request.status = decision.status;
         request.reviewed_at = Some(decision.reviewed_at);
         request.reviewed_by = Some(decision.reviewed_by);
@@ -303,5 +326,6 @@ pub(super) fn view(request: ModuleRequest, server_name: String, tool_name: Strin
         reviewed_by: request.reviewed_by,
         rejection_reason: request.rejection_reason,
         created_at: request.created_at,
+        package: None,
     }
 }

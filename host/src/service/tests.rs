@@ -41,6 +41,7 @@ use crate::domain::secret::SecretValue;
 use crate::domain::tool::{ApprovalAction, ApprovalStatus, ServerStatus};
 use crate::executor;
 use crate::limits::Limits;
+use crate::packages;
 
 type Done = Result<(), Error>;
 
@@ -70,6 +71,7 @@ async fn host_within(limits: Limits) -> Host {
         vault: Vault::new(&MasterKey::generate(), &[]),
         signer: Signer::new(&MasterKey::generate()),
         executor: executor::testing::idle(folder.path()),
+        packages: packages::testing::idle(folder.path()),
         clock: Clock::system(),
         limits,
         calls: TaskTracker::new(),

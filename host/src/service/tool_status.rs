@@ -47,6 +47,8 @@ pub struct ToolStatusView {
     pub rejection_reason: Option<String>,
     pub module_requests: Vec<ModuleRequestView>,
     pub network_access_requests: Vec<NetworkRequestView>,
+    /// Modules that the newest version imports and the tool has yet to request.
+    pub modules_to_request: Vec<String>,
     /// What has to happen still, and by whom; empty when nothing has.
     pub waiting: Vec<Waiting>,
 }
@@ -77,6 +79,7 @@ impl Service {
         let live = tools::live(self.db(), &found.tool).await?;
         let offers = live.as_ref().is_some_and(|live| exports::offers(&found.tool, live));
         let live = live.map(|live| live.number);
+        let modules_to_request = self.modules_to_request(id, &found.latest).await?;
         let all = RowPage::new(1, SHOWN, SHOWN);
         let modules = module_rows::of_tool(self.db(), id, &all).await?.items;
         let hosts = host_rows::of_tool(self.db(), id, &all).await?.items;
@@ -110,6 +113,7 @@ impl Service {
                 .map(|row| network_requests::view(row, server.name.clone(), Some(tool.name.clone())))
                 .collect(),
             server_name: server.name,
+            modules_to_request,
             waiting: Vec::new(),
         };
         view.waiting = waiting(&view, placeholders.map(|secret| secret.key_name));
@@ -130,6 +134,9 @@ fn waiting(tool: &ToolStatusView, placeholders: impl Iterator<Item = String>) ->
         )),
         RequestStatus::Approved => None,
     };
+    for module in &tool.modules_to_request {
+        add(Actor::Model, format!("ask for the module {module} with mcpbox_request_module"));
+    }
     // Of several requests for the same only the newest counts.
     let mut seen = std::collections::HashSet::new();
     for row in tool.module_requests.iter().rev() {
@@ -206,6 +213,7 @@ mod tests {
             rejection_reason: None,
             module_requests: Vec::new(),
             network_access_requests: Vec::new(),
+            modules_to_request: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -250,6 +258,8 @@ mod tests {
             assert_eq!(steps.len(), 1, "{steps:?}");
             assert!(steps[0].starts_with(words), "{steps:?}");
         }
+        let importing = told(&ToolStatusView { modules_to_request: vec!["yaml".into()], ..tool() }, &[]);
+        assert_eq!(importing, ["Model: ask for the module yaml with mcpbox_request_module"]);
         let off = ToolStatusView { enabled: false, server_status: ServerStatus::Stopped, ..tool() };
         let steps = told(&off, &["KEY"]);
         assert_eq!(steps.len(), 3, "{steps:?}");

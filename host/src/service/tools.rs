@@ -90,6 +90,11 @@ pub struct ToolView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub component: Option<Surface>,
+    /// The modules that it asks for beyond the list.
+    pub modules: Vec<String>,
+    /// Those of them that it has yet to request; not in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modules_to_request: Vec<String>,
     /// Folders that a person gave to it; for people, and not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub folders: Vec<FolderView>,
@@ -118,14 +123,14 @@ impl Service {
         let content = VersionContent {
             kind: language.into(),
             name: name.to_string(),
-            description: description(new.description.as_deref().unwrap_or_default(), &described.summary)?,
+            description: given::description(new.description.as_deref().unwrap_or_default(), &described.summary)?,
             source_digest: Digest::of(new.code.text.as_bytes()),
             timeout_ms,
             input_schema: described.input_schema.clone(),
             output_schema: described.output_schema.clone(),
             exports: Vec::new(),
             hosts: Vec::new(),
-            modules: Vec::new(),
+            modules: self.modules_asked(new.code.pointer(), &described.modules, None).await?,
             secret_names: Vec::new(),
         };
         let now = self.clock().now();
@@ -153,7 +158,7 @@ impl Service {
         let after = json!({ "server": server.name, "name": tool.name, "version": 1, "digest": latest.digest });
         audit::write(&tx, caller, now, act("tool.create", tool.id, None, Some(after))).await?;
         tx.commit().await?;
-        view(&Found { server, tool, latest }, None, None)
+        self.tool_view(Found { server, tool, latest }, None).await
     }
 
     /// Changes a tool. Another name, description, source or time limit makes a new version; what is
@@ -342,7 +347,8 @@ impl Service {
             Some(_) => live(self.db(), &found.tool).await?.map(|live| live.number),
             None => None,
         };
-        view(&found, live, source)
+        let modules_to_request = self.modules_to_request(found.tool.id, &found.latest).await?;
+        Ok(ToolView { modules_to_request, ..view(&found, live, source)? })
     }
 
     /// What the newest version of a tool would become.
@@ -365,6 +371,8 @@ impl Service {
             content.source_digest = Digest::of(code.text.as_bytes());
             content.input_schema.clone_from(&described.input_schema);
             content.output_schema.clone_from(&described.output_schema);
+            let tool = Some(latest.tool_id);
+            content.modules = self.modules_asked(code.pointer(), &described.modules, tool).await?;
             summary = Some(described.summary.clone());
         }
         if let Some(given) = &change.description {
@@ -375,7 +383,7 @@ impl Service {
             {
                 summary = Some(self.source_accepted("/description", language, &source).await?.summary.clone());
             }
-            content.description = description(given, &summary.unwrap_or_default())?;
+            content.description = given::description(given, &summary.unwrap_or_default())?;
         }
         Ok(content)
     }
@@ -444,12 +452,6 @@ pub(super) fn name_taken(server: &Server, name: &str) -> Error {
     Error::conflict(format!("the server `{}` already has a tool `{name}`", server.name))
 }
 
-/// The description that was given, or else what the docstring says.
-pub(super) fn description(given: &str, summary: &str) -> Result<String, Error> {
-    let text = if given.trim().is_empty() { summary } else { given };
-    given::text("/description", text, given::TOOL_DESCRIPTION)
-}
-
 pub(super) fn view(found: &Found, live_version: Option<i32>, source: Option<String>) -> Result<ToolView, Error> {
     let Found { server, tool, latest } = found;
     Ok(ToolView {
@@ -476,18 +478,8 @@ pub(super) fn view(found: &Found, live_version: Option<i32>, source: Option<Stri
         source: SourceView::of(latest.kind, source),
         exports: exports::views(server, tool, latest)?,
         component: latest.surface.clone(),
+        modules: latest.modules.0.clone(),
+        modules_to_request: Vec::new(),
         folders: Vec::new(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_blank_description_is_what_the_docstring_says() {
-        assert_eq!(description(" \n", "Tells the weather.").ok().as_deref(), Some("Tells the weather."));
-        assert_eq!(description("Mine.", "Tells the weather.").ok().as_deref(), Some("Mine."));
-        assert!(description("", &"x".repeat(10_001)).is_err());
-    }
 }

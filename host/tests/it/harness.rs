@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use mcpbox::app::{App, World};
 use mcpbox::clock::Clock;
-use mcpbox::config::{Place, Serving, Settings};
+use mcpbox::config::{Packaging, Place, Serving, Settings};
 use mcpbox::egress::MappedNetwork;
 use mcpbox::limits::Limits;
 use reqwest::header::HeaderMap;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::conforms;
 use crate::sandbox::cache_dir;
+use crate::wheels;
 
 pub use crate::harness_admin::Admin;
 
@@ -38,6 +39,7 @@ pub struct Wishes {
     pub names: Vec<String>,
     pub proxies: &'static str,
     pub secure_cookies: bool,
+    pub packaging: Packaging,
 }
 
 impl Default for Wishes {
@@ -60,6 +62,7 @@ impl Default for Wishes {
             names,
             proxies: "",
             secure_cookies: false,
+            packaging: wheels::nowhere(),
         }
     }
 }
@@ -106,6 +109,7 @@ impl Host {
                 trusted_proxies: wishes.proxies.parse().expect("proxies"),
                 secure_cookies: wishes.secure_cookies,
             },
+            packaging: wishes.packaging.clone(),
             limits: wishes.limits.clone(),
             program: env!("CARGO_BIN_EXE_mcpbox").into(),
         };

@@ -62,6 +62,12 @@ impl Admin<'_> {
         made["id"].as_str().expect("an id").to_owned()
     }
 
+    /// Lets every Python tool import further modules of the standard library.
+    pub async fn open_modules(&self, modules: &[&str]) {
+        let change = json!({"add_modules": modules});
+        self.ask(Method::PATCH, "/api/settings/modules", Some(change)).await;
+    }
+
     /// Opens a host to all tools of a server.
     pub async fn allow(&self, server: &str, host: &str) {
         let path = format!("/api/servers/{server}/allowed-hosts");

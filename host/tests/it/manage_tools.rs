@@ -1,6 +1,8 @@
 //! The management tools about tools and servers: where they stand, what they were, going back,
 //! deleting. Each through MCP, as a model uses it.
 
+use std::collections::BTreeSet;
+
 use mcpbox::domain::modules;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -150,7 +152,7 @@ async fn the_log_of_a_tool_shows_what_it_used_and_what_was_cut() {
 }
 
 #[tokio::test]
-async fn the_listed_modules_are_those_that_the_interpreter_imports() {
+async fn the_modules_that_can_be_listed_are_those_that_the_interpreter_imports() {
     let host = Host::start().await;
     let (model, admin) = (host.model(), host.admin().await);
     let source = "\
@@ -164,10 +166,17 @@ def main() -> list[str]:
                 found.append(name)
     return sorted(found)
 ";
+    admin.open_modules(modules::standard()).await;
     admin.tool("modules", "importable", source).await;
     let imported = model.done("modules__importable", json!({})).await;
     assert_eq!(imported["result"], json!(modules::standard()));
     let listed = model.done("mcpbox_get_server_modules", json!({})).await;
-    assert_eq!(listed["allowed_modules"], imported["result"]);
-    assert_eq!(listed["total_allowed"], json!(modules::standard().len()));
+    let every: BTreeSet<&str> = modules::standard().iter().chain(modules::default_list()).copied().collect();
+    assert_eq!(listed["allowed_modules"], json!(every));
+    assert_eq!(listed["default_modules"], json!(modules::default_list()));
+    assert_eq!(
+        (&listed["total_allowed"], &listed["is_custom_config"]),
+        (&json!(every.len()), &json!(true)),
+        "{listed}"
+    );
 }

@@ -245,7 +245,7 @@ def main(how: str):
 async fn a_python_tool_sees_its_granted_folders_too() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("note"), "inside").expect("a file");
-    let source = "import os\ndef main(path: str):\n    try:\n        return open(path).read()\n    except OSError as error:\n        return type(error).__name__";
+    let source = "def main(path: str):\n    try:\n        return open(path).read()\n    except OSError as error:\n        return type(error).__name__";
     let sandbox = sandbox();
     let folders =
         [FolderGrant { host: folder.path().to_owned(), guest: "/data".to_owned(), access: FolderAccess::ReadOnly }];

@@ -163,13 +163,17 @@ async fn with_auto_approve_a_module_is_granted_at_once() {
     };
     ask("yaml").await;
     set(&admin, json!({"module_approval_mode": "auto_approve"})).await;
-    ask("lxml.etree").await;
+    ask("os.path").await;
     let path = format!("/api/approvals/server/{server}/modules");
     let rows = admin.ask(Method::GET, &path, None).await;
     let told: Vec<_> =
         rows["items"].as_array().expect("rows").iter().map(|row| (&row["module_name"], &row["status"])).collect();
-    assert_eq!(told, [(&json!("yaml"), &json!("pending")), (&json!("lxml.etree"), &json!("approved"))]);
+    assert_eq!(told, [(&json!("yaml"), &json!("pending")), (&json!("os.path"), &json!("approved"))]);
     assert_eq!(rows["items"][1]["reviewed_by"], json!("policy:module_approval_mode"));
+    let joins = "import os.path\ndef main() -> str:\n    return os.path.join('a', 'b')\n";
+    model.done("mcpbox_update_tool", json!({"tool_id": tool, "python_code": joins})).await;
+    admin.approve(&tool).await;
+    assert_eq!(model.done("weather__forecast", json!({})).await, json!({"result": "a/b"}));
 }
 
 /// Enforces: redact_secrets_in_output.

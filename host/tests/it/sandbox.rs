@@ -10,6 +10,7 @@ use mcpbox::domain::component::Inspection;
 use mcpbox::domain::content::Content;
 use mcpbox::domain::digest::Digest;
 use mcpbox::domain::grant::Grants;
+use mcpbox::domain::modules::Imports;
 use mcpbox::domain::outcome::{Bound, Outcome, Report};
 use mcpbox::domain::secret::{SecretValue, Secrets};
 use mcpbox::domain::tool::Language;
@@ -67,7 +68,11 @@ async fn run_with(sandbox: &Sandbox, program: Program, arguments: &str, budget: 
         arguments: arguments.to_owned(),
         secrets: Arc::default(),
         bound: Arc::default(),
-        grants: Arc::new(Grants { hosts: vec!["fixture.test".parse().expect("a host")], ..Grants::default() }),
+        grants: Arc::new(Grants {
+            hosts: vec!["fixture.test".parse().expect("a host")],
+            imports: Imports::by_default(&[], ""),
+            ..Grants::default()
+        }),
         budget,
     };
     sandbox.run(job, CancellationToken::new(), None).await.expect("the host is sound")

@@ -43,6 +43,8 @@ fn assert_clean(what: &str, text: &str) {
 /// A host with a tool on a server that has the secret.
 async fn with_tool(host: &Host, source: &str) -> (String, String) {
     let admin = host.admin().await;
+    // For standard error.
+    admin.open_modules(&["sys"]).await;
     let (server, tool) = admin.tool("vault", "open", source).await;
     admin.secret(&server, "TOKEN", VALUE).await;
     (server, tool)

@@ -17,6 +17,7 @@ use crate::domain::budget::Budget;
 use crate::domain::content::Content;
 use crate::domain::digest::Digest;
 use crate::domain::grant::{FolderAccess, FolderGrant, Grants, HostGrant};
+use crate::domain::modules::Imports;
 use crate::domain::outcome::{GuestEvent, Outcome, Report};
 use crate::domain::secret::{SecretValue, Secrets};
 use crate::domain::tool::Language;
@@ -37,6 +38,9 @@ pub(in crate::cli) struct Run {
     /// A host that the tool may reach: HOST or HOST:PORT. Can be given several times.
     #[arg(long = "allow-host", value_name = "HOST")]
     hosts: Vec<HostGrant>,
+    /// A module of the standard library that a Python source may import beside the usual ones. Can be given several times.
+    #[arg(long = "allow-module", value_name = "MODULE")]
+    modules: Vec<String>,
     /// A folder that a component may use: HOST::GUEST, and `:rw` behind it to write. Can be given several times.
     #[arg(long = "dir", value_name = "HOST::GUEST[:rw]")]
     folders: Vec<Folder>,
@@ -52,6 +56,10 @@ pub(in crate::cli) struct Run {
     #[command(flatten)]
     place: Place,
 }
+
+/// What an author is told about a module outside the list.
+const IMPORT_ADVICE: &str = "here, allow it with --allow-module {module}; on a host, ask for it with \
+                             mcpbox_request_module (module_name \"{module}\")";
 
 /// A folder as the author writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +123,11 @@ impl Run {
             arguments: arguments.to_string(),
             secrets: Arc::new(self.secrets()?),
             bound: Arc::default(),
-            grants: Arc::new(Grants { hosts: self.hosts.clone(), folders: self.folders()? }),
+            grants: Arc::new(Grants {
+                hosts: self.hosts.clone(),
+                folders: self.folders()?,
+                imports: Imports::by_default(&self.modules, IMPORT_ADVICE),
+            }),
             budget: Budget::new(&limits, self.timeout_ms.map(Duration::from_millis)),
         };
         let cancel = CancellationToken::new();

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::get_server::{SERVER_IDS, server_id};
-use super::validate_code::{code, language, python_code};
+use super::validate_code::{about_modules, code, language, python_code};
 use super::{Answered, Call, Effect, Management, id, schema};
 use crate::domain::tool::Language;
 use crate::service::Error;
@@ -93,8 +93,9 @@ impl Management for CreateTool {
         let code = GivenCode::required(code, language, python_code)?;
         let new = NewTool { server_id, name, description, code, timeout_ms };
         let tool = call.service.tool_create(call.caller, new).await?;
+        let modules = about_modules(&tool);
         let message =
-            format!("Tool `{}` is saved as a draft. Ask for approval with mcpbox_request_publish.", tool.name);
+            format!("Tool `{}` is saved as a draft.{modules} Ask for approval with mcpbox_request_publish.", tool.name);
         Answered::done(&tool, message)
     }
 }

@@ -15,9 +15,9 @@ pub(super) struct Arguments {}
 impl Management for GetServerModules {
     const NAME: &'static str = "mcpbox_get_server_modules";
     const TITLE: &'static str = "List importable modules";
-    const DESCRIPTION: &'static str = "Lists the modules that Python code of any server can import: the standard \
-        library, without what needs processes, threads of the system or native code. Anything else has to be asked \
-        for with mcpbox_request_module. JavaScript imports nothing.";
+    const DESCRIPTION: &'static str = "Lists the modules that Python code of any server can import, with what is below \
+        them: the standard library, without what has no use in a sandbox. Anything else, other modules of the standard \
+        library and packages from PyPI, has to be asked for with mcpbox_request_module. JavaScript imports nothing.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = Arguments;
 
@@ -30,10 +30,12 @@ impl Management for GetServerModules {
             json!({
                 "is_custom_config": {"type": "boolean", "description": "Whether a person changed the list"},
                 "allowed_modules": {"type": "array", "items": {"type": "string"},
-                                    "description": "Top-level names; what is below them can be imported too"},
+                                    "description": "What is below them can be imported too"},
+                "default_modules": {"type": "array", "items": {"type": "string"},
+                                    "description": "The list when no person has changed it"},
                 "total_allowed": {"type": "integer"},
             }),
-            &["is_custom_config", "allowed_modules", "total_allowed"],
+            &["is_custom_config", "allowed_modules", "default_modules", "total_allowed"],
         )
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::get_tool::{TOOL_IDS, ToolArgument, tool_argument};
+use super::validate_code::modules_to_request;
 use super::{Answered, Call, Effect, Management, id, schema};
 use crate::domain::tool::ApprovalStatus;
 use crate::service::Error;
@@ -45,6 +46,7 @@ impl Management for GetToolStatus {
                 "rejection_reason": text(),
                 "module_requests": {"type": "array", "items": schema::module_request()},
                 "network_access_requests": {"type": "array", "items": schema::network_request()},
+                "modules_to_request": modules_to_request(),
                 "waiting": {
                     "type": "array",
                     "description": "What has to happen still; empty when nothing has",

@@ -31,8 +31,8 @@ impl Management for RequestModule {
     const NAME: &'static str = "mcpbox_request_module";
     const TITLE: &'static str = "Ask for a module";
     const DESCRIPTION: &'static str = "Asks a person to let one or several Python tools import a module that \
-        mcpbox_get_server_modules does not list. Ask before mcpbox_request_publish: asking makes a new version of an \
-        approved tool, which waits for review. Prefer the standard library where it will do.";
+        mcpbox_get_server_modules does not list. Save the code that imports it first: then asking makes no new version, \
+        and the decision holds without another approval of the tool. Prefer the standard library where it will do.";
     const EFFECT: Effect = Effect::Adds;
     type Arguments = Arguments;
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::validate_code::modules_to_request;
+
 /// An object that has these members and no others.
 pub(super) fn arguments(properties: Value, required: &[&str]) -> Value {
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
@@ -104,6 +106,9 @@ pub(super) fn tool() -> Value {
                 },
             },
             "component": {"type": "object", "description": "What a component imports and could use if granted"},
+            "modules": {"type": "array", "items": {"type": "string"},
+                        "description": "What it asks for beyond mcpbox_get_server_modules"},
+            "modules_to_request": modules_to_request(),
         }),
         &["id", "server_id", "name", "approval_status", "current_version"],
     )

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::create_tool::{name, timeout_ms};
 use super::get_tool::{TOOL_IDS, tool_id};
-use super::validate_code::{code, language, python_code};
+use super::validate_code::{about_modules, code, language, python_code};
 use super::{Answered, Call, Effect, Management, id, schema};
 use crate::domain::tool::{ApprovalStatus, Language};
 use crate::service::Error;
@@ -90,7 +90,8 @@ impl Management for UpdateTool {
             ApprovalStatus::PendingReview => "It waits for a person to approve it; nobody can call it until then.",
             ApprovalStatus::Draft | ApprovalStatus::Rejected => "Ask for approval with mcpbox_request_publish.",
         };
-        let message = format!("Tool `{}` is at version {}. {next}", tool.name, tool.current_version);
+        let modules = about_modules(&tool);
+        let message = format!("Tool `{}` is at version {}.{modules} {next}", tool.name, tool.current_version);
         Answered::done(&tool, message)
     }
 }

@@ -7,6 +7,7 @@ use super::{Answered, Call, Effect, Management, schema};
 use crate::domain::tool::Language;
 use crate::service::Error;
 use crate::service::code::GivenCode;
+use crate::service::tools::ToolView;
 
 pub(super) struct ValidateCode;
 
@@ -23,7 +24,8 @@ impl Management for ValidateCode {
     const TITLE: &'static str = "Check code";
     const DESCRIPTION: &'static str = "Checks code without saving it: whether it loads, whether it has `main`, \
         and which arguments and output schema follow from the signature, annotations and docstring of `main`. Use it \
-        before mcpbox_create_tool and mcpbox_update_tool; when `valid` is false, `error` says which line and why.";
+        before mcpbox_create_tool and mcpbox_update_tool; when `valid` is false, `error` says which line and why. \
+        `modules_to_request` are imports that need mcpbox_request_module once the tool is saved.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = Arguments;
 
@@ -41,8 +43,10 @@ impl Management for ValidateCode {
                 "description": {"type": ["string", "null"]},
                 "input_schema": {"type": ["object", "null"]},
                 "output_schema": {"type": ["object", "boolean", "null"]},
+                "modules": {"type": "array", "items": {"type": "string"}, "description": "What the code imports"},
+                "modules_to_request": modules_to_request(),
             }),
-            &["valid", "has_main"],
+            &["valid", "has_main", "modules", "modules_to_request"],
         )
     }
 
@@ -75,6 +79,24 @@ pub(super) fn code() -> Value {
 pub(super) fn language() -> Value {
     let languages = Language::ALL.map(Language::as_str);
     json!({"type": "string", "enum": languages, "description": "Of `code`; Python when it is left out"})
+}
+
+/// Modules that wait for a request, in an answer.
+pub(super) fn modules_to_request() -> Value {
+    json!({
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Modules that it imports and may not: ask with mcpbox_request_module, or do without"
+    })
+}
+
+/// The sentence about such modules that goes before what to do next; empty if there are none.
+pub(super) fn about_modules(tool: &ToolView) -> String {
+    if tool.modules_to_request.is_empty() {
+        return String::new();
+    }
+    let modules = tool.modules_to_request.join(", ");
+    format!(" It imports {modules}, which it may not so far: ask with mcpbox_request_module, or do without.")
 }
 
 /// The older way of giving Python code.

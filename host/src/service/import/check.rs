@@ -7,7 +7,7 @@ use crate::domain::names::{ModuleName, SecretName, ServerName, ToolName};
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::{ApprovalStatus, ToolKind};
 use crate::service::error::Problem;
-use crate::service::module_requests::TOOL_MODULES;
+use crate::service::modules::TOOL_MODULES;
 use crate::service::{Error, given};
 
 /// Length of what is said of a change.

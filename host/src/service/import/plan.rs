@@ -20,7 +20,7 @@ use crate::domain::tool::{ApprovalStatus, Language, ServerStatus};
 use crate::domain::version::VersionContent;
 use crate::service::components::NO_SCHEMA;
 use crate::service::error::Problem;
-use crate::service::{Error, Service, given, tools};
+use crate::service::{Error, Service, given};
 
 /// Everything that is to be written.
 pub(super) struct Plan {
@@ -314,13 +314,17 @@ impl Planner<'_> {
         summary: String,
     ) -> Result<PlannedVersion, Error> {
         let described = self.service.source_accepted(pointer, language, &code).await?;
-        let description = tools::description(description, &described.summary)
+        let description = given::description(description, &described.summary)
             .map_err(|error| moved(error, &format!("{at}/description")))?;
-        let content = VersionContent {
+        let mut content = VersionContent {
             input_schema: described.input_schema.clone(),
             output_schema: described.output_schema.clone(),
             ..content(Digest::of(code.as_bytes()), description)
         };
+        // It asks for what it imports, whatever the file says; another host may have had a longer list.
+        content.modules.extend(self.service.modules_asked(pointer, &described.modules, None).await?);
+        content.modules.sort();
+        content.modules.dedup();
         Ok(PlannedVersion { content, bytes: Arc::from(code.into_bytes()), surface: None, status, summary })
     }
 

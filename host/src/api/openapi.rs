@@ -113,7 +113,7 @@ impl Shared {
                 .description(lines.collect::<Vec<_>>().join("\n\n"))
                 .content(problem::MEDIA_TYPE, content(Ref::from_schema_name(problem::Told::name())))
                 .header_ref(REQUEST_ID, header(REQUEST_ID));
-            let named = |wanted: &Kind| kinds.iter().any(|kind| *kind == wanted);
+            let named = |wanted: &'static Kind| kinds.contains(&wanted);
             let mut response = response;
             if named(&problem::UNAUTHENTICATED) {
                 response = response.header_ref(CHALLENGE, header(CHALLENGE));

@@ -106,7 +106,8 @@ async fn a_model_makes_the_place_for_a_secret_and_a_person_fills_it() {
     let path = format!("/api/servers/{server}/secrets/API_KEY");
     admin.ask(Method::PUT, &path, Some(json!({"value": "correct-horse"}))).await;
     let listed = model.done("mcpbox_list_server_secrets", json!({"server_id": server})).await;
-    let expected = json!([{"key": "API_KEY", "description": "from weather.example", "has_value": true}]);
+    let expected =
+        json!([{"key": "API_KEY", "description": "from weather.example", "has_value": true, "binding": null}]);
     assert_eq!(listed["secrets"], expected, "{listed}");
     assert!(!listed.to_string().contains("correct-horse"));
     assert_eq!(model.done("weather__forecast", json!({})).await, json!({"result": "[redacted]"}));

@@ -55,9 +55,12 @@ async def main(city: str, days: int = 2) -> Forecast:
 
 
 ROUTE = '''
+import getopt
+
 async def main(city: str) -> str:
     """Says how to get there."""
-    return f"WORD {city}"
+    _, (place,) = getopt.getopt([city], "")
+    return f"WORD {place}"
 '''
 
 
@@ -227,14 +230,17 @@ class Journey:
 
     # --- what a tool asks for, and a whole life of decisions
 
-    async def a_model_asks_for_a_host_and_the_publication(self):
+    async def a_model_asks_for_a_module_a_host_and_the_publication(self):
         tool = await manage("create_tool", server_id=self.server_id, name="route", python_code=ROUTE)
         self.route_id = tool["id"]
-        because = "The streets are there"
+        assert tool["modules_to_request"] == ["getopt"], "a model is not told of its wrong import"
+        assert "mcpbox_request_module" in tool["message"], tool
+        because = "Addresses are read as options are"
+        await manage("request_module", tool_id=self.route_id, module_name="getopt", justification=because)
         await manage("request_network_access", tool_id=self.route_id, host="maps.example", justification=because)
         await manage("request_publish", tool_id=self.route_id)
         summary = (await manage("list_pending_requests"))["summary"]
-        assert summary == {"tools": 1, "modules": 0, "network": 1, "total": 2}, summary
+        assert summary == {"tools": 1, "modules": 1, "network": 1, "total": 3}, summary
 
     async def a_person_rejects_with_a_reason_that_the_model_reads(self):
         self.decide(f"tools/{self.route_id}", "reject", "Say the word first")
@@ -245,9 +251,10 @@ class Journey:
     async def what_was_mended_is_approved_with_what_it_asks_for(self):
         await self.write_route("first")
         await manage("request_publish", tool_id=self.route_id)
-        status, waiting = http("GET", "/api/approvals/network?status=pending", token=self.token)
-        assert status == 200 and waiting["total"] == 1, (status, waiting)
-        self.decide(f"network/{waiting['items'][0]['id']}", "approve")
+        for kind in ("modules", "network"):
+            status, waiting = http("GET", f"/api/approvals/{kind}?status=pending", token=self.token)
+            assert status == 200 and waiting["total"] == 1, (status, waiting)
+            self.decide(f"{kind}/{waiting['items'][0]['id']}", "approve")
         self.decide(f"tools/{self.route_id}", "approve")
         assert await self.routed() == "first Oslo"
 

@@ -67,6 +67,7 @@ fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
+/// Fault: 7.stream.
 #[tokio::test]
 async fn the_socket_hears_of_calls_through_every_door() {
     let host = Host::start().await;

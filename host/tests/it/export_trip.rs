@@ -152,6 +152,7 @@ fn comparable(mut file: Value) -> Value {
     file
 }
 
+/// Fault: 9.import.
 #[tokio::test]
 async fn what_is_exported_comes_back_the_same_whatever_it_is() {
     let (here, there) = (Host::start().await, Host::start().await);

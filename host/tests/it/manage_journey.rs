@@ -18,13 +18,15 @@ use crate::internet::Site;
 
 const BROKEN: &str = "async def main(city: str) -> str\n    return city\n";
 
-/// It asks a host.
+/// It imports what is not on the list of modules, and asks a host.
 fn source(word: &str) -> String {
     format!(
-        "async def main(city: str) -> str:\n    \
+        "import getopt\n\n\
+         async def main(city: str) -> str:\n    \
              \"\"\"Tells the weather.\"\"\"\n    \
+             _, (place,) = getopt.getopt([city], '')\n    \
              response = await http.get('http://weather.example/now')\n    \
-             return f'{word} {{city}}: {{response.text}}'\n"
+             return f'{word} {{place}}: {{response.text}}'\n"
     )
 }
 
@@ -92,17 +94,23 @@ async fn a_model_runs_the_life_of_a_tool_and_a_person_decides_it() {
     assert!(told.contains("line 1") && told.contains("python_code"), "{told}");
     new["python_code"] = json!(source("first"));
     let tool = model.done("mcpbox_create_tool", new).await;
+    // It imports what no tool may so far, and is told what to do.
+    assert_eq!(tool["modules_to_request"], json!(["getopt"]), "{tool}");
+    assert!(tool["message"].as_str().is_some_and(|told| told.contains("mcpbox_request_module")), "{tool}");
     let tool = tool["id"].as_str().expect("an id");
     let decisions = format!("/api/approvals/tools/{tool}/action");
     model.refused().await;
 
-    // What it reaches is asked for, then that it be published; a person wants a better reason first.
+    // What it imports and reaches is asked for, then that it be published; a person wants a better reason first.
+    let module = json!({"tool_id": tool, "module_name": "getopt", "justification": "it reads the city as an option"});
+    let asked = model.done("mcpbox_request_module", module).await;
+    let modules = format!("/api/approvals/modules/{}/action", asked["requests"][0]["id"].as_str().expect("an id"));
     let host_asked = json!({"tool_id": tool, "host": "weather.example", "justification": "the weather is there"});
     let asked = model.done("mcpbox_request_network_access", host_asked).await;
     let request = asked["requests"][0]["id"].as_str().expect("an id").to_owned();
     let requests = format!("/api/approvals/network/{request}/action");
     model.done("mcpbox_request_publish", json!({"tool_id": tool})).await;
-    assert_eq!(model.done("mcpbox_list_pending_requests", json!({})).await["summary"]["total"], json!(2));
+    assert_eq!(model.done("mcpbox_list_pending_requests", json!({})).await["summary"]["total"], json!(3));
     decide(&admin, &decisions, "reject", "say first what you know").await;
     model.refused().await;
     let status = model.done("mcpbox_get_tool_status", json!({"tool_id": tool})).await;
@@ -113,6 +121,9 @@ async fn a_model_runs_the_life_of_a_tool_and_a_person_decides_it() {
     assert_eq!(model.done("mcpbox_update_tool", fixed).await["approval_status"], json!("draft"));
     model.done("mcpbox_request_publish", json!({"tool_id": tool, "notes": "says it now"})).await;
     decide(&admin, &decisions, "approve", "").await;
+    let told = model.failed("weather__forecast", json!({"city": "Oslo"})).await;
+    assert!(told.contains("getopt") && told.contains("mcpbox_request_module"), "{told}");
+    decide(&admin, &modules, "approve", "").await;
     let told = model.failed("weather__forecast", json!({"city": "Oslo"})).await;
     assert!(told.contains("weather.example") && told.contains("mcpbox_request_network_access"), "{told}");
     assert!(site.got().is_empty());

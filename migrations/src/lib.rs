@@ -43,6 +43,8 @@ changes! {
     m0025_execution_statistics,
     m0026_audit,
     m0027_execution_durations,
+    m0033_external_mcp_sources,
+    m0034_external_mcp_tools,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

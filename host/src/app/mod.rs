@@ -34,6 +34,7 @@ use crate::mcp::{self, McpSettings, McpState};
 use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
 use crate::service::{Parts, Service};
 use crate::telemetry::Telemetry;
+use crate::upstream::Upstream;
 
 /// What is outside the process, handed in so that tests can hand in their own.
 #[derive(Clone)]
@@ -253,11 +254,13 @@ async fn make(
     let db = open_database(place, limits).await?;
     let egress = Egress::new(EgressSettings::from(limits), world.network);
     let settings = SandboxSettings { limits: limits.clone(), cache_dir: place.cache()?, program };
+    let upstream = Upstream::new(egress.clone(), limits, world.clock.clone(), lifecycle.calls.clone());
     let sandbox = Sandbox::start(settings, egress)?;
     let service = Service::new(Parts {
         db: db.clone(),
         vault: Vault::new(&key, &[]),
         executor: Executor::new(sandbox.clone(), limits),
+        upstream,
         clock: world.clock,
         limits: limits.clone(),
         calls: lifecycle.calls.clone(),

@@ -53,4 +53,6 @@ ids! {
     /// One run of a tool; the row of the execution log.
     CallId;
     AuditId;
+    /// An external MCP server.
+    SourceId;
 }

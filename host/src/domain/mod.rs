@@ -3,6 +3,7 @@
 pub mod address;
 pub mod budget;
 pub mod caller;
+pub mod circuit;
 pub mod component;
 pub mod content;
 pub mod diff;
@@ -18,5 +19,6 @@ pub mod policy;
 pub mod redact;
 pub mod request;
 pub mod secret;
+pub mod source;
 pub mod tool;
 pub mod version;

@@ -11,6 +11,8 @@ use super::content::ToolResult;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
     Returned(ToolResult),
+    /// It answered, and said that this is a failure. The answer passes through as it is.
+    ReturnedError(ToolResult),
     /// The author's code raised, or said that it failed.
     Raised(Exception),
     /// The arguments do not fit, as the guest sees it.
@@ -21,6 +23,10 @@ pub enum Outcome {
     Stopped(Bound),
     /// The guest did something that WebAssembly forbids.
     Trapped {
+        message: String,
+    },
+    /// The external source that the tool belongs to did not answer as it should.
+    SourceFailed {
         message: String,
     },
     /// The caller cancelled or went away.
@@ -144,6 +150,7 @@ impl Outcome {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Returned(_) => "returned",
+            Self::ReturnedError(_) => "returned_error",
             Self::Raised(_) => "raised",
             Self::InvalidArguments { .. } => "invalid_arguments",
             Self::Stopped(Bound::Time) => "stopped_time",
@@ -154,6 +161,7 @@ impl Outcome {
             Self::Stopped(Bound::Handles) => "stopped_handles",
             Self::Stopped(Bound::ResultSize) => "stopped_result_size",
             Self::Trapped { .. } => "trapped",
+            Self::SourceFailed { .. } => "source_failed",
             Self::Cancelled => "cancelled",
         }
     }

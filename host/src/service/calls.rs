@@ -17,7 +17,8 @@ use tracing::Instrument as _;
 
 use super::answer::{self, Answer};
 use super::error::Error;
-use super::programs::{self, Runnable};
+use super::passthrough::PassedOn;
+use super::programs::{self, Runnable, Runs};
 use super::{Service, exports};
 use crate::db::Texts;
 use crate::db::execution_logs::ExecutionLog as Row;
@@ -177,6 +178,11 @@ impl Service {
         let Callable { server, tool, live: Some(version) } = found else {
             return Err(Error::not_found("tool", request.name, "list the tools again"));
         };
+        if purpose == Purpose::DraftTest && version.kind == ToolKind::McpPassthrough {
+            return Err(Error::forbidden(
+                "a tool of an external source runs elsewhere, and only what a person approved is passed on there",
+            ));
+        }
         let expected = if purpose == Purpose::DraftTest { Some(version.digest) } else { tool.live_digest };
         let export = programs::export(&version, own_name);
         let runnable = self.program(&tool, &version, export, expected).await?;
@@ -204,13 +210,6 @@ impl Service {
         let redactor = self.0.redactors.of(call.server.id, &secrets).await;
         let own = call.version.timeout_ms.or(call.server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let budget = Budget::new(self.limits(), own);
-        let job = Job {
-            program: call.runnable.program.clone(),
-            arguments: call.arguments.clone(),
-            secrets,
-            grants: Arc::new(grants),
-            budget: budget.clone(),
-        };
         // What the caller reads, if a person wants it so; what is kept never holds a secret.
         let shown = match policies.redact_secrets_in_output {
             true => Arc::clone(&redactor),
@@ -219,8 +218,27 @@ impl Service {
         let listener = request.events.map(|events| listener(events, Arc::clone(&shown)));
         let started_at = self.clock().now();
         let ending = self.0.parts.ending.child_token();
+        let running = async {
+            match &call.runnable.runs {
+                Runs::Guest(program) => {
+                    let job = Job {
+                        program: program.clone(),
+                        arguments: call.arguments.clone(),
+                        secrets,
+                        grants: Arc::new(grants),
+                        budget: budget.clone(),
+                    };
+                    let report = self.executor().run(place, job, ending.clone(), listener).await;
+                    report.map_err(|error| refused(&call.tool, error))
+                }
+                Runs::Source(to) => {
+                    let _place = place;
+                    let call = PassedOn { to, version: &call.version, arguments: &call.arguments, budget: &budget };
+                    self.pass_on(call, &ending, listener).await
+                }
+            }
+        };
         let report = {
-            let running = self.executor().run(place, job, ending.clone(), listener);
             tokio::pin!(running);
             tokio::select! {
                 report = &mut running => report,
@@ -229,8 +247,7 @@ impl Service {
                     running.await
                 }
             }
-        }
-        .map_err(|error| refused(&call.tool, error))?;
+        }?;
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
         if call.purpose == Purpose::DraftTest {
@@ -279,7 +296,7 @@ impl Service {
         started_at: chrono::DateTime<chrono::Utc>,
     ) -> Row {
         let limits = self.limits();
-        let result = matches!(report.outcome, Outcome::Returned(_))
+        let result = matches!(report.outcome, Outcome::Returned(_) | Outcome::ReturnedError(_))
             .then(|| serde_json::to_string(&answer.result).unwrap_or_default());
         let mut cut = Vec::new();
         let mut keep = |name: &str, text: &str, bound: u64| {
@@ -343,7 +360,7 @@ struct Call {
 /// only waits for approval leads nowhere yet.
 fn is_live(found: &Callable, own_name: &str) -> bool {
     match &found.live {
-        Some(live) if live.kind == ToolKind::Component => {
+        Some(live) if live.kind.has_exports() => {
             programs::export(live, own_name).is_some() && exports::is_enabled(&found.tool, own_name)
         }
         Some(_) => found.tool.name == own_name,
@@ -353,7 +370,7 @@ fn is_live(found: &Callable, own_name: &str) -> bool {
 
 /// The name of what a test runs.
 fn tested<'a>(tool: &'a Tool, live: &'a Version, export: Option<&str>) -> Result<&'a str, Error> {
-    if live.kind != ToolKind::Component {
+    if !live.kind.has_exports() {
         return match export {
             Some(other) if other != tool.name => {
                 Err(Error::invalid("/export", "this tool is a source and has no exports"))

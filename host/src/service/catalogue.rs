@@ -19,7 +19,6 @@ use crate::domain::caller::Caller;
 use crate::domain::component::ToolAnnotations;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ToolId;
-use crate::domain::tool::ToolKind;
 
 /// How long a catalogue is believed: short enough that what another process did is seen before a
 /// person has changed windows, long enough that busy clients cost one reading in two seconds.
@@ -184,7 +183,7 @@ fn compose(located: &[Located]) -> Result<Catalogue, Error> {
             tracing::error!(tool = %tool.id, version = %version.id, "a version is not what was approved; not listing it");
             continue;
         }
-        if version.kind != ToolKind::Component {
+        if !version.kind.has_exports() {
             let (input, output) = (&version.input_schema, version.output_schema.as_deref());
             let listed = listed(tools::called(server, &tool.name)?, &version.description, input, output)?;
             catalogue.add(listed, tool, &tool.name, digest);
@@ -235,7 +234,7 @@ mod tests {
     use crate::domain::caller::Who;
     use crate::domain::component::Export;
     use crate::domain::ids::ServerId;
-    use crate::domain::tool::{ApprovalStatus, ServerStatus};
+    use crate::domain::tool::{ApprovalStatus, ServerStatus, ToolKind};
     use crate::domain::version::VersionContent;
     use crate::service::versions;
 

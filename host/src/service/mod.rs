@@ -13,6 +13,7 @@ pub mod audit;
 pub mod bulk;
 pub mod calls;
 pub mod catalogue;
+pub mod circuits;
 pub mod code;
 pub mod compare;
 pub mod compilations;
@@ -22,6 +23,9 @@ mod edits;
 pub mod error;
 mod execution_log;
 pub mod exports;
+pub mod external_logins;
+pub mod external_mcp_sources;
+pub mod external_mcp_tools;
 pub mod folders;
 mod given;
 pub mod health;
@@ -32,6 +36,7 @@ pub mod module_requests;
 pub mod modules;
 pub mod network_requests;
 pub mod page;
+mod passthrough;
 pub mod pending;
 mod permission;
 pub mod policies;
@@ -74,6 +79,8 @@ use crate::crypto::vault::Vault;
 use crate::db::Database;
 use crate::executor::Executor;
 use crate::limits::Limits;
+pub use crate::upstream::LoginWish;
+use crate::upstream::Upstream;
 
 /// What has changed, for those who show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +94,7 @@ pub struct Parts {
     pub db: Database,
     pub vault: Vault,
     pub executor: Executor,
+    pub upstream: Upstream,
     pub clock: Clock,
     pub limits: Limits,
     /// Running calls, which end before the process does.
@@ -164,6 +172,10 @@ impl Service {
 
     fn vault(&self) -> &Vault {
         &self.0.parts.vault
+    }
+
+    fn upstream(&self) -> &Upstream {
+        &self.0.parts.upstream
     }
 
     fn executor(&self) -> &Executor {

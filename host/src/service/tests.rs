@@ -10,6 +10,7 @@ mod statistics;
 mod tools;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -37,8 +38,10 @@ use crate::domain::policy::{FourEyes, PolicyChange};
 use crate::domain::request::RequestStatus;
 use crate::domain::secret::SecretValue;
 use crate::domain::tool::{ApprovalAction, ApprovalStatus, ServerStatus};
+use crate::egress::{Egress, EgressSettings, MappedNetwork};
 use crate::executor;
 use crate::limits::Limits;
+use crate::upstream::Upstream;
 
 type Done = Result<(), Error>;
 
@@ -67,6 +70,12 @@ async fn host_within(limits: Limits) -> Host {
         db: db.clone(),
         vault: Vault::new(&MasterKey::generate(), &[]),
         executor: executor::testing::idle(folder.path()),
+        upstream: Upstream::new(
+            Egress::new(EgressSettings::from(&limits), Arc::new(MappedNetwork::new())),
+            &limits,
+            Clock::system(),
+            TaskTracker::new(),
+        ),
         clock: Clock::system(),
         limits,
         calls: TaskTracker::new(),

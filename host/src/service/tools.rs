@@ -12,7 +12,9 @@ use super::code::{GivenCode, schema};
 use super::exports::{self, ToolExportView};
 use super::folders::FolderView;
 use super::versions::SourceView;
-use super::{Error, Page, PageRequest, Service, edits, given, policies, servers, versions};
+use super::{
+    Error, Page, PageRequest, Service, edits, external_mcp_tools as external, given, policies, servers, versions,
+};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows, Version};
@@ -75,7 +77,7 @@ pub struct ToolView {
     pub updated_at: DateTime<Utc>,
     pub input_schema: Value,
     pub output_schema: Option<Value>,
-    /// None: it is a component.
+    /// None: it is a component, or a tool of an external source.
     pub language: Option<Language>,
     #[serde(flatten)]
     pub source: SourceView,
@@ -346,12 +348,14 @@ impl Service {
         if let Some(name) = &change.name {
             let name: ToolName = name.parse().map_err(|error| Error::name("/name", &error))?;
             content.name = name.into();
+            external::renamed(&mut content);
         }
         if change.timeout_ms.is_some() {
             content.timeout_ms = given::timeout("/timeout_ms", change.timeout_ms, self.limits())?;
         }
         let mut summary = None;
         if let Some(code) = &change.code {
+            external::keeps_definition(&content, code.pointer())?;
             let Some(language) = code.language.or_else(|| content.kind.language()) else {
                 return Err(Error::invalid(code.pointer(), "this tool is a component; upload a new version of it"));
             };
@@ -371,6 +375,7 @@ impl Service {
                 summary = Some(self.source_accepted("/description", language, &source).await?.summary.clone());
             }
             content.description = description(given, &summary.unwrap_or_default())?;
+            external::renamed(&mut content);
         }
         Ok(content)
     }

@@ -175,7 +175,7 @@ mod tests {
         insert(&tx, github.clone()).await?;
         insert(&tx, other.clone()).await?;
         tx.commit().await?;
-        assert_eq!(of_server(&*db, one.id, &all()).await?.items, [github.clone()]);
+        assert_eq!(of_server(&*db, one.id, &all()).await?.items, std::slice::from_ref(&github));
         let tx = db.begin().await?;
         let error = insert(&tx, testing::source(one.id, "github")).await.expect_err("it is there");
         assert_eq!(error.to_string(), "an external source with this name exists already");

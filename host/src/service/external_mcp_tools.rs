@@ -4,6 +4,8 @@
 //! of it, the new definition becomes the next version, which waits for approval like any change, and calls
 //! of the old one are refused until then: the source no longer has what was approved.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
@@ -12,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::content;
 use super::edits::{self, Effect};
+use super::external_mcp_definitions::{as_tool, of_definition, read};
 use super::external_mcp_sources::{self as sources, act, missing};
 use super::tools::{self, Found, ToolView};
 use super::{Error, Page, PageRequest, Service, audit, exports, policies, versions};
@@ -21,13 +24,13 @@ use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions as version_rows;
 use crate::db::{PageRequest as RowPage, Texts, Tx, Whole, blobs};
 use crate::domain::caller::Caller;
-use crate::domain::component::{Export, ToolAnnotations};
+use crate::domain::component::ToolAnnotations;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{SourceId, ToolId};
 use crate::domain::policy::Policies;
 use crate::domain::source::{Definition, SourceStatus, own_name};
-use crate::domain::tool::{ApprovalStatus, ToolKind};
-use crate::domain::version::VersionContent;
+use crate::domain::tool::{ApprovalStatus, ChangeSource};
+use crate::upstream::UpstreamError;
 
 /// Tools that one request imports.
 const IMPORTED_AT_ONCE: usize = 100;
@@ -189,7 +192,7 @@ impl Service {
         let offer = async {
             let access = self.source_access(source).await?;
             match self.upstream().tools(&access, asked.is_some()).await {
-                Err(crate::upstream::UpstreamError::Unauthorized { .. }) => {
+                Err(UpstreamError::Unauthorized { .. }) => {
                     let access = self.source_access_renewed(source, &access).await?;
                     Ok(self.upstream().tools(&access, asked.is_some()).await?)
                 }
@@ -236,7 +239,7 @@ impl Service {
         let mut source = source_rows::lock(&tx, id).await?.ok_or_else(|| missing(id))?;
         let policies = policies::in_force(&tx).await?;
         let mut absorbed = Absorbed::default();
-        let mut old: std::collections::BTreeMap<String, ExternalTool> =
+        let mut old: BTreeMap<String, ExternalTool> =
             rows::all_of_source(&tx, id).await?.into_iter().map(|row| (row.name.clone(), row)).collect();
         let mut redefined = Vec::new();
         let tool_count = list.len() as u64;
@@ -359,7 +362,7 @@ impl Service {
         };
         let summary = format!("imported from {}", source.name);
         let mut latest = versions::row(tool.id, 1, content, status, summary, caller, now);
-        latest.change_source = crate::domain::tool::ChangeSource::Import;
+        latest.change_source = ChangeSource::Import;
         if status != ApprovalStatus::Draft {
             (latest.submitted_at, latest.submitted_by) = (Some(now), Some(caller.to_string()));
         }
@@ -405,7 +408,7 @@ async fn redefine(
     let old = content(&found.latest);
     let changed = of_definition(&old.name, source, definition, old.timeout_ms);
     let Some(mut next) = versions::following(&found.latest, changed, caller, now) else { return Ok(None) };
-    next.change_source = crate::domain::tool::ChangeSource::Import;
+    next.change_source = ChangeSource::Import;
     next.change_summary = format!("the source changed its definition: {}", next.change_summary);
     blobs::put(tx, definition.pinned(source).text.into_bytes(), now).await?;
     let id = found.tool.id;
@@ -419,55 +422,6 @@ async fn redefine(
     });
     audit::write(tx, caller, now, tools::act("tool.redefine", id, Some(before), Some(after))).await?;
     Ok(Some((effect, found)))
-}
-
-/// A list as it is kept, each line with its definition if it can be imported.
-fn read(source: SourceId, offered: &[Value], now: DateTime<Utc>) -> Vec<(ExternalTool, Option<Definition>)> {
-    let mut names = std::collections::BTreeSet::new();
-    let mut list = Vec::with_capacity(offered.len());
-    for (position, tool) in offered.iter().enumerate() {
-        let read = Definition::read(tool);
-        let mut name = match (&read, tool.get("name").and_then(Value::as_str)) {
-            (Ok(definition), _) => definition.name.clone(),
-            (Err(_), Some(name)) => name.chars().filter(|c| !c.is_control()).take(128).collect(),
-            (Err(_), None) => String::new(),
-        };
-        let mut read = read.map_err(|error| error.to_string());
-        if !names.insert(name.clone()) || name.is_empty() {
-            read = Err("it has no name of its own in the list".to_owned());
-            name = format!("(tool {} of the list)", position + 1);
-        }
-        let (pinned, problem) = match &read {
-            Ok(definition) => (Some(definition.pinned(source)), None),
-            Err(problem) => (None, Some(problem.chars().take(500).collect())),
-        };
-        let row = ExternalTool {
-            source_id: source,
-            name,
-            position: i32::try_from(position).unwrap_or(i32::MAX),
-            offered: true,
-            digest: pinned.as_ref().map(|pinned| pinned.digest),
-            definition: pinned.map(|pinned| pinned.text).unwrap_or_default(),
-            problem,
-            tool_id: None,
-            description: read.as_ref().map(|definition| definition.description.clone()).unwrap_or_default(),
-            changed_at: now,
-        };
-        list.push((row, read.ok()));
-    }
-    list
-}
-
-/// A pinned definition as the source would send it.
-fn as_tool(written: &Value) -> Value {
-    json!({
-        "name": written["tool"],
-        "title": written["title"],
-        "description": written["description"],
-        "inputSchema": written["input_schema"],
-        "outputSchema": written["output_schema"],
-        "annotations": written["annotations"],
-    })
 }
 
 fn view(source: &ExternalSource, row: ExternalTool) -> Result<ExternalToolView, Error> {
@@ -490,54 +444,4 @@ fn view(source: &ExternalSource, row: ExternalTool) -> Result<ExternalToolView, 
         tool_id: row.tool_id,
         changed_at: row.changed_at,
     })
-}
-
-/// What a person approves of an imported tool.
-fn of_definition(own: &str, source: SourceId, definition: &Definition, timeout_ms: Option<u64>) -> VersionContent {
-    let mut content = VersionContent {
-        kind: ToolKind::McpPassthrough,
-        name: own.to_owned(),
-        description: definition.description.clone(),
-        source_digest: definition.pinned(source).digest,
-        timeout_ms,
-        input_schema: definition.input_schema.to_string(),
-        output_schema: definition.output_schema.as_ref().map(Value::to_string),
-        exports: Vec::new(),
-        hosts: Vec::new(),
-        modules: Vec::new(),
-        secret_names: Vec::new(),
-    };
-    content.exports.push(Export {
-        name: String::new(),
-        title: definition.title.clone(),
-        description: String::new(),
-        input_schema: content.input_schema.clone(),
-        output_schema: content.output_schema.clone(),
-        annotations: definition.annotations,
-    });
-    renamed(&mut content);
-    content
-}
-
-/// Keeps the one export of an imported tool called and described as the tool is.
-pub(super) fn renamed(content: &mut VersionContent) {
-    if content.kind == ToolKind::McpPassthrough {
-        for export in &mut content.exports {
-            export.name.clone_from(&content.name);
-            export.description.clone_from(&content.description);
-        }
-    }
-}
-
-/// Refuses code for an imported tool: what it does is elsewhere.
-///
-/// # Errors
-/// [`Error::Invalid`] at `pointer`.
-pub(super) fn keeps_definition(content: &VersionContent, pointer: &str) -> Result<(), Error> {
-    match content.kind {
-        ToolKind::McpPassthrough => {
-            Err(Error::invalid(pointer, "this tool belongs to an external source and has no code of its own"))
-        }
-        _ => Ok(()),
-    }
 }

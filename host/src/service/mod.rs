@@ -24,6 +24,8 @@ pub mod error;
 mod execution_log;
 pub mod exports;
 pub mod external_logins;
+mod external_mcp_definitions;
+mod external_mcp_rules;
 pub mod external_mcp_sources;
 pub mod external_mcp_tools;
 pub mod folders;

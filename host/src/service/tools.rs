@@ -13,7 +13,7 @@ use super::exports::{self, ToolExportView};
 use super::folders::FolderView;
 use super::versions::SourceView;
 use super::{
-    Error, Page, PageRequest, Service, edits, external_mcp_tools as external, given, policies, servers, versions,
+    Error, Page, PageRequest, Service, edits, external_mcp_definitions as external, given, policies, servers, versions,
 };
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};

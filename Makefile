@@ -93,7 +93,7 @@ docs-check: build ## Links, commands and examples of the documents
 	scripts/docs_check.py
 
 .PHONY: bench
-bench: build ## Benchmarks: ours beside the baselines, one table (ARGS=--quick for a short run)
+bench: build guests ## Benchmarks: ours beside the baselines, one table (ARGS=--quick for a short run)
 	cargo run $(CARGO_FLAGS) --bin mcpbox-benches -- --write $(ARGS)
 
 # --- tidy --------------------------------------------------------------------------------------

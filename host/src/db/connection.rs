@@ -14,6 +14,7 @@
 //! ([`tools::lock`](super::tools::lock), [`Tx::lock`]) or written on condition.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ pub struct Database {
     /// The turn to write, where there is one writer.
     turn: Option<Arc<Semaphore>>,
     wait: Duration,
+    writes: Arc<AtomicU64>,
 }
 
 /// Judges connections that come back: as many stay open as `keep` says.
@@ -61,8 +63,19 @@ struct Surplus {
 /// A task holds at most one: a second one would wait for the turn or the connection of the first.
 pub struct Tx {
     inner: DatabaseTransaction,
-    /// Given back after the transaction's end: fields are dropped in order.
+    /// Counted after the transaction's end, whatever it was: fields are dropped in order.
+    _write: Option<Write>,
+    /// Given back after it.
     _turn: Option<OwnedSemaphorePermit>,
+}
+
+/// Counts a write when it is over.
+struct Write(Arc<AtomicU64>);
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// Where a read runs: on any free connection ([`Database`]), or inside a transaction ([`Tx`]).
@@ -131,7 +144,7 @@ impl Database {
         let pool = Arc::new(sea_orm::Database::connect(options).await.map_err(fail)?);
         // It is empty: nobody else knows it.
         let _ = surplus.pool.set(Arc::downgrade(&pool));
-        Ok(Self { pool, location: location.clone(), turn, wait })
+        Ok(Self { pool, location: location.clone(), turn, wait, writes: Arc::default() })
     }
 
     /// Begins a transaction that may write.
@@ -139,6 +152,16 @@ impl Database {
     /// # Errors
     /// [`DbError::Unavailable`] when there is no turn or no connection within `db_wait_s`.
     pub async fn begin(&self) -> Result<Tx, DbError> {
+        let begun = self.begin_rows().await?;
+        Ok(Tx { _write: Some(Write(Arc::clone(&self.writes))), ..begun })
+    }
+
+    /// Begins a transaction that writes rows of logs and nothing that anybody decides by: it is not counted
+    /// in [`writes`](Self::writes).
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub async fn begin_rows(&self) -> Result<Tx, DbError> {
         let doing = "begin a transaction";
         let turn = match &self.turn {
             Some(turn) => {
@@ -154,7 +177,13 @@ impl Database {
             ..TransactionOptions::default()
         };
         let inner = self.pool.begin_with_options(options).await.doing(doing)?;
-        Ok(Tx { inner, _turn: turn })
+        Ok(Tx { inner, _write: None, _turn: turn })
+    }
+
+    /// How many transactions of this process are over. What was read while this number was the same is still
+    /// so, but for what other processes wrote.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
     }
 
     /// Asks the database for a sign of life.
@@ -211,7 +240,8 @@ fn open_and_idle(pool: &DatabaseConnection) -> (u32, usize) {
 impl Tx {
     /// Makes everything visible and durable, or nothing.
     pub async fn commit(self) -> Result<(), DbError> {
-        self.inner.commit().await.doing("commit a transaction")
+        let Self { inner, _write, _turn } = self;
+        inner.commit().await.doing("commit a transaction")
     }
 
     /// Waits until no other transaction holds the same lock, and holds it to the end of this one.
@@ -294,6 +324,21 @@ mod tests {
         tx.commit().await?;
         let names: Vec<_> = servers::list(&*db, &all()).await?.items.into_iter().map(|server| server.name).collect();
         assert_eq!(names, ["kept"]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_write_counts_when_it_is_over_and_rows_of_logs_do_not_count() -> Result<(), DbError> {
+        let db = fresh().await;
+        let before = db.writes();
+        let tx = db.begin().await?;
+        assert_eq!(db.writes(), before, "it is not over");
+        tx.commit().await?;
+        assert_eq!(db.writes(), before + 1);
+        drop(db.begin().await?);
+        assert_eq!(db.writes(), before + 2, "an end whose outcome nobody knows counts too");
+        db.begin_rows().await?.commit().await?;
+        assert_eq!(db.writes(), before + 2);
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! Running a tool. There is one way, and every door takes it.
 //!
 //! What runs is what was approved: the digest of the version that is about to run is computed again
-//! from its own bytes and compared with the digest that a person approved, at every call.
+//! from its own bytes and compared with the digest that a person approved, whenever anything was written
+//! since the last call ([`ready`](super::ready)).
 //!
 //! A call that has begun leaves a row in the execution log, also when its caller goes away: it runs
 //! in a task of its own, which ends with the row.
@@ -18,21 +19,21 @@ use tracing::Instrument as _;
 use super::answer::{self, Answer};
 use super::error::Error;
 use super::passthrough::PassedOn;
-use super::programs::{self, Runnable, Runs};
-use super::{Service, exports};
+use super::programs::Runs;
+use super::ready::{Given, Ready};
+use super::{Service, programs};
 use crate::db::Texts;
 use crate::db::execution_logs::ExecutionLog as Row;
 use crate::db::servers::{self, Server};
-use crate::db::tools::{self, Callable, Tool};
+use crate::db::tools::{self, Tool};
 use crate::db::versions::{self, Version};
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
 use crate::domain::content::ToolResult;
 use crate::domain::ids::{CallId, ToolId};
-use crate::domain::names;
 use crate::domain::outcome::{GuestEvent, Outcome, Report};
 use crate::domain::redact::{Redactor, redact_arguments};
-use crate::domain::tool::{ServerStatus, ToolKind};
+use crate::domain::tool::ToolKind;
 use crate::domain::version::VersionContent;
 use crate::executor::{ExecutorError, Job, Listener};
 use crate::telemetry::{RequestId, metrics};
@@ -93,8 +94,8 @@ impl Service {
     /// When there is no such tool, the arguments do not fit, there is no place for the call, or the
     /// host is broken. What a guest does wrong is an answer.
     pub async fn call_run(&self, caller: &Caller, request: CallRequest) -> Result<CallAnswer, Error> {
-        let (found, own_name) = self.callable(caller, &request.name).await?;
-        self.begin(caller, found, &own_name, request, Purpose::Call).await
+        let ready = self.ready(caller, &request.name).await?;
+        self.begin(caller, ready, request, Purpose::Call).await
     }
 
     /// Runs the approved version of a tool for its author: the same call, marked as a test in the log.
@@ -132,34 +133,20 @@ impl Service {
         };
         let own_name = tested(&tool, &version, export)?.to_owned();
         let request = CallRequest { name: super::tools::called(&server, &own_name)?, ..request };
-        let found = Callable { server, tool, live: Some(version) };
-        self.begin(caller, found, &own_name, request, purpose).await
+        let (expected, given) = match purpose {
+            Purpose::DraftTest => (Some(version.digest), Given::default()),
+            Purpose::Call | Purpose::Test => (tool.live_digest, self.given(&tool, &version).await?),
+        };
+        let export = programs::export(&version, &own_name);
+        let runnable = self.program(&tool, &version, export, expected).await?;
+        let ready = Arc::new(Ready { server, tool, version, runnable, given });
+        self.begin(caller, ready, request, purpose).await
     }
 
-    async fn located(&self, id: ToolId) -> Result<Option<(Server, Tool)>, Error> {
+    pub(super) async fn located(&self, id: ToolId) -> Result<Option<(Server, Tool)>, Error> {
         let Some(tool) = tools::by_id(self.db(), id).await? else { return Ok(None) };
         let server = servers::by_id(self.db(), tool.server_id).await?;
         Ok(server.map(|server| (server, tool)))
-    }
-
-    /// What a name leads to, if it may be called now, and under which name of its own.
-    async fn callable(&self, caller: &Caller, name: &str) -> Result<(Callable, String), Error> {
-        let unknown = || Error::not_found("tool", name, "list the tools again");
-        let (found, own_name) = match names::split_gateway_name(name) {
-            Some((server, own_name)) if name.len() < names::GATEWAY_NAME_MAX => {
-                (tools::callable(self.db(), server.as_str(), own_name).await?, own_name.to_owned())
-            }
-            // A name of full length may stand for a longer one; the catalogue knows.
-            _ => {
-                let catalogue = self.catalogue(caller).await?;
-                let led = catalogue.led(name).ok_or_else(unknown)?;
-                let (server, _) = self.located(led.tool).await?.ok_or_else(unknown)?;
-                (tools::callable(self.db(), &server.name, &led.name).await?, led.name.clone())
-            }
-        };
-        let found = found.ok_or_else(unknown)?;
-        let is_offered = found.server.status == ServerStatus::Running && found.tool.enabled;
-        if is_offered && is_live(&found, &own_name) { Ok((found, own_name)) } else { Err(unknown()) }
     }
 
     /// Checks everything that can be checked before a guest starts, then runs the call in a task of
@@ -167,73 +154,64 @@ impl Service {
     async fn begin(
         &self,
         caller: &Caller,
-        found: Callable,
-        own_name: &str,
+        ready: Arc<Ready>,
         request: CallRequest,
         purpose: Purpose,
     ) -> Result<CallAnswer, Error> {
         if self.0.parts.stopping.is_cancelled() {
             return Err(Error::Stopping);
         }
-        let Callable { server, tool, live: Some(version) } = found else {
-            return Err(Error::not_found("tool", request.name, "list the tools again"));
-        };
-        if purpose == Purpose::DraftTest && version.kind == ToolKind::McpPassthrough {
+        if purpose == Purpose::DraftTest && ready.version.kind == ToolKind::McpPassthrough {
             return Err(Error::forbidden(
                 "a tool of an external source runs elsewhere, and only what a person approved is passed on there",
             ));
         }
-        let expected = if purpose == Purpose::DraftTest { Some(version.digest) } else { tool.live_digest };
-        let export = programs::export(&version, own_name);
-        let runnable = self.program(&tool, &version, export, expected).await?;
         let arguments = request.arguments.as_deref().map_or("{}", RawValue::get).to_owned();
-        self.arguments_checked(&runnable.input_schema, &arguments).await?;
+        self.arguments_checked(&ready.runnable.input_schema, &arguments).await?;
         let service = self.clone();
         let caller = caller.clone();
-        let call = Call { id: CallId::new(), server, tool, version, runnable, arguments, purpose };
+        let call = Call { id: CallId::new(), ready, arguments, purpose };
         let work = async move { service.carry_out(&caller, call, request).await };
         // The span of the request goes along, and with it the request's id in every line.
         let task = self.0.parts.calls.spawn(work.instrument(tracing::Span::current()));
         task.await.map_err(|error| Error::internal("running a call", error))?
     }
 
-    async fn carry_out(&self, caller: &Caller, call: Call, request: CallRequest) -> Result<CallAnswer, Error> {
-        let place = self.executor().place(call.server.id, &caller.key()).await?;
-        let given = async {
-            if call.purpose == Purpose::DraftTest {
-                return Ok(Default::default());
-            }
-            tokio::try_join!(self.secrets_of(call.server.id), self.grants_of(&call.tool, &call.version))
-        };
-        // Side by side: waiting for the database is most of what a short call waits for.
-        let (policies, (secrets, grants)) = tokio::try_join!(self.policy(), given)?;
-        let redactor = self.0.redactors.of(call.server.id, &secrets).await;
-        let own = call.version.timeout_ms.or(call.server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
+    async fn carry_out(&self, caller: &Caller, mut call: Call, request: CallRequest) -> Result<CallAnswer, Error> {
+        let place = self.executor().place(call.ready.server.id, &caller.key()).await?;
+        if call.purpose == Purpose::Call {
+            // It may have waited for its place while a person decided otherwise.
+            call.ready = self.ready(caller, &request.name).await?;
+        }
+        let policies = self.policy().await?;
+        let Ready { server, tool, version, runnable, given } = &*call.ready;
+        let redactor = &given.redactor;
+        let own = version.timeout_ms.or(server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let budget = Budget::new(self.limits(), own);
         // What the caller reads, if a person wants it so; what is kept never holds a secret.
         let shown = match policies.redact_secrets_in_output {
-            true => Arc::clone(&redactor),
+            true => Arc::clone(redactor),
             false => Arc::new(Redactor::new([])),
         };
         let listener = request.events.map(|events| listener(events, Arc::clone(&shown)));
         let started_at = self.clock().now();
         let ending = self.0.parts.ending.child_token();
         let running = async {
-            match &call.runnable.runs {
+            match &runnable.runs {
                 Runs::Guest(program) => {
                     let job = Job {
                         program: program.clone(),
                         arguments: call.arguments.clone(),
-                        secrets,
-                        grants: Arc::new(grants),
+                        secrets: Arc::clone(&given.secrets),
+                        grants: Arc::clone(&given.grants),
                         budget: budget.clone(),
                     };
                     let report = self.executor().run(place, job, ending.clone(), listener).await;
-                    report.map_err(|error| refused(&call.tool, error))
+                    report.map_err(|error| refused(tool, error))
                 }
                 Runs::Source(to) => {
                     let _place = place;
-                    let call = PassedOn { to, version: &call.version, arguments: &call.arguments, budget: &budget };
+                    let call = PassedOn { to, version, arguments: &call.arguments, budget: &budget };
                     self.pass_on(call, &ending, listener).await
                 }
             }
@@ -253,7 +231,7 @@ impl Service {
         if call.purpose == Purpose::DraftTest {
             answer.notices.push(format!(
                 "this was version {}, which nobody approved: it ran without secrets, folders and network",
-                call.version.number
+                version.number
             ));
         }
         metrics::tool_call(
@@ -263,10 +241,10 @@ impl Service {
             report.usage.peak_memory_bytes,
         );
         let row = if policies.redact_secrets_in_output {
-            self.row(caller, &call, &request.request_id, &report, &answer, &redactor, started_at)
+            self.row(caller, &call, &request.request_id, &report, &answer, redactor, started_at)
         } else {
-            let kept = answer::compose(&report, &budget, &redactor, stdout_returned);
-            self.row(caller, &call, &request.request_id, &report, &kept, &redactor, started_at)
+            let kept = answer::compose(&report, &budget, redactor, stdout_returned);
+            self.row(caller, &call, &request.request_id, &report, &kept, redactor, started_at)
         };
         self.0.log.push(row).await;
         Ok(CallAnswer {
@@ -295,7 +273,7 @@ impl Service {
         redactor: &Redactor,
         started_at: chrono::DateTime<chrono::Utc>,
     ) -> Row {
-        let limits = self.limits();
+        let (limits, ready) = (self.limits(), &call.ready);
         let result = matches!(report.outcome, Outcome::Returned(_) | Outcome::ReturnedError(_))
             .then(|| serde_json::to_string(&answer.result).unwrap_or_default());
         let mut cut = Vec::new();
@@ -316,11 +294,11 @@ impl Service {
         cut.dedup();
         Row {
             id: call.id,
-            server_id: call.server.id,
-            tool_id: call.tool.id,
-            version_id: call.version.id,
-            version_number: call.version.number,
-            tool_name: format!("{}__{}", call.server.name, call.runnable.name),
+            server_id: ready.server.id,
+            tool_id: ready.tool.id,
+            version_id: ready.version.id,
+            version_number: ready.version.number,
+            tool_name: format!("{}__{}", ready.server.name, ready.runnable.name),
             caller: caller.to_string(),
             request_id: request_id.to_string(),
             is_test: call.purpose != Purpose::Call,
@@ -348,24 +326,9 @@ impl Service {
 /// A call that has passed every check.
 struct Call {
     id: CallId,
-    server: Server,
-    tool: Tool,
-    version: Version,
-    runnable: Runnable,
+    ready: Arc<Ready>,
     arguments: String,
     purpose: Purpose,
-}
-
-/// Whether the live version, if there is one, has this tool, and it is not switched off. A name that
-/// only waits for approval leads nowhere yet.
-fn is_live(found: &Callable, own_name: &str) -> bool {
-    match &found.live {
-        Some(live) if live.kind.has_exports() => {
-            programs::export(live, own_name).is_some() && exports::is_enabled(&found.tool, own_name)
-        }
-        Some(_) => found.tool.name == own_name,
-        None => false,
-    }
 }
 
 /// The name of what a test runs.

@@ -31,7 +31,7 @@ impl Store for ExecutionRows {
 
 impl ExecutionRows {
     async fn commit(&self, rows: &[Row]) -> Result<(), DbError> {
-        let tx = self.0.begin().await?;
+        let tx = self.0.begin_rows().await?;
         execution_logs::insert_many(&tx, rows.to_vec()).await?;
         execution_statistics::add(&tx, execution_statistics::tallies(rows)).await?;
         execution_durations::add(&tx, execution_durations::tallies(rows)).await?;

@@ -44,6 +44,7 @@ mod permission;
 pub mod policies;
 mod programs;
 mod rate;
+mod ready;
 mod redactors;
 mod retention;
 pub mod secrets;
@@ -74,6 +75,7 @@ pub use self::page::{Page, PageRequest};
 use self::policies::PolicyCache;
 use self::programs::SourceCache;
 use self::rate::Rates;
+use self::ready::ReadyCache;
 use self::redactors::Redactors;
 use self::writer::Writer;
 use crate::clock::Clock;
@@ -124,6 +126,7 @@ struct Inner {
     validators: Validators,
     sources: SourceCache,
     redactors: Redactors,
+    ready: ReadyCache,
     changes: broadcast::Sender<Change>,
     passwords: Passwords,
     noted: Noted,
@@ -143,6 +146,7 @@ impl Service {
             validators: Validators::default(),
             sources: SourceCache::default(),
             redactors: Redactors::default(),
+            ready: ReadyCache::default(),
             changes: broadcast::Sender::new(CHANGES_BEHIND),
             passwords: Passwords::new(&parts.limits),
             noted: Noted::default(),

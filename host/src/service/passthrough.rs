@@ -41,7 +41,7 @@ impl Service {
     ) -> Result<Report, Error> {
         let begun = Instant::now();
         let ready = tokio::select! {
-            ready = tokio::time::timeout(call.budget.time, self.ready(&call)) => ready,
+            ready = tokio::time::timeout(call.budget.time, self.still_approved(&call)) => ready,
             () = ending.cancelled() => return Ok(ended(Outcome::Cancelled, begun)),
         };
         let (source, mut access) = match ready {
@@ -89,7 +89,7 @@ impl Service {
     }
 
     /// Sees to it that the source still has what was approved.
-    async fn ready(&self, call: &PassedOn<'_>) -> Result<(ExternalSource, Access), Error> {
+    async fn still_approved(&self, call: &PassedOn<'_>) -> Result<(ExternalSource, Access), Error> {
         let PassThrough { source: id, tool } = call.to;
         let source = sources::found(self.db(), *id).await?;
         let access = self.source_access(&source).await?;

@@ -360,6 +360,8 @@ async fn a_component_that_was_changed_in_the_database_does_not_run() {
     assert!(refused.contains("`pair` does not run") && refused.contains("digest"), "{refused}");
     // What it says of its tools is covered by the approval, too.
     host.tamper("UPDATE tool_versions SET exports = replace(exports, 'two', 'too') WHERE name = 'pair'");
+    // What was read last counts no more when this host writes.
+    host.admin().await.server("other").await;
     let (_, refused) = host.model().request("tools/call", json!({"name": "lab__one", "arguments": {}})).await;
     assert!(refused.to_string().contains("not what was approved"), "{refused}");
 }

@@ -1,0 +1,172 @@
+//! What a name leads to, and what a call of it is given.
+//!
+//! To read all of it takes longer than a short call runs, so it is kept, and read again when anything was
+//! written since: every transaction of this process counts, but for rows of logs. What a person revokes is
+//! gone at the next call. What another process writes is seen after two seconds at most, as with policies.
+//! A tool with folders is looked at anew at every call, because links in them may lead elsewhere by then.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use moka::future::Cache;
+
+use super::programs::{self, Runnable};
+use super::{Error, Service, exports};
+use crate::db::servers::Server;
+use crate::db::tools::{self, Callable, Tool};
+use crate::db::versions::Version;
+use crate::domain::caller::Caller;
+use crate::domain::grant::Grants;
+use crate::domain::names;
+use crate::domain::redact::Redactor;
+use crate::domain::secret::Secrets;
+use crate::domain::tool::ServerStatus;
+
+/// Everything that a call needs beside its arguments.
+pub(super) struct Ready {
+    pub(super) server: Server,
+    pub(super) tool: Tool,
+    /// What runs.
+    pub(super) version: Version,
+    pub(super) runnable: Runnable,
+    pub(super) given: Given,
+}
+
+/// What the guest gets, and what is blotted out of what it says.
+pub(super) struct Given {
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) grants: Arc<Grants>,
+    pub(super) redactor: Arc<Redactor>,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self { secrets: Arc::default(), grants: Arc::default(), redactor: Arc::new(Redactor::new([])) }
+    }
+}
+
+/// By the name that is called.
+pub(super) struct ReadyCache(Cache<String, Arc<Seen>>);
+
+struct Seen {
+    ready: Arc<Ready>,
+    /// Taken before it was read.
+    as_of: AsOf,
+}
+
+/// What the database has seen so far, and when.
+#[derive(Clone, Copy)]
+struct AsOf {
+    /// [`Database::writes`](crate::db::Database::writes).
+    writes: u64,
+    at: DateTime<Utc>,
+}
+
+/// How long what was read is believed, because another process may have written.
+const BELIEVED: TimeDelta = TimeDelta::seconds(2);
+/// Bytes of schemas and texts that are kept.
+const KEPT_BYTES: u64 = 64 << 20;
+
+impl Default for ReadyCache {
+    fn default() -> Self {
+        let weigher = |name: &String, seen: &Arc<Seen>| {
+            let version = &seen.ready.version;
+            let exports: usize = version.exports.0.iter().map(|export| export.input_schema.len()).sum();
+            u32::try_from(name.len() + version.input_schema.len() + version.description.len() + exports + 1_000)
+                .unwrap_or(u32::MAX)
+        };
+        let believed = BELIEVED.to_std().unwrap_or_default();
+        Self(Cache::builder().max_capacity(KEPT_BYTES).weigher(weigher).time_to_live(believed).build())
+    }
+}
+
+impl Service {
+    /// What a name leads to, if it may be called now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when nothing of this name may be called, [`Error::Forbidden`] when it is not what
+    /// was approved.
+    pub(super) async fn ready(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
+        let cache = &self.0.ready.0;
+        let as_of = AsOf { writes: self.db().writes(), at: self.clock().now() };
+        if let Some(seen) = cache.get(name).await
+            && seen.as_of.holds(as_of)
+        {
+            return Ok(Arc::clone(&seen.ready));
+        }
+        let (found, own_name) = self.callable(caller, name).await?;
+        let Callable { server, tool, live: Some(version) } = found else { return Err(unknown(name)) };
+        let export = programs::export(&version, &own_name);
+        let runnable = self.program(&tool, &version, export, tool.live_digest).await?;
+        let given = self.given(&tool, &version).await?;
+        let ready = Arc::new(Ready { server, tool, version, runnable, given });
+        if ready.given.grants.folders.is_empty() {
+            let seen = Seen { ready: Arc::clone(&ready), as_of };
+            cache.insert(name.to_owned(), Arc::new(seen)).await;
+        }
+        Ok(ready)
+    }
+
+    /// What a call of this version is given now.
+    pub(super) async fn given(&self, tool: &Tool, version: &Version) -> Result<Given, Error> {
+        // Side by side: waiting for the database is most of what this waits for.
+        let (secrets, grants) = tokio::try_join!(self.secrets_of(tool.server_id), self.grants_of(tool, version))?;
+        let redactor = self.0.redactors.of(tool.server_id, &secrets).await;
+        Ok(Given { secrets, grants: Arc::new(grants), redactor })
+    }
+
+    async fn callable(&self, caller: &Caller, name: &str) -> Result<(Callable, String), Error> {
+        let (found, own_name) = match names::split_gateway_name(name) {
+            Some((server, own_name)) if name.len() < names::GATEWAY_NAME_MAX => {
+                (tools::callable(self.db(), server.as_str(), own_name).await?, own_name.to_owned())
+            }
+            // A name of full length may stand for a longer one; the catalogue knows.
+            _ => {
+                let catalogue = self.catalogue(caller).await?;
+                let led = catalogue.led(name).ok_or_else(|| unknown(name))?;
+                let (server, _) = self.located(led.tool).await?.ok_or_else(|| unknown(name))?;
+                (tools::callable(self.db(), &server.name, &led.name).await?, led.name.clone())
+            }
+        };
+        let found = found.ok_or_else(|| unknown(name))?;
+        let is_offered = found.server.status == ServerStatus::Running && found.tool.enabled;
+        if is_offered && is_live(&found, &own_name) { Ok((found, own_name)) } else { Err(unknown(name)) }
+    }
+}
+
+impl AsOf {
+    /// Whether what was read then may be believed now.
+    fn holds(self, now: Self) -> bool {
+        self.writes == now.writes && now.at.signed_duration_since(self.at).abs() < BELIEVED
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::not_found("tool", name, "list the tools again")
+}
+
+/// Whether the live version, if there is one, has this tool, and it is not switched off. A name that
+/// only waits for approval leads nowhere yet.
+fn is_live(found: &Callable, own_name: &str) -> bool {
+    match &found.live {
+        Some(live) if live.kind.has_exports() => {
+            programs::export(live, own_name).is_some() && exports::is_enabled(&found.tool, own_name)
+        }
+        Some(_) => found.tool.name == own_name,
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_believed_until_something_is_written_and_not_for_long() {
+        let at = |writes, ms| AsOf { writes, at: DateTime::UNIX_EPOCH + TimeDelta::milliseconds(ms) };
+        assert!(at(7, 10_000).holds(at(7, 11_999)));
+        assert!(!at(7, 10_000).holds(at(8, 10_000)));
+        assert!(!at(7, 10_000).holds(at(7, 12_000)));
+        assert!(!at(7, 10_000).holds(at(7, 7_000)), "the clock was set back");
+    }
+}

@@ -331,6 +331,8 @@ mod tests {
         execution_log_rows(true, 2);
         compilation("compiled");
         egress_request("answered");
+        upstream_call("answered");
+        circuits_open(0);
         vec![call_running(), call_waiting(), spare_ready(), mcp_session(), sse_connection()]
     }
 

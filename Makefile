@@ -43,7 +43,7 @@ guests: ## Build the components of the examples and templates: Rust, C, Python
 # --- check -------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-python-runner test-sdk test-rust test-postgres clients conformance docs-check ## Everything that CI runs
+test: lint test-python-runner test-sdk test-rust test-postgres clients api-fuzz conformance docs-check ## Everything that CI runs
 
 .PHONY: lint
 lint: runner ## Formatting, clippy, shell and Python syntax, rules of the repository
@@ -81,6 +81,11 @@ clients: build ## From source to call with real MCP clients, on SQLite and on Po
 	@scripts/need.sh npm postgres
 	scripts/clients/run.sh
 	scripts/with-postgres.sh scripts/clients/run.sh
+
+.PHONY: api-fuzz
+api-fuzz: build ## Requests that schemathesis makes up from the OpenAPI document, and what is answered
+	@scripts/need.sh venv
+	scripts/api/run.sh
 
 .PHONY: conformance
 conformance: build ## Scenarios of the official MCP conformance suite, both revisions (ARGS=all shows every one)

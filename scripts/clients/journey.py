@@ -55,6 +55,13 @@ async def main(city: str, days: int = 2) -> Forecast:
 '''
 
 
+ROUTE = '''
+async def main(city: str) -> str:
+    """Says how to get there."""
+    return f"WORD {city}"
+'''
+
+
 class Journey:
     """What the steps know of each other."""
 
@@ -66,6 +73,18 @@ class Journey:
         self.token = None
         self.server_id = None
         self.tool_id = None
+        self.route_id = None
+
+    def decide(self, what, action, reason=None):
+        body = {"action": action, "reason": reason}
+        status, answer = http("POST", f"/api/approvals/{what}/action", body, token=self.token)
+        assert status == 200, (status, answer)
+
+    async def write_route(self, word):
+        await manage("update_tool", tool_id=self.route_id, python_code=ROUTE.replace("WORD", word))
+
+    async def routed(self):
+        return (await call("weather__route", {"city": "Oslo"}))["result"]
 
     # --- the first visit
 
@@ -207,6 +226,52 @@ class Journey:
         assert "20 + day" in done.stdout, "the person did not see what was approved"
         assert (await call(self.name, {"city": "Oslo"}))["degrees"] == [20, 21]
 
+    # --- what a tool asks for, and a whole life of decisions
+
+    async def a_model_asks_for_a_host_and_the_publication(self):
+        tool = await manage("create_tool", server_id=self.server_id, name="route", python_code=ROUTE)
+        self.route_id = tool["id"]
+        because = "The streets are there"
+        await manage("request_network_access", tool_id=self.route_id, host="maps.example", justification=because)
+        await manage("request_publish", tool_id=self.route_id)
+        summary = (await manage("list_pending_requests"))["summary"]
+        assert summary == {"tools": 1, "modules": 0, "network": 1, "total": 2}, summary
+
+    async def a_person_rejects_with_a_reason_that_the_model_reads(self):
+        self.decide(f"tools/{self.route_id}", "reject", "Say the word first")
+        await refused("weather__route", {"city": "Oslo"})
+        status = await manage("get_tool_status", tool_id=self.route_id)
+        assert status["rejection_reason"] == "Say the word first", status
+
+    async def what_was_mended_is_approved_with_what_it_asks_for(self):
+        await self.write_route("first")
+        await manage("request_publish", tool_id=self.route_id)
+        status, waiting = http("GET", "/api/approvals/network?status=pending", token=self.token)
+        assert status == 200 and waiting["total"] == 1, (status, waiting)
+        self.decide(f"network/{waiting['items'][0]['id']}", "approve")
+        self.decide(f"tools/{self.route_id}", "approve")
+        assert await self.routed() == "first Oslo"
+
+    async def an_edit_waits_while_the_old_version_answers(self):
+        await self.write_route("second")
+        assert await self.routed() == "first Oslo"
+        self.decide(f"tools/{self.route_id}", "approve")
+        assert await self.routed() == "second Oslo"
+
+    async def a_version_comes_back_with_an_approval(self):
+        versions = (await manage("list_tool_versions", tool_id=self.route_id))["versions"]
+        await manage("rollback_tool", tool_id=self.route_id, version=versions[1]["version"])
+        assert await self.routed() == "second Oslo"
+        self.decide(f"tools/{self.route_id}", "approve")
+        assert await self.routed() == "first Oslo"
+
+    async def a_revoked_tool_is_refused(self):
+        body = {"reason": "No longer wanted"}
+        status, answer = http("POST", f"/api/approvals/tools/{self.route_id}/revoke", body, token=self.token)
+        assert status == 200, (status, answer)
+        assert "weather__route" not in await listed_names()
+        await refused("weather__route", {"city": "Oslo"})
+
     # --- afterwards
 
     async def the_log_shows_the_calls(self):
@@ -291,7 +356,8 @@ def inspector(era, *arguments):
 
 async def main():
     journey = Journey()
-    steps = [step for name, step in vars(Journey).items() if not name.startswith("_") and callable(step)]
+    helpers = {"decide", "write_route", "routed"}
+    steps = [step for name, step in vars(Journey).items() if callable(step) and name not in helpers and name[0] != "_"]
     passed = 0
     for step in steps:
         sentence = step.__name__.replace("_", " ")

@@ -1,19 +1,23 @@
 //! Keys for MCP clients on other machines: made here, shown once.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
+use super::describe::Created;
 use super::extract::{Admin, Json, PageQuery, Path, Query};
 use super::problem::Problem;
 use crate::domain::ids::ApiKeyId;
+use crate::domain::names::ApiKeyName;
 use crate::service::Page;
 use crate::service::api_keys::{ApiKeyView, NewApiKey};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ApiKeyCreate)]
 pub(super) struct Create {
+    #[schema(value_type = ApiKeyName)]
     name: String,
 }
 
@@ -29,8 +33,8 @@ pub(super) async fn create(
     State(state): State<ApiState>,
     admin: Admin,
     Json(Create { name }): Json<Create>,
-) -> Result<(StatusCode, Json<NewApiKey>), Problem> {
-    Ok((StatusCode::CREATED, Json(state.service.api_key_create(admin.caller(), &name).await?)))
+) -> Result<Created<NewApiKey>, Problem> {
+    Ok(Created(state.service.api_key_create(admin.caller(), &name).await?))
 }
 
 /// The answer is the key as it stands from now on in the list.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::extract::{Admin, Json, Path, Query};
@@ -18,7 +19,7 @@ use crate::service::tools::ToolView;
 use crate::service::{Page, PageRequest};
 
 /// What can be decided about a tool.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ToolAction {
     Submit,
@@ -26,37 +27,48 @@ pub(super) enum ToolAction {
     Reject,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ToolDecision {
     action: ToolAction,
+    /// A rejection needs one; of a submission: what reviewers should know.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
     /// What was looked at: when the tool has become another one meanwhile, nothing is decided.
     digest: Option<Digest>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Revocation {
+    #[schema(min_length = 1, max_length = 2000, pattern = r"\S")]
     pub(super) reason: String,
 }
 
 /// Absent status: those that wait for review.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ToolQuery {
     status: Option<ApprovalStatus>,
+    #[param(max_length = 200)]
     search: Option<String>,
+    /// From 1; absent: 1.
+    #[param(minimum = 1)]
     page: Option<u64>,
+    /// Rows on a page; absent: 50, or the limit `page_size_max` if that is less. More than the limit is the limit.
+    #[param(minimum = 1)]
     page_size: Option<u64>,
 }
 
 /// One decision about many tools.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ToolDecisions {
     action: ManyAction,
+    #[schema(min_items = 1, max_items = 100)]
     tool_ids: Vec<ToolId>,
+    /// A refusal needs one.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
     /// What was looked at, of each tool or of some.
     #[serde(default)]
@@ -64,7 +76,7 @@ pub(super) struct ToolDecisions {
 }
 
 /// What can be decided about many things at once.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ManyAction {
     Approve,

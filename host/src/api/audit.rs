@@ -3,6 +3,7 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::ApiState;
 use super::extract::{Admin, Json, Query};
@@ -11,7 +12,7 @@ use crate::service::audit::{AuditFilter, AuditView};
 use crate::service::{Error, Page, PageRequest};
 
 /// The kind and the id of one thing, or neither; what is absent narrows nothing.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditQuery {
     object_kind: Option<String>,
@@ -22,7 +23,11 @@ pub(super) struct AuditQuery {
     action: Option<String>,
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
+    /// From 1; absent: 1.
+    #[param(minimum = 1)]
     page: Option<u64>,
+    /// Rows on a page; absent: 50, or the limit `page_size_max` if that is less. More than the limit is the limit.
+    #[param(minimum = 1)]
     page_size: Option<u64>,
 }
 

@@ -2,13 +2,14 @@
 
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::extract::{Admin, Json};
 use super::problem::Problem;
 use crate::service::compilations::CompilationView;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct CompilationList {
     items: Vec<CompilationView>,
 }

@@ -8,17 +8,20 @@ use axum::extract::{Extension, Request, State};
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use utoipa::{IntoParams, PartialSchema as _};
 
 use super::ApiState;
+use super::describe::{Answer, Description, EVENTS, content};
 use super::extract::{Admin, Json, Path, Query};
 use super::problem::Problem;
-use super::upload::{self, Upload};
+use super::upload::{self, Body, Upload};
 use crate::domain::caller::Caller;
 use crate::domain::ids::ServerId;
+use crate::domain::names::ToolName;
 use crate::service::Error;
 use crate::service::components::{ComponentView, GivenComponent, UploadSteps};
 use crate::telemetry::RequestId;
@@ -27,11 +30,16 @@ use crate::telemetry::RequestId;
 const STEPS_BEHIND: usize = 64;
 
 /// For a body that is the component alone. A form has these as fields, which come first.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct About {
+    /// Of a new tool; needed here or in the form.
+    #[param(value_type = Option<ToolName>, inline)]
     name: Option<String>,
+    #[param(max_length = 10_000)]
     description: Option<String>,
+    /// At most the limit `call_time_max_ms`.
+    #[param(minimum = 100)]
     timeout_ms: Option<u64>,
 }
 
@@ -44,35 +52,67 @@ struct Purpose {
     about: About,
 }
 
+/// What an upload answers: the component, or its steps as they happen.
+pub(super) struct Made(Response);
+
+/// The same for a component that was there.
+pub(super) struct Replaced(Response);
+
+impl IntoResponse for Made {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl IntoResponse for Replaced {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Answer for Made {
+    fn describe(to: &mut Description) {
+        to.answer_json::<ComponentView>(StatusCode::CREATED);
+        to.answer(StatusCode::OK, vec![(EVENTS, content(String::schema()))]);
+    }
+}
+
+impl Answer for Replaced {
+    fn describe(to: &mut Description) {
+        let told = to.answer_json::<ComponentView>(StatusCode::OK);
+        told.contents.push((EVENTS, content(String::schema())));
+    }
+}
+
 pub(super) async fn create(
     State(state): State<ApiState>,
     admin: Admin,
     Path(server): Path<ServerId>,
     Query(about): Query<About>,
     Extension(request_id): Extension<RequestId>,
-    request: Request,
-) -> Result<Response, Problem> {
+    body: Body,
+) -> Result<Made, Problem> {
     let purpose = Purpose { caller: admin.caller().clone(), server, replaces: None, about };
-    answer(state, purpose, request_id, request).await
+    Ok(Made(answer(state, purpose, request_id, body).await?))
 }
 
 pub(super) async fn replace(
     State(state): State<ApiState>,
     admin: Admin,
-    Path((server, name)): Path<(ServerId, String)>,
+    Path((server, name)): Path<(ServerId, ToolName)>,
     Query(about): Query<About>,
     Extension(request_id): Extension<RequestId>,
-    request: Request,
-) -> Result<Response, Problem> {
-    let purpose = Purpose { caller: admin.caller().clone(), server, replaces: Some(name), about };
-    answer(state, purpose, request_id, request).await
+    body: Body,
+) -> Result<Replaced, Problem> {
+    let purpose = Purpose { caller: admin.caller().clone(), server, replaces: Some(name.into()), about };
+    Ok(Replaced(answer(state, purpose, request_id, body).await?))
 }
 
 async fn answer(
     state: ApiState,
     purpose: Purpose,
     request_id: RequestId,
-    request: Request,
+    Body(request): Body,
 ) -> Result<Response, Problem> {
     upload::check_type(request.headers())?;
     if wants_events(request.headers()) {

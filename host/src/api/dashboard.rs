@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::ApiState;
 use super::extract::{Admin, Json, Query};
@@ -10,7 +11,7 @@ use crate::service::dashboard::DashboardView;
 use crate::service::statistics::Period;
 
 /// Absent: the last day.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DashboardQuery {
     #[serde(default)]

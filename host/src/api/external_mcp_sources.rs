@@ -1,13 +1,15 @@
 //! External sources: other MCP servers, asked for their tools and logged in at.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ApiState;
+use super::describe::{Created, NoContent};
 use super::extract::{Admin, Json, PageQuery, Path, Query};
 use super::problem::Problem;
 use crate::domain::ids::{ServerId, SourceId};
+use crate::domain::names::SourceName;
 use crate::domain::secret::SecretValue;
 use crate::domain::source::{SourceAuth, SourceTransport};
 use crate::service::external_logins::{LoginAnswer, LoginView};
@@ -15,10 +17,13 @@ use crate::service::external_mcp_sources::{NewSource, SourceChange, SourceHealth
 use crate::service::external_mcp_tools::{DiscoveryView, ExternalToolView, ImportedView};
 use crate::service::{LoginWish, Page};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SourceCreate)]
 pub(super) struct Create {
+    #[schema(value_type = SourceName)]
     name: String,
+    #[schema(min_length = 1, max_length = 2048)]
     url: String,
     #[serde(default = "streamable_http")]
     transport_type: SourceTransport,
@@ -38,8 +43,9 @@ fn no_auth() -> SourceAuth {
 }
 
 /// What is absent stays as it is.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SourceUpdate)]
 pub(super) struct Update {
     name: Option<String>,
     url: Option<String>,
@@ -52,26 +58,31 @@ pub(super) struct Update {
 }
 
 /// What a person can make of a source; `error` is not theirs to say.
-#[derive(Deserialize, PartialEq, Eq)]
+#[derive(Deserialize, PartialEq, Eq, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SourceSwitch)]
 enum Switch {
     Active,
     Disabled,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SourceImport)]
 pub(super) struct Import {
+    #[schema(min_items = 1, max_items = 100)]
     tool_names: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SourceImported)]
 pub(super) struct Imported {
     results: Vec<ImportedView>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = LoginStart)]
 pub(super) struct Start {
     redirect_uri: String,
     #[serde(default)]
@@ -81,8 +92,9 @@ pub(super) struct Start {
     client_metadata_url: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = LoginExchange)]
 pub(super) struct Exchange {
     state: String,
     code: String,
@@ -94,7 +106,7 @@ pub(super) async fn create(
     admin: Admin,
     Path(server): Path<ServerId>,
     Json(body): Json<Create>,
-) -> Result<(StatusCode, Json<SourceView>), Problem> {
+) -> Result<Created<SourceView>, Problem> {
     let new = NewSource {
         name: body.name,
         url: body.url,
@@ -104,7 +116,7 @@ pub(super) async fn create(
         auth_header_name: body.auth_header_name,
         private_network: body.private_network,
     };
-    Ok((StatusCode::CREATED, Json(state.service.source_create(admin.caller(), server, new).await?)))
+    Ok(Created(state.service.source_create(admin.caller(), server, new).await?))
 }
 
 pub(super) async fn list(
@@ -147,9 +159,9 @@ pub(super) async fn delete(
     State(state): State<ApiState>,
     admin: Admin,
     Path(id): Path<SourceId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     state.service.source_delete(admin.caller(), id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn discover(

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::ApiState;
 use super::problem::{self, Problem};
@@ -41,10 +42,14 @@ pub(super) struct Tls(pub(super) bool);
 pub(super) struct Admin(pub(super) Session);
 
 /// Which page of a list, in a query.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
+    /// From 1; absent: 1.
+    #[param(minimum = 1)]
     page: Option<u64>,
+    /// Rows on a page; absent: 50, or the limit `page_size_max` if that is less. More than the limit is the limit.
+    #[param(minimum = 1)]
     page_size: Option<u64>,
 }
 
@@ -167,7 +172,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Reads JSON; what does not fit is pointed at.
+/// Reads a JSON object; what does not fit is pointed at.
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -180,6 +185,10 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     json.end()
         .map_err(|error| Problem::new(&problem::MALFORMED, format!("the body is not one JSON value: {error}")))?;
+    // An array would be taken for the fields in their order.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Error::invalid("", "give a JSON object with named fields, not an array").into());
+    }
     Ok(value)
 }
 
@@ -216,6 +225,7 @@ pub(super) fn no_such_address(path: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use proptest::prelude::proptest;
 
     use super::*;
 
@@ -237,12 +247,27 @@ mod tests {
             ("{", "The request cannot be read", "not JSON"),
             ("", "The request cannot be read", "not JSON"),
             (r#"{"name": "a", "sizes": []} x"#, "The request cannot be read", "not one JSON value"),
+            (r#" ["a", [1]]"#, "Invalid", "not an array"),
         ] {
             let Err(problem) = from_json::<Given>(json.as_bytes()) else { panic!("{json} was taken") };
             let shown = format!("{problem:?}");
             assert!(shown.contains(kind) && shown.contains(place), "{json}: {shown}");
         }
         assert!(from_json::<Given>(br#" {"sizes": [255], "name": "a"} "#).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_a_problem_of_the_client(
+            bytes in "(\\{|\\[|\\}|\\]|\"name\"|\"sizes\"|:|,|[0-9]{1,4}|\"[a-z\\\\u{0}]{0,3}\"| ){0,12}",
+            raw in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+        ) {
+            for bytes in [bytes.as_bytes(), &raw] {
+                if let Err(problem) = from_json::<Given>(bytes) {
+                    assert!(problem.into_response().status().is_client_error());
+                }
+            }
+        }
     }
 
     #[test]

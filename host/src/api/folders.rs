@@ -1,10 +1,11 @@
 //! Folders that a person gives to a tool.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
+use super::describe::Created;
 use super::extract::{Admin, Json, Path, Query};
 use super::problem::Problem;
 use crate::domain::grant::FolderAccess;
@@ -12,15 +13,16 @@ use crate::domain::ids::ToolId;
 use crate::service::Page;
 use crate::service::folders::{FolderView, NewFolder};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = FolderAdd)]
 pub(super) struct Add {
     host_path: String,
     guest_path: String,
     access: FolderAccess,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Remove {
     guest_path: String,
@@ -39,9 +41,9 @@ pub(super) async fn add(
     admin: Admin,
     Path(id): Path<ToolId>,
     Json(Add { host_path, guest_path, access }): Json<Add>,
-) -> Result<(StatusCode, Json<Page<FolderView>>), Problem> {
+) -> Result<Created<Page<FolderView>>, Problem> {
     let new = NewFolder { host_path, guest_path, access };
-    Ok((StatusCode::CREATED, Json(state.service.folder_add(admin.caller(), id, new).await?)))
+    Ok(Created(state.service.folder_add(admin.caller(), id, new).await?))
 }
 
 /// The path stands in the query: not every client sends a body with DELETE.

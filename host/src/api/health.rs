@@ -3,11 +3,14 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
 use super::ApiState;
+use super::describe::{Answer, Description};
 use super::extract::Json;
 use crate::service::health::Health;
 
@@ -18,17 +21,57 @@ const FRESH: TimeDelta = TimeDelta::seconds(1);
 #[derive(Default)]
 pub(super) struct Signs(Mutex<Option<(DateTime<Utc>, Health)>>);
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct HealthView {
-    status: &'static str,
+    status: Status,
     version: &'static str,
-    database: &'static str,
-    sandbox: &'static str,
+    database: Part,
+    sandbox: Part,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ProbeView {
-    status: &'static str,
+    status: Status,
+}
+
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = HealthStatus)]
+pub(super) enum Status {
+    Healthy,
+    Unhealthy,
+    Alive,
+    Ready,
+    Stopping,
+}
+
+/// Whether a part of the host answers.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = HealthPart)]
+pub(super) enum Part {
+    Connected,
+    Disconnected,
+}
+
+/// 200, or 503 with the same form.
+pub(super) struct Sign<T> {
+    well: bool,
+    view: T,
+}
+
+impl<T: Serialize> IntoResponse for Sign<T> {
+    fn into_response(self) -> Response {
+        let status = if self.well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (status, Json(self.view)).into_response()
+    }
+}
+
+impl<T: ToSchema> Answer for Sign<T> {
+    fn describe(to: &mut Description) {
+        to.answer_json::<T>(StatusCode::OK);
+        to.answer_json::<T>(StatusCode::SERVICE_UNAVAILABLE);
+    }
 }
 
 impl Signs {
@@ -48,31 +91,36 @@ impl Signs {
 }
 
 /// 503 when the database does not answer; without the sandbox everything but calls works.
-pub(super) async fn show(State(state): State<ApiState>) -> (StatusCode, Json<HealthView>) {
+pub(super) async fn show(State(state): State<ApiState>) -> Sign<HealthView> {
     let Health { database, sandbox } = state.signs.of(&state).await;
-    let word = |works| if works { "connected" } else { "disconnected" };
+    let word = |works| if works { Part::Connected } else { Part::Disconnected };
     let view = HealthView {
-        status: if database { "healthy" } else { "unhealthy" },
+        status: if database { Status::Healthy } else { Status::Unhealthy },
         version: env!("CARGO_PKG_VERSION"),
         database: word(database),
         sandbox: word(sandbox),
     };
-    (if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(view))
+    Sign { well: database, view }
+}
+
+/// The same.
+pub(super) async fn detail(state: State<ApiState>) -> Sign<HealthView> {
+    show(state).await
 }
 
 /// The process answers; restarting it would help nobody.
 pub(super) async fn live() -> Json<ProbeView> {
-    Json(ProbeView { status: "alive" })
+    Json(ProbeView { status: Status::Alive })
 }
 
 /// Whether new work may be sent here: everything works, and the host is not going down.
-pub(super) async fn ready(State(state): State<ApiState>) -> (StatusCode, Json<ProbeView>) {
-    let no = |status| (StatusCode::SERVICE_UNAVAILABLE, Json(ProbeView { status }));
+pub(super) async fn ready(State(state): State<ApiState>) -> Sign<ProbeView> {
+    let sign = |well, status| Sign { well, view: ProbeView { status } };
     if state.service.is_stopping() {
-        return no("stopping");
+        return sign(false, Status::Stopping);
     }
     match state.signs.of(&state).await {
-        Health { database: true, sandbox: true } => (StatusCode::OK, Json(ProbeView { status: "ready" })),
-        _ => no("unhealthy"),
+        Health { database: true, sandbox: true } => sign(true, Status::Ready),
+        _ => sign(false, Status::Unhealthy),
     }
 }

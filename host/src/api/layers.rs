@@ -149,7 +149,10 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
 
 async fn security(request: Request, next: Next) -> Response<Body> {
     let mut response = next.run(request).await;
-    response.headers_mut().extend(SECURITY);
+    for (name, value) in SECURITY {
+        // A page says itself what it needs.
+        response.headers_mut().entry(name).or_insert(value);
+    }
     response
 }
 

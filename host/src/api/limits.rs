@@ -2,19 +2,21 @@
 
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::extract::Json;
 use crate::limits::Limit;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct LimitView {
     #[serde(flatten)]
+    #[schema(value_type = Limit)]
     limit: &'static Limit,
     value: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct LimitList {
     items: Vec<LimitView>,
 }

@@ -3,9 +3,10 @@
 use axum::extract::{FromRequestParts, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 
 use super::ApiState;
+use super::describe::{Answer, Description};
 use super::extract::{Peer, no_such_address};
 use super::problem::Problem;
 use crate::auth;
@@ -28,6 +29,20 @@ impl FromRequestParts<ApiState> for PrivatePeer {
 }
 
 /// The text format, version 0.0.4.
-pub(super) async fn show(State(state): State<ApiState>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.telemetry.render())
+pub(super) struct Metrics(String);
+
+impl IntoResponse for Metrics {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], self.0).into_response()
+    }
+}
+
+impl Answer for Metrics {
+    fn describe(to: &mut Description) {
+        <&'static str>::describe(to);
+    }
+}
+
+pub(super) async fn show(State(state): State<ApiState>) -> Metrics {
+    Metrics(state.telemetry.render())
 }

@@ -2,7 +2,8 @@
 //!
 //! A handler unpacks, calls one function of the service and wraps the answer; it holds no rule and no
 //! query. Every list is `{items, total, page, page_size, pages}`. Every route stands in one table,
-//! with who may use it; the table asks for the credential, so a handler cannot forget to.
+//! with who may use it; the table asks for the credential, so a handler cannot forget to. What a route takes
+//! and answers, its handler's types say; what may go wrong beside that stands in the table.
 
 mod api_keys;
 mod approvals;
@@ -11,6 +12,8 @@ mod circuits;
 mod compilations;
 mod components;
 mod dashboard;
+mod describe;
+mod docs;
 mod execution_logs;
 mod external_mcp_sources;
 mod extract;
@@ -19,6 +22,7 @@ mod health;
 mod layers;
 mod limits;
 mod metrics;
+pub mod openapi;
 pub mod problem;
 mod rate;
 mod requests;
@@ -38,8 +42,10 @@ use axum::http::Method;
 use axum::middleware::from_extractor_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use self::describe::{Described as _, Description};
 use self::extract::Admin;
 use self::health::Signs;
+use self::problem::Kind;
 use self::rate::Rate;
 use self::upload::Uploads;
 use crate::auth::proxies::Proxies;
@@ -68,18 +74,26 @@ pub struct Route {
     pub access: Access,
     /// What it does, for `docs/api.md`.
     pub sentence: &'static str,
+    /// Noun and verb: the handler, as this module names it.
+    operation: &'static str,
+    /// What may go wrong beside what the handler's types and the access say.
+    problems: &'static [&'static Kind],
     handler: fn() -> MethodRouter<ApiState>,
+    describe: fn(&mut Description),
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal $access:ident $handler:path, $sentence:literal;)*) => {
+    ($($method:ident $path:literal $access:ident $handler:path $([$($problem:ident)*])?, $sentence:literal;)*) => {
         /// Every route of this door.
         pub const ROUTES: &[Route] = &[$(Route {
             method: Method::$method,
             path: $path,
             access: Access::$access,
             sentence: $sentence,
+            operation: stringify!($handler),
+            problems: &[$($(&problem::$problem),*)?],
             handler: || on(MethodFilter::$method, $handler),
+            describe: |to| $handler.describe(to),
         },)*];
     };
 }
@@ -90,7 +104,7 @@ routes! {
 
     GET    "/health"                                    Probe   health::show,
         "Whether this host is healthy: 200 while its database answers, otherwise 503.";
-    GET    "/health/detail"                             Probe   health::show,
+    GET    "/health/detail"                             Probe   health::detail,
         "The same, under the name that some orchestrators ask for.";
     GET    "/health/live"                               Probe   health::live,
         "200 while the process answers.";
@@ -101,15 +115,15 @@ routes! {
 
     GET    "/auth/status"                               Open    sessions::status,
         "Whether the first administrator is still to be made.";
-    POST   "/auth/setup"                                Open    sessions::setup,
+    POST   "/auth/setup"                                Open    sessions::setup [FORBIDDEN CONFLICT BUSY],
         "Makes the first administrator: `username`, `password`, `setup_code`.";
-    POST   "/auth/login"                                Open    sessions::login,
+    POST   "/auth/login"                                Open    sessions::login [UNAUTHENTICATED CROSS_SITE BUSY],
         "Opens a session: `username`, `password`, and `session` (`bearer` or `cookie`); answers an access and a refresh token, or sets cookies.";
-    POST   "/auth/refresh"                              Open    sessions::refresh,
+    POST   "/auth/refresh"                              Open    sessions::refresh [UNAUTHENTICATED CROSS_SITE],
         "Exchanges a refresh token for the next pair of tokens: `refresh_token`, or the cookie of a browser session.";
     POST   "/auth/logout"                               Admin   sessions::logout,
         "Ends the session of the token, and takes its cookies back.";
-    POST   "/auth/change-password"                      Admin   sessions::change_password,
+    POST   "/auth/change-password"                      Admin   sessions::change_password [FORBIDDEN CONFLICT BUSY],
         "Changes the own password: `current_password`, `new_password`; ends all sessions but a new one.";
     GET    "/auth/me"                                   Admin   sessions::me,
         "The own account.";
@@ -120,17 +134,24 @@ routes! {
 
     GET    "/api/api-keys"                              Admin   api_keys::list,
         "Lists the keys of MCP clients by name, revoked ones too.";
-    POST   "/api/api-keys"                              Admin   api_keys::create,
+    POST   "/api/api-keys"                              Admin   api_keys::create [CONFLICT],
         "Makes a key: `name`; it is shown in this one answer.";
-    DELETE "/api/api-keys/{id}"                         Admin   api_keys::revoke,
+    DELETE "/api/api-keys/{id}"                         Admin   api_keys::revoke [CONFLICT],
         "Revokes a key; the next request that shows it is refused.";
+
+    GET    "/api/openapi.json"                          Open    openapi::show,
+        "This API as [OpenAPI](openapi.json) 3.1.";
+    GET    "/api/docs"                                  Open    docs::page,
+        "The page on which people browse it.";
+    GET    "/api/docs/{file}"                           Open    docs::file,
+        "The scripts and styles of that page.";
 
     GET    "/api/limits"                                Admin   limits::list,
         "Every [limit](limits.md) with the value in force.";
     GET    "/api/compilations"                          Admin   compilations::list,
         "What is being compiled now.";
 
-    POST   "/api/servers"                               Admin   servers::create,
+    POST   "/api/servers"                               Admin   servers::create [CONFLICT],
         "Makes a server.";
     GET    "/api/servers"                               Admin   servers::list,
         "Lists the servers.";
@@ -140,18 +161,18 @@ routes! {
         "Changes name, description or time limit of a server.";
     DELETE "/api/servers/{id}"                          Admin   servers::delete,
         "Deletes a server with its tools and secrets.";
-    POST   "/api/servers/{id}/allowed-hosts"            Admin   servers::allow_host,
+    POST   "/api/servers/{id}/allowed-hosts"            Admin   servers::allow_host [CONFLICT],
         "Opens a host to all tools of a server.";
     DELETE "/api/servers/{id}/allowed-hosts"            Admin   servers::forbid_host,
         "Closes a host again (`?host=`); the next call does not reach it.";
-    POST   "/api/sandbox/servers/{id}/start"            Admin   servers::start,
+    POST   "/api/sandbox/servers/{id}/start"            Admin   servers::start [CONFLICT],
         "Offers the approved tools of a server.";
-    POST   "/api/sandbox/servers/{id}/stop"             Admin   servers::stop,
+    POST   "/api/sandbox/servers/{id}/stop"             Admin   servers::stop [CONFLICT],
         "Offers none of its tools any more.";
 
     GET    "/api/servers/{id}/secrets"                  Admin   secrets::list,
         "Lists the secrets of a server by name; values are never shown.";
-    POST   "/api/servers/{id}/secrets"                  Admin   secrets::create,
+    POST   "/api/servers/{id}/secrets"                  Admin   secrets::create [CONFLICT],
         "Makes a secret, with or without a value.";
     PUT    "/api/servers/{id}/secrets/{key_name}"       Admin   secrets::set,
         "Sets the value of a secret.";
@@ -160,11 +181,11 @@ routes! {
 
     GET    "/api/servers/{id}/tools"                    Admin   tools::list,
         "Lists the tools of a server.";
-    POST   "/api/servers/{id}/tools"                    Admin   tools::create,
+    POST   "/api/servers/{id}/tools"                    Admin   tools::create [CONFLICT BUSY],
         "Saves a tool; its first version is a draft.";
     GET    "/api/tools/{id}"                            Admin   tools::get,
         "One tool, with its newest source and schemas.";
-    PATCH  "/api/tools/{id}"                            Admin   tools::update,
+    PATCH  "/api/tools/{id}"                            Admin   tools::update [CONFLICT BUSY],
         "Changes a tool; what an approval covers becomes a new version.";
     DELETE "/api/tools/{id}"                            Admin   tools::delete,
         "Deletes a tool with its versions; its log rows stay.";
@@ -174,7 +195,7 @@ routes! {
         "Uploads a component as the next version of one; equal bytes make none.";
     GET    "/api/tools/{id}/folders"                    Admin   folders::list,
         "Lists the folders of this machine that a tool may use.";
-    POST   "/api/tools/{id}/folders"                    Admin   folders::add,
+    POST   "/api/tools/{id}/folders"                    Admin   folders::add [CONFLICT],
         "Gives a folder below the operator's roots to a component.";
     DELETE "/api/tools/{id}/folders"                    Admin   folders::remove,
         "Takes a folder from a tool, by its `guest_path`.";
@@ -184,42 +205,42 @@ routes! {
         "What changed between two versions: `?from=&to=`, each a number, `live` or `latest`.";
     GET    "/api/tools/{id}/versions/{number}"          Admin   versions::get,
         "One version, with its source.";
-    POST   "/api/tools/{id}/versions/{number}/rollback" Admin   versions::rollback,
+    POST   "/api/tools/{id}/versions/{number}/rollback" Admin   versions::rollback [CONFLICT],
         "Makes a new version with the content of an older one, which is approved as any change is.";
     GET    "/api/tools/{id}/logs"                       Admin   tools::logs,
         "Lists the calls of a tool, newest first.";
-    POST   "/api/tools/validate-code"                   Admin   tools::validate_code,
+    POST   "/api/tools/validate-code"                   Admin   tools::validate_code [BUSY],
         "Reads a source and answers its schemas or its faults; runs none of it.";
-    POST   "/api/tools/test-code"                       Admin   tools::test_code,
+    POST   "/api/tools/test-code"                       Admin   tools::test_code [NOT_FOUND FORBIDDEN BUSY STOPPING],
         "Runs the approved version of a tool once and shows all that came of it.";
 
     GET    "/api/approvals/stats"                       Admin   approvals::stats,
         "How many tools and requests are in which state.";
     GET    "/api/approvals/tools"                       Admin   approvals::tools,
         "Lists what waits for a decision: source, schemas, and everything that it asks for; `?status=` and `?search=` pick.";
-    POST   "/api/approvals/tools/{id}/action"           Admin   approvals::decide_tool,
+    POST   "/api/approvals/tools/{id}/action"           Admin   approvals::decide_tool [CONFLICT FORBIDDEN],
         "Approves or rejects what was looked at; with `digest`, only exactly that.";
-    POST   "/api/approvals/tools/{id}/revoke"           Admin   approvals::revoke_tool,
+    POST   "/api/approvals/tools/{id}/revoke"           Admin   approvals::revoke_tool [CONFLICT],
         "Takes an approval back; the tool is no longer offered.";
     POST   "/api/approvals/tools/bulk-action"           Admin   approvals::decide_tools,
         "Decides about many tools: `action`, `tool_ids`, `reason`, `digests` by id; a result for each.";
     GET    "/api/approvals/network"                     Admin   requests::network,
         "Lists the hosts that tools ask for.";
-    POST   "/api/approvals/network/{id}/action"         Admin   requests::decide_network,
+    POST   "/api/approvals/network/{id}/action"         Admin   requests::decide_network [CONFLICT FORBIDDEN],
         "Approves or rejects a host.";
-    POST   "/api/approvals/network/{id}/revoke"         Admin   requests::revoke_network,
+    POST   "/api/approvals/network/{id}/revoke"         Admin   requests::revoke_network [CONFLICT],
         "Takes a host back; the next call does not reach it.";
-    DELETE "/api/approvals/network/{id}"                Admin   requests::delete_network,
+    DELETE "/api/approvals/network/{id}"                Admin   requests::delete_network [CONFLICT],
         "Deletes a request that is not approved, so that the tool may ask again.";
     POST   "/api/approvals/network/bulk-action"         Admin   requests::decide_networks,
         "Decides many requests for hosts: `action`, `request_ids`, `reason`; a result for each.";
     GET    "/api/approvals/modules"                     Admin   requests::modules,
         "Lists the modules that tools ask for.";
-    POST   "/api/approvals/modules/{id}/action"         Admin   requests::decide_module,
+    POST   "/api/approvals/modules/{id}/action"         Admin   requests::decide_module [CONFLICT FORBIDDEN],
         "Approves or rejects a module.";
-    POST   "/api/approvals/modules/{id}/revoke"         Admin   requests::revoke_module,
+    POST   "/api/approvals/modules/{id}/revoke"         Admin   requests::revoke_module [CONFLICT],
         "Takes a module back.";
-    DELETE "/api/approvals/modules/{id}"                Admin   requests::delete_module,
+    DELETE "/api/approvals/modules/{id}"                Admin   requests::delete_module [CONFLICT],
         "Deletes a request that is not approved, so that the tool may ask again.";
     POST   "/api/approvals/modules/bulk-action"         Admin   requests::decide_modules,
         "Decides many requests for modules: `action`, `request_ids`, `reason`; a result for each.";
@@ -228,27 +249,27 @@ routes! {
     GET    "/api/approvals/server/{id}/modules"         Admin   requests::modules_of_server,
         "Lists the requests for modules of one server.";
 
-    POST   "/api/external-sources/servers/{id}/sources" Admin   external_mcp_sources::create,
+    POST   "/api/external-sources/servers/{id}/sources" Admin   external_mcp_sources::create [CONFLICT],
         "Adds an [external source](external-sources.md) to a server: another MCP server, whose tools can be imported.";
     GET    "/api/external-sources/servers/{id}/sources" Admin   external_mcp_sources::list,
         "Lists the external sources of a server.";
     GET    "/api/external-sources/sources/{id}"         Admin   external_mcp_sources::get,
         "One external source; what lets us in there is never shown.";
-    PUT    "/api/external-sources/sources/{id}"         Admin   external_mcp_sources::update,
+    PUT    "/api/external-sources/sources/{id}"         Admin   external_mcp_sources::update [CONFLICT],
         "Changes an external source, allows it or switches it off: `status` is `active` or `disabled`.";
-    DELETE "/api/external-sources/sources/{id}"         Admin   external_mcp_sources::delete,
+    DELETE "/api/external-sources/sources/{id}"         Admin   external_mcp_sources::delete [CONFLICT],
         "Deletes an external source that no tool was imported from.";
-    POST   "/api/external-sources/sources/{id}/discover" Admin  external_mcp_sources::discover,
+    POST   "/api/external-sources/sources/{id}/discover" Admin  external_mcp_sources::discover [CONFLICT BUSY SOURCE_FAILED],
         "Asks an external source for its tools now; those that are defined differently wait for approval.";
     GET    "/api/external-sources/sources/{id}/cached-tools" Admin external_mcp_sources::cached_tools,
         "Lists what an external source offered the last time that it was asked.";
     POST   "/api/external-sources/sources/{id}/import"  Admin   external_mcp_sources::import,
         "Makes tools of what an external source offers, approved at once: `tool_names`; a result for each.";
-    POST   "/api/external-sources/sources/{id}/health"  Admin   external_mcp_sources::health,
+    POST   "/api/external-sources/sources/{id}/health"  Admin   external_mcp_sources::health [CONFLICT BUSY],
         "Asks an external source whether it answers.";
-    POST   "/api/external-sources/sources/{id}/oauth/start" Admin external_mcp_sources::oauth_start,
+    POST   "/api/external-sources/sources/{id}/oauth/start" Admin external_mcp_sources::oauth_start [CONFLICT BUSY SOURCE_FAILED],
         "Begins a login at an external source: answers where to go, and the `state` that comes back.";
-    POST   "/api/external-sources/oauth/exchange"       Admin   external_mcp_sources::oauth_exchange,
+    POST   "/api/external-sources/oauth/exchange"       Admin   external_mcp_sources::oauth_exchange [NOT_FOUND CONFLICT SOURCE_FAILED],
         "Ends a login at an external source: `state`, `code`, and `iss` where one came back.";
 
     GET    "/health/circuits"                           Admin   circuits::list,
@@ -333,6 +354,16 @@ impl Access {
 }
 
 impl Route {
+    /// The sentence without its links, which are for pages of `docs/`.
+    pub fn summary(&self) -> String {
+        let mut parts = self.sentence.split('[');
+        let begin = parts.next().unwrap_or_default().to_owned();
+        parts.fold(begin, |text, part| match part.split_once("](") {
+            Some((words, rest)) => text + words + rest.split_once(')').map_or("", |(_, rest)| rest),
+            None => text + "[" + part,
+        })
+    }
+
     fn router(&self, state: &ApiState) -> MethodRouter<ApiState> {
         let handler = (self.handler)();
         match self.access {
@@ -353,6 +384,11 @@ show the token of `POST /auth/login` as `Authorization: Bearer TOKEN`, or the co
 ([logging in](authentication.md)). Requests of one address are counted (`RATE_LIMIT_REQUESTS_PER_MINUTE`),
 except where the page says so. Models speak MCP at `/mcp` and have
 [tools of their own](mcp-tools.md).
+
+What each route takes and answers, to the last field, stands in [openapi.json](openapi.json) (OpenAPI 3.1). A host
+serves the same at `/api/openapi.json`, and a page to browse and try it at `/api/docs`; both need no credential,
+and nothing from anywhere else. What an answer may leave out is never null, and what may be null is never left
+out.
 
 This page is made from the table in `host/src/api/mod.rs`: change that, then run
 `make docs`.

@@ -12,13 +12,15 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::auth;
 use crate::service::Error;
 use crate::service::error::Problem as Wrong;
 use crate::telemetry::RequestId;
 
-const MEDIA_TYPE: &str = "application/problem+json";
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// A kind of problem: the `type` of an answer is `/problems/{name}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,23 +120,45 @@ struct Cause {
     source: Arc<dyn StdError + Send + Sync>,
 }
 
-/// What is sent.
-#[derive(Serialize)]
-struct Told<'a> {
+/// What is sent when something is not done (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Told {
+    /// The kind, as the table of problems has it.
     #[serde(rename = "type")]
+    #[schema(schema_with = types)]
     kind: String,
-    title: &'a str,
+    title: &'static str,
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    detail: &'a str,
+    /// What to do.
+    detail: String,
+    /// Where what was given breaks a rule.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<ToldError<'a>>,
+    errors: Vec<ToldError>,
+    /// Under which the host's log tells of it.
     request_id: String,
 }
 
-#[derive(Serialize)]
-struct ToldError<'a> {
-    pointer: &'a str,
-    detail: &'a str,
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProblemPlace)]
+pub(super) struct ToldError {
+    /// JSON Pointer (RFC 6901) into what was given; empty: the whole.
+    #[schema(format = "json-pointer")]
+    pointer: String,
+    detail: String,
+}
+
+/// One of the kinds.
+fn types() -> Object {
+    let types = KINDS.iter().map(|kind| format!("/problems/{}", kind.name));
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(types)).build()
+}
+
+impl ToldError {
+    fn of(wrong: &Wrong) -> Self {
+        Self { pointer: wrong.pointer.clone(), detail: wrong.message.clone() }
+    }
 }
 
 impl Problem {
@@ -162,8 +186,8 @@ impl Problem {
             kind: format!("/problems/{}", kind.name),
             title: kind.title,
             status: kind.status.as_u16(),
-            detail: if self.cause.is_some() { &internal } else { &self.detail },
-            errors: wrong.iter().map(|one| ToldError { pointer: &one.pointer, detail: &one.message }).collect(),
+            detail: if self.cause.is_some() { internal } else { self.detail.clone() },
+            errors: wrong.iter().map(ToldError::of).collect(),
             request_id: request_id.to_owned(),
         };
         serde_json::to_vec(&told).unwrap_or_default()

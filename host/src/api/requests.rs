@@ -1,11 +1,12 @@
 //! What tools ask for, hosts and modules, and what people decide about it.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
 use super::approvals::{ManyAction, Revocation};
+use super::describe::NoContent;
 use super::extract::{Admin, Json, Path, Query};
 use super::problem::Problem;
 use crate::domain::ids::{GrantRequestId, ServerId};
@@ -16,38 +17,52 @@ use crate::service::module_requests::ModuleRequestView;
 use crate::service::network_requests::{NetworkRequestView, RequestFilter};
 use crate::service::{Page, PageRequest};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Decision {
     action: ManyAction,
+    /// A refusal needs one.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
 }
 
 /// One decision about many requests.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Decisions {
     action: ManyAction,
+    #[schema(min_items = 1, max_items = 100)]
     request_ids: Vec<GrantRequestId>,
+    /// A refusal needs one.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
 }
 
 /// Absent status: all.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestQuery {
     status: Option<RequestStatus>,
+    #[param(max_length = 200)]
     search: Option<String>,
+    /// From 1; absent: 1.
+    #[param(minimum = 1)]
     page: Option<u64>,
+    /// Rows on a page; absent: 50, or the limit `page_size_max` if that is less. More than the limit is the limit.
+    #[param(minimum = 1)]
     page_size: Option<u64>,
 }
 
 /// Absent status: all.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerQuery {
     status: Option<RequestStatus>,
+    /// From 1; absent: 1.
+    #[param(minimum = 1)]
     page: Option<u64>,
+    /// Rows on a page; absent: 50, or the limit `page_size_max` if that is less. More than the limit is the limit.
+    #[param(minimum = 1)]
     page_size: Option<u64>,
 }
 
@@ -93,9 +108,9 @@ pub(super) async fn delete_network(
     State(state): State<ApiState>,
     admin: Admin,
     Path(id): Path<GrantRequestId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     state.service.network_request_delete(admin.caller(), id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn decide_networks(
@@ -149,9 +164,9 @@ pub(super) async fn delete_module(
     State(state): State<ApiState>,
     admin: Admin,
     Path(id): Path<GrantRequestId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     state.service.module_request_delete(admin.caller(), id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn decide_modules(

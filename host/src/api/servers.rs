@@ -1,33 +1,42 @@
 //! Servers, and the hosts that people open to them.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
+use super::describe::{Created, NoContent};
 use super::extract::{Admin, Json, PageQuery, Path, Query};
 use super::problem::Problem;
 use crate::domain::ids::ServerId;
+use crate::domain::names::ServerName;
 use crate::service::Page;
 use crate::service::servers::{NewServer, ServerChange, ServerView};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ServerCreate)]
 pub(super) struct Create {
+    #[schema(value_type = ServerName)]
     name: String,
     #[serde(default)]
+    #[schema(max_length = 2000)]
     description: String,
 }
 
 /// What is absent stays as it is.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ServerUpdate)]
 pub(super) struct Update {
+    #[schema(max_length = 2000)]
     description: Option<String>,
+    /// For tools that set none; at most the limit `call_time_max_ms`.
+    #[schema(minimum = 100)]
     default_timeout_ms: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Host {
     /// `HOST` or `HOST:PORT`.
@@ -38,9 +47,9 @@ pub(super) async fn create(
     State(state): State<ApiState>,
     admin: Admin,
     Json(Create { name, description }): Json<Create>,
-) -> Result<(StatusCode, Json<ServerView>), Problem> {
+) -> Result<Created<ServerView>, Problem> {
     let made = state.service.server_create(admin.caller(), NewServer { name, description }).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    Ok(Created(made))
 }
 
 pub(super) async fn list(
@@ -73,9 +82,9 @@ pub(super) async fn delete(
     State(state): State<ApiState>,
     admin: Admin,
     Path(id): Path<ServerId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     state.service.server_delete(admin.caller(), id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn start(

@@ -5,30 +5,36 @@ use axum::http::header::{SET_COOKIE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ApiState;
+use super::describe::{Answer, Created, Description, NoContent};
 use super::extract::{Admin, Json, PageQuery, Path, Peer, Query, Tls};
 use super::problem::Problem;
 use crate::auth::{self, RefreshCookie, cookies};
 use crate::domain::ids::SessionId;
+use crate::domain::names::Username;
 use crate::service::admins::AdminView;
 use crate::service::sessions::{Opening, SessionKind, SessionTokens, SessionView};
 use crate::service::{Error, Page};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SetupStatus)]
 pub(super) struct StatusView {
     setup_required: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Setup {
+    #[schema(value_type = Username)]
     username: String,
+    #[schema(min_length = 12, max_length = 128, format = Password)]
     password: String,
     setup_code: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     username: String,
@@ -38,7 +44,7 @@ pub(super) struct Login {
     session: SessionKind,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Refresh {
     refresh_token: String,
@@ -46,18 +52,21 @@ pub(super) struct Refresh {
 
 /// What a program gets (the fields are those of RFC 6749, section 5.1), or a browser, whose tokens
 /// are in its cookies.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct TokensView {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     access_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     refresh_token: Option<String>,
-    token_type: &'static str,
+    token_type: SessionKind,
     /// Seconds.
     expires_in: u64,
     /// Seconds.
     refresh_expires_in: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     csrf_token: Option<String>,
 }
 
@@ -80,15 +89,54 @@ impl IntoResponse for Given {
         };
         let Some(csrf) = csrf else {
             let (access_token, refresh_token) = (Some(access.reveal().to_owned()), Some(refresh.reveal().to_owned()));
-            return Json(TokensView { access_token, refresh_token, ..times("bearer") }).into_response();
+            return Json(TokensView { access_token, refresh_token, ..times(SessionKind::Bearer) }).into_response();
         };
         let set = [
             cookies::SESSION.set(&access, access_s, secure),
             cookies::REFRESH.set(&refresh, refresh_s, secure),
             cookies::CSRF.set(&csrf, refresh_s, secure),
         ];
-        (cookies_set(set), Json(TokensView { csrf_token: Some(csrf.reveal().to_owned()), ..times("cookie") }))
+        (
+            cookies_set(set),
+            Json(TokensView { csrf_token: Some(csrf.reveal().to_owned()), ..times(SessionKind::Cookie) }),
+        )
             .into_response()
+    }
+}
+
+impl Answer for Given {
+    fn describe(to: &mut Description) {
+        to.answer_json::<TokensView>(StatusCode::OK).cookies = true;
+    }
+}
+
+/// The end of a session.
+pub(super) struct Ended(SetCookies);
+
+impl IntoResponse for Ended {
+    fn into_response(self) -> Response {
+        (self.0, NoContent).into_response()
+    }
+}
+
+impl Answer for Ended {
+    fn describe(to: &mut Description) {
+        to.answer(StatusCode::NO_CONTENT, Vec::new()).cookies = true;
+    }
+}
+
+/// A refusal that takes cookies back.
+pub(super) struct Refused(SetCookies, Problem);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, self.1).into_response()
+    }
+}
+
+impl Answer for Result<Given, Refused> {
+    fn describe(to: &mut Description) {
+        Given::describe(to);
     }
 }
 
@@ -113,10 +161,11 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
     headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PasswordChange {
     current_password: String,
+    #[schema(min_length = 12, max_length = 128, format = Password)]
     new_password: String,
 }
 
@@ -128,10 +177,10 @@ pub(super) async fn setup(
     State(state): State<ApiState>,
     Peer(peer): Peer,
     Json(setup): Json<Setup>,
-) -> Result<(StatusCode, Json<AdminView>), Problem> {
+) -> Result<Created<AdminView>, Problem> {
     let Setup { username, password, setup_code } = setup;
     let made = state.service.admin_setup(Some(peer.ip()), &username, &password, &setup_code).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    Ok(Created(made))
 }
 
 /// Bearer tokens in the answer, or cookies for a page of this host.
@@ -157,7 +206,7 @@ pub(super) async fn refresh(
     tls: Tls,
     headers: HeaderMap,
     body: Option<Json<Refresh>>,
-) -> Result<Given, (SetCookies, Problem)> {
+) -> Result<Given, Refused> {
     let (kind, secure) =
         (if body.is_some() { SessionKind::Bearer } else { SessionKind::Cookie }, is_secure(&state, tls));
     let from = Some(peer.ip());
@@ -173,17 +222,13 @@ pub(super) async fn refresh(
     refreshed.map(|tokens| Given { tokens, secure }).map_err(|error| {
         let ended = matches!(error, Error::Unauthenticated { .. });
         let clear = if ended { cookies_clear(kind, secure) } else { cookies_set([]) };
-        (clear, error.into())
+        Refused(clear, error.into())
     })
 }
 
-pub(super) async fn logout(
-    State(state): State<ApiState>,
-    tls: Tls,
-    Admin(session): Admin,
-) -> Result<(SetCookies, StatusCode), Problem> {
+pub(super) async fn logout(State(state): State<ApiState>, tls: Tls, Admin(session): Admin) -> Result<Ended, Problem> {
     state.service.session_end(&session).await?;
-    Ok((cookies_clear(session.kind(), is_secure(&state, tls)), StatusCode::NO_CONTENT))
+    Ok(Ended(cookies_clear(session.kind(), is_secure(&state, tls))))
 }
 
 /// All sessions of the account end, this one too; the answer opens a new one.
@@ -214,7 +259,7 @@ pub(super) async fn revoke(
     State(state): State<ApiState>,
     Admin(session): Admin,
     Path(id): Path<SessionId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     state.service.session_revoke(&session, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::extract::{Admin, Json};
@@ -10,7 +11,7 @@ use crate::domain::policy::{PolicyChange, Profile};
 use crate::service::Page;
 use crate::service::policies::{SecurityPolicyView, SettingView};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProfileChange {
     profile: Profile,

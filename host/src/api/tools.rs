@@ -1,16 +1,18 @@
 //! Tools: written, tried out, looked at.
 
 use axum::extract::{Extension, State};
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::ApiState;
+use super::describe::{Created, NoContent};
 use super::extract::{Admin, Json, PageQuery, Path, Query};
 use super::problem::Problem;
 use crate::domain::content::ToolResult;
 use crate::domain::ids::{ServerId, ToolId};
+use crate::domain::names::{ExportName, ToolName};
 use crate::domain::tool::Language;
 use crate::service::Page;
 use crate::service::calls::{CallRequest, Execution};
@@ -20,25 +22,33 @@ use crate::service::tools::{NewTool, ToolChange, ToolView};
 use crate::service::versions::VersionView;
 use crate::telemetry::RequestId;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ToolCreate)]
 pub(super) struct Create {
+    #[schema(value_type = ToolName)]
     name: String,
     /// Absent: the first paragraph of the docstring.
+    #[schema(max_length = 10_000)]
     description: Option<String>,
     /// In `language`.
     code: Option<String>,
     language: Option<Language>,
     /// In place of `code` and `language`.
     python_code: Option<String>,
+    /// At most the limit `call_time_max_ms`.
+    #[schema(minimum = 100)]
     timeout_ms: Option<u64>,
 }
 
 /// What is absent stays as it is.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ToolUpdate)]
 pub(super) struct Update {
+    #[schema(value_type = Option<ToolName>)]
     name: Option<String>,
+    #[schema(max_length = 10_000)]
     description: Option<String>,
     code: Option<String>,
     /// Absent: the one that the tool has.
@@ -48,10 +58,12 @@ pub(super) struct Update {
     enabled: Option<bool>,
     /// Of a component: those of its tools that are switched off, all of them.
     disabled_tools: Option<Vec<String>>,
+    /// At most the limit `call_time_max_ms`.
+    #[schema(minimum = 100)]
     timeout_ms: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Code {
     code: String,
@@ -59,17 +71,21 @@ pub(super) struct Code {
     language: Option<Language>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ToolTest)]
 pub(super) struct Test {
     tool_id: ToolId,
     /// Of a component, which of its tools; absent: its only one.
+    #[schema(value_type = Option<ExportName>)]
     export: Option<String>,
+    /// They fit the `input_schema` of what is called, as it stands in the view of the tool.
+    #[schema(value_type = Option<Object>)]
     arguments: Option<Box<RawValue>>,
 }
 
 /// What came of a test.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct TestView {
     success: bool,
     result: ToolResult,
@@ -90,10 +106,10 @@ pub(super) async fn create(
     admin: Admin,
     Path(server_id): Path<ServerId>,
     Json(Create { name, description, code, language, python_code, timeout_ms }): Json<Create>,
-) -> Result<(StatusCode, Json<ToolView>), Problem> {
+) -> Result<Created<ToolView>, Problem> {
     let code = GivenCode::required(code, language, python_code)?;
     let new = NewTool { server_id, name, description, code, timeout_ms };
-    Ok((StatusCode::CREATED, Json(state.service.tool_create(admin.caller(), new).await?)))
+    Ok(Created(state.service.tool_create(admin.caller(), new).await?))
 }
 
 pub(super) async fn get(
@@ -119,9 +135,9 @@ pub(super) async fn delete(
     State(state): State<ApiState>,
     admin: Admin,
     Path(id): Path<ToolId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     state.service.tool_delete(admin.caller(), id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn versions(

@@ -2,17 +2,23 @@
 //! to the limit on components; so many at the same time as the limits say, so that they cannot fill the
 //! memory together.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::Semaphore;
+use utoipa::PartialSchema as _;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder};
 
+use super::ApiState;
+use super::describe::{Description, Input, content};
 use super::problem::{self, Problem};
+use crate::domain::names::ToolName;
 use crate::limits::Limits;
 use crate::limits::pace::TooSlow;
 use crate::service::Error;
@@ -56,6 +62,33 @@ impl Uploads {
             message: "as many components are being uploaded as may be at the same time; try again in a moment"
                 .to_owned(),
         })
+    }
+}
+
+/// The body, which nobody has read yet.
+pub(super) struct Body(pub(super) Request);
+
+impl FromRequest<ApiState> for Body {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &ApiState) -> Result<Self, Infallible> {
+        Ok(Self(request))
+    }
+}
+
+impl Input for Body {
+    fn describe(to: &mut Description) {
+        let file = || ObjectBuilder::new().content_media_type("application/octet-stream");
+        let (name, description, timeout) = (ToolName::schema(), String::schema(), u64::schema());
+        let form = ObjectBuilder::new()
+            .property("name", name)
+            .property("description", description)
+            .property("timeout_ms", timeout)
+            .property("file", file())
+            .required("file")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        to.takes(true, vec![("application/wasm", content(file())), ("multipart/form-data", content(form))]);
+        to.may_fail(&[&problem::BUSY, &problem::CONFLICT]);
     }
 }
 

@@ -1,10 +1,11 @@
 //! Versions of a tool: looked at, compared, made the newest again.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::ApiState;
+use super::describe::Created;
 use super::extract::{Admin, Json, Path, Query};
 use super::problem::Problem;
 use crate::domain::ids::ToolId;
@@ -13,10 +14,12 @@ use crate::service::tools::ToolView;
 use crate::service::versions::VersionView;
 
 /// Each a number, `live` or `latest`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Compared {
+    #[param(pattern = "^([0-9]{1,9}|live|latest)$")]
     from: String,
+    #[param(pattern = "^([0-9]{1,9}|live|latest)$")]
     to: String,
 }
 
@@ -42,6 +45,6 @@ pub(super) async fn rollback(
     State(state): State<ApiState>,
     admin: Admin,
     Path((tool, number)): Path<(ToolId, i32)>,
-) -> Result<(StatusCode, Json<ToolView>), Problem> {
-    Ok((StatusCode::CREATED, Json(state.service.tool_rollback(admin.caller(), tool, number).await?)))
+) -> Result<Created<ToolView>, Problem> {
+    Ok(Created(state.service.tool_rollback(admin.caller(), tool, number).await?))
 }

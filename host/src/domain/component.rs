@@ -2,17 +2,22 @@
 //! is what a person looks at before anything runs.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// MCP's `ToolAnnotations`: hints of the author that a client may show, never a permission.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolAnnotations {
     #[serde(rename = "readOnlyHint", default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub read_only: Option<bool>,
     #[serde(rename = "destructiveHint", default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub destructive: Option<bool>,
     #[serde(rename = "idempotentHint", default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub idempotent: Option<bool>,
     #[serde(rename = "openWorldHint", default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub open_world: Option<bool>,
 }
 
@@ -31,7 +36,7 @@ pub struct Export {
 }
 
 /// A function of a component that cannot be a tool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Skipped {
     /// As the component names it, such as `ns:pkg/files@1.0.0#open`.
     pub name: String,
@@ -39,7 +44,7 @@ pub struct Skipped {
 }
 
 /// What a component can come to use when a call's grants allow it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Capability {
     /// Requests to granted hosts.
@@ -57,7 +62,7 @@ pub enum Capability {
 }
 
 /// Whose words a component speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ComponentWorld {
     /// It exports `mcpbox:guest/tools` and lists its tools itself.
@@ -83,7 +88,7 @@ pub struct Inspection {
 /// What is kept of an inspection beside the tools themselves, so that a person sees it without the
 /// component being opened again. It follows from the bytes and decides nothing: what a call may use is
 /// decided when the component is opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Surface {
     pub world: ComponentWorld,
     pub exports: Vec<String>,

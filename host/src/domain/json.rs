@@ -1,5 +1,21 @@
 //! JSON text that passes through without being read into values.
 
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// What a schema looks like where one is shown.
+pub struct JsonSchema;
+
+impl PartialSchema for JsonSchema {
+    fn schema() -> RefOr<Schema> {
+        let about = "A JSON Schema (draft 2020-12) of an object, the same that MCP clients get of the tool.";
+        ObjectBuilder::new().description(Some(about)).into()
+    }
+}
+
+impl ToSchema for JsonSchema {}
+
 /// Nesting that every reader copes with; serde_json's own readers stop at the same depth.
 pub const DEPTH_MAX: usize = 128;
 

@@ -1,8 +1,12 @@
 //! How a call ended. A guest's failure is a value here; only a broken host is an error.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::content::ToolResult;
 
@@ -34,7 +38,7 @@ pub enum Outcome {
 }
 
 /// An exception of an interpreted tool, or the message of a compiled one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Exception {
     /// For example `ValueError`; empty when the guest has no types of exceptions.
     pub kind: String,
@@ -73,6 +77,49 @@ impl Bound {
             Self::Handles => "handles",
             Self::ResultSize => "result_size",
         }
+    }
+}
+
+macro_rules! labels {
+    ($($label:ident = $word:literal,)*) => {
+        /// The ends of calls as log rows, metrics and events name them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Label { $(#[serde(rename = $word)] $label,)* }
+
+        impl Label {
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$label => $word,)* }
+            }
+        }
+
+        impl PartialSchema for Label {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($word),*])).into()
+            }
+        }
+    };
+}
+
+labels! {
+    Returned = "returned",
+    ReturnedError = "returned_error",
+    Raised = "raised",
+    InvalidArguments = "invalid_arguments",
+    StoppedTime = "stopped_time",
+    StoppedCpu = "stopped_cpu",
+    StoppedMemory = "stopped_memory",
+    StoppedStack = "stopped_stack",
+    StoppedHostCalls = "stopped_host_calls",
+    StoppedHandles = "stopped_handles",
+    StoppedResultSize = "stopped_result_size",
+    Trapped = "trapped",
+    SourceFailed = "source_failed",
+    Cancelled = "cancelled",
+}
+
+impl ToSchema for Label {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Outcome")
     }
 }
 
@@ -148,22 +195,23 @@ impl Outcome {
 
     /// The word that log rows, metrics and events use.
     pub fn label(&self) -> &'static str {
-        match self {
-            Self::Returned(_) => "returned",
-            Self::ReturnedError(_) => "returned_error",
-            Self::Raised(_) => "raised",
-            Self::InvalidArguments { .. } => "invalid_arguments",
-            Self::Stopped(Bound::Time) => "stopped_time",
-            Self::Stopped(Bound::Cpu) => "stopped_cpu",
-            Self::Stopped(Bound::Memory) => "stopped_memory",
-            Self::Stopped(Bound::Stack) => "stopped_stack",
-            Self::Stopped(Bound::HostCalls) => "stopped_host_calls",
-            Self::Stopped(Bound::Handles) => "stopped_handles",
-            Self::Stopped(Bound::ResultSize) => "stopped_result_size",
-            Self::Trapped { .. } => "trapped",
-            Self::SourceFailed { .. } => "source_failed",
-            Self::Cancelled => "cancelled",
-        }
+        let label = match self {
+            Self::Returned(_) => Label::Returned,
+            Self::ReturnedError(_) => Label::ReturnedError,
+            Self::Raised(_) => Label::Raised,
+            Self::InvalidArguments { .. } => Label::InvalidArguments,
+            Self::Stopped(Bound::Time) => Label::StoppedTime,
+            Self::Stopped(Bound::Cpu) => Label::StoppedCpu,
+            Self::Stopped(Bound::Memory) => Label::StoppedMemory,
+            Self::Stopped(Bound::Stack) => Label::StoppedStack,
+            Self::Stopped(Bound::HostCalls) => Label::StoppedHostCalls,
+            Self::Stopped(Bound::Handles) => Label::StoppedHandles,
+            Self::Stopped(Bound::ResultSize) => Label::StoppedResultSize,
+            Self::Trapped { .. } => Label::Trapped,
+            Self::SourceFailed { .. } => Label::SourceFailed,
+            Self::Cancelled => Label::Cancelled,
+        };
+        label.as_str()
     }
 }
 

@@ -3,15 +3,21 @@
 //! function here.
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::caller::Who;
 use super::grant::HostGrant;
 use super::request::RequestStatus;
 use super::tool::ApprovalStatus;
 
+pub mod schema;
+
 /// Which values a policy takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PolicyValues)]
 pub enum Values {
     Words(&'static [&'static str]),
     Flag,
@@ -19,12 +25,11 @@ pub enum Values {
 }
 
 /// One row of the table.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Policy {
     pub name: &'static str,
     pub values: Values,
     /// Empty: what a limit says.
-    #[serde(skip)]
     default: fn() -> String,
     pub sentence: &'static str,
 }
@@ -49,6 +54,14 @@ macro_rules! choices {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum $name { $(#[serde(rename = $word)] $variant,)* }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                <Self as Kept>::VALUES.schema().into()
+            }
+        }
+
+        impl ToSchema for $name {}
 
         impl Kept for $name {
             const VALUES: Values = Values::Words(&[$($word,)*]);

@@ -1,11 +1,12 @@
 //! A tool's request for a host or a module, and how a person decides it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::tool::ApprovalAction;
 
 /// Where a request stands. Only an approved one grants anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestStatus {
     Pending,

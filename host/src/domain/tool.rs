@@ -1,10 +1,11 @@
 //! What a tool is and how its approval moves: a table, not a scattering of ifs.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The language of a source. TypeScript is JavaScript here: its types make the schemas and are
 /// then stripped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Language {
     #[default]
@@ -32,7 +33,7 @@ impl Language {
 }
 
 /// In which form the author gave the tool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolKind {
     PythonCode,
@@ -84,7 +85,7 @@ impl From<Language> for ToolKind {
 }
 
 /// Where one version stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalStatus {
     Draft,
@@ -177,7 +178,7 @@ impl ApprovalAction {
 }
 
 /// Where one version came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeSource {
     /// A person.
@@ -207,7 +208,7 @@ impl ChangeSource {
 }
 
 /// Whether a server's tools are offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerStatus {
     Running,

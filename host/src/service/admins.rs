@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::lockout::{Attempt, Lockout};
@@ -33,7 +34,7 @@ pub(super) struct Passwords {
 }
 
 /// An account, as people see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AdminView {
     pub id: AdminId,
     pub username: String,

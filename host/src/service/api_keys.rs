@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::permission::people_only;
@@ -39,7 +40,7 @@ impl Noted {
 }
 
 /// A key, as people see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ApiKeyView {
     pub id: ApiKeyId,
     pub name: String,
@@ -52,14 +53,15 @@ pub struct ApiKeyView {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// A key that was just made. The key itself is shown this once; `Debug` does not show it.
-#[derive(Clone, Serialize)]
+/// A key that was just made. The key itself is shown this once.
+#[derive(Clone, Serialize, ToSchema)]
 pub struct NewApiKey {
     #[serde(flatten)]
     pub view: ApiKeyView,
     pub key: String,
 }
 
+/// Does not show the key.
 impl fmt::Debug for NewApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewApiKey").field("view", &self.view).finish_non_exhaustive()

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::calls::content;
 use super::edits::{self, Effect};
@@ -25,7 +26,7 @@ use crate::domain::request::RequestStatus;
 use crate::domain::tool::{ApprovalAction, ApprovalStatus};
 
 /// A version that waits for review, with everything that its approval covers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ApprovalView {
     pub tool_id: ToolId,
     pub server_id: ServerId,
@@ -55,7 +56,7 @@ pub struct ApprovalFilter {
 }
 
 /// A host that a version asks for, and what a person said to it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AskedHost {
     pub host: String,
     pub request_id: Option<GrantRequestId>,

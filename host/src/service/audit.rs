@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::permission::people_only;
 use super::{Error, Page, PageRequest, Service};
@@ -26,7 +27,7 @@ pub(super) struct Act {
 }
 
 /// One row of the audit log.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AuditView {
     pub id: AuditId,
     pub at: DateTime<Utc>,
@@ -34,7 +35,9 @@ pub struct AuditView {
     pub action: String,
     pub object_kind: String,
     pub object_id: String,
+    #[schema(required)]
     pub before: Option<Value>,
+    #[schema(required)]
     pub after: Option<Value>,
     pub from_address: Option<String>,
     pub request_id: Option<String>,

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::permission::people_only;
 use super::{Error, Service, given};
@@ -16,7 +17,7 @@ use crate::domain::tool::ApprovalAction;
 const AT_ONCE: usize = 100;
 
 /// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BulkView {
     pub succeeded: usize,
     pub failed: usize,
@@ -24,7 +25,7 @@ pub struct BulkView {
     pub results: Vec<BulkResult>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BulkResult {
     pub id: String,
     pub success: bool,

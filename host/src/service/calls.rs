@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
+use utoipa::ToSchema;
 
 use super::answer::{self, Answer};
 use super::error::Error;
@@ -31,7 +32,7 @@ use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
 use crate::domain::content::ToolResult;
 use crate::domain::ids::{CallId, ToolId};
-use crate::domain::outcome::{GuestEvent, Outcome, Report};
+use crate::domain::outcome::{GuestEvent, Label, Outcome, Report};
 use crate::domain::redact::{Redactor, redact_arguments};
 use crate::domain::tool::ToolKind;
 use crate::domain::version::VersionContent;
@@ -61,10 +62,11 @@ pub struct CallAnswer {
 }
 
 /// The call itself, for those who want to know.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Execution {
     pub call_id: CallId,
+    #[schema(value_type = Label)]
     pub outcome: &'static str,
     pub duration_ms: f64,
     pub fuel: u64,
@@ -171,7 +173,8 @@ impl Service {
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
-        let work = async move { service.carry_out(&caller, call, request).await };
+        // Boxed once, because it is handed on several times and is large.
+        let work = Box::pin(async move { service.carry_out(&caller, call, request).await });
         // The span of the request goes along, and with it the request's id in every line.
         let task = self.0.parts.calls.spawn(work.instrument(tracing::Span::current()));
         task.await.map_err(|error| Error::internal("running a call", error))?

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::permission::people_only;
@@ -12,7 +13,7 @@ use crate::domain::caller::Caller;
 pub use crate::upstream::CircuitView;
 
 /// Every breaker by the name of what it guards.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CircuitsView {
     pub circuits: BTreeMap<String, CircuitView>,
 }

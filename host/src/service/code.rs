@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{Error, Service};
 use crate::domain::caller::Caller;
+use crate::domain::json::JsonSchema;
 use crate::domain::outcome::{Exception, Outcome};
 use crate::domain::tool::Language;
 use crate::executor::Description;
@@ -64,7 +66,7 @@ impl GivenCode {
 }
 
 /// What the interpreter thinks of a source.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CodeCheck {
     pub valid: bool,
     /// Also false when the source cannot be read so far.
@@ -73,12 +75,14 @@ pub struct CodeCheck {
     pub parameters: Vec<Parameter>,
     /// The first paragraph of the docstring.
     pub description: Option<String>,
+    #[schema(value_type = Option<JsonSchema>)]
     pub input_schema: Option<Value>,
+    #[schema(value_type = Option<JsonSchema>)]
     pub output_schema: Option<Value>,
 }
 
 /// One argument of the tool.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Parameter {
     pub name: String,
     pub required: bool,

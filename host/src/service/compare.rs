@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::calls::content;
 use super::tools::{self, Found};
@@ -45,7 +46,7 @@ impl FromStr for VersionName {
 }
 
 /// What is different, by what kind of thing it is; what is the same is not listed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ComparisonView {
     pub from: i32,
     pub to: i32,
@@ -57,7 +58,7 @@ pub struct ComparisonView {
     pub lists: Vec<ListChange>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct FieldChange {
     pub field: &'static str,
     pub before: Value,
@@ -65,7 +66,7 @@ pub struct FieldChange {
 }
 
 /// A unified diff.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct TextChange {
     pub field: &'static str,
     pub diff: String,
@@ -73,7 +74,7 @@ pub struct TextChange {
     pub is_cut: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ListChange {
     pub field: &'static str,
     pub added: Vec<String>,

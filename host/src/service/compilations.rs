@@ -1,6 +1,7 @@
 //! What is being compiled: it takes long enough that people want to see it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::permission::people_only;
 use super::{Error, Service};
@@ -8,7 +9,7 @@ use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
 
 /// One component on its way to native code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CompilationView {
     /// Of the component's bytes.
     pub digest: Digest,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
 use super::permission::people_only;
 use super::tools::{self, Found, ToolView};
@@ -38,7 +39,7 @@ pub struct GivenComponent {
 }
 
 /// How far an upload has come, for whoever watches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum UploadStep {
     /// So much has arrived.
@@ -57,7 +58,7 @@ pub enum UploadStep {
 pub type UploadSteps = mpsc::Sender<UploadStep>;
 
 /// A component as its newest version is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ComponentView {
     #[serde(flatten)]
     pub tool: ToolView,

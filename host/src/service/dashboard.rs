@@ -1,6 +1,7 @@
 //! What a person sees first: what there is, what waits, how the calls of a period went.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::logs::{self, ExecutionView};
 use super::permission::people_only;
@@ -19,7 +20,7 @@ const TOOLS: u64 = 10;
 const SERVERS: u64 = 50;
 const FAILURES: u64 = 5;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DashboardView {
     pub servers: u64,
     pub tools: u64,
@@ -35,7 +36,7 @@ pub struct DashboardView {
 }
 
 /// How much waits for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Pending {
     pub tools: u64,
     pub network: u64,
@@ -43,7 +44,7 @@ pub struct Pending {
 }
 
 /// The calls of one server's tools.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ServerStatistics {
     pub server_id: ServerId,
     pub server_name: String,

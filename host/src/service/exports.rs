@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::code::schema;
 use super::{Error, tools};
@@ -10,26 +11,31 @@ use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Version;
 use crate::db::{Texts, Tx, tool_names};
 use crate::domain::component::{Export, ToolAnnotations};
+use crate::domain::json::JsonSchema;
 use crate::domain::tool::ToolKind;
 
 /// One tool of a component.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ExportView {
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub title: Option<String>,
     pub description: String,
     /// Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = JsonSchema)]
     pub input_schema: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = JsonSchema)]
     pub output_schema: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub annotations: Option<ToolAnnotations>,
 }
 
 /// The same, with where it stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ToolExportView {
     #[serde(flatten)]
     pub export: ExportView,

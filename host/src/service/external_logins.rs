@@ -6,6 +6,7 @@
 use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::external_mcp_sources::{self as sources, SourceView, act, missing};
 use super::permission::people_only;
@@ -24,7 +25,7 @@ use crate::upstream::{Access, LoginWish, UpstreamError};
 const LOGIN_TIME: TimeDelta = TimeDelta::minutes(15);
 
 /// Where a person goes to log in, and what comes back from there.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LoginView {
     pub source_id: SourceId,
     pub authorization_url: String,

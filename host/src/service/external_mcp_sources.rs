@@ -8,6 +8,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::external_mcp_rules::{allowed_by, changed, credential, placed};
@@ -52,7 +53,7 @@ pub struct SourceChange {
 }
 
 /// A source without what lets us in there.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SourceView {
     pub id: SourceId,
     pub server_id: ServerId,
@@ -84,7 +85,7 @@ pub struct SourceView {
 }
 
 /// How a source answered just now.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SourceHealth {
     pub source_id: SourceId,
     pub healthy: bool,

@@ -11,6 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::calls::content;
 use super::edits::{self, Effect};
@@ -27,6 +28,7 @@ use crate::domain::caller::Caller;
 use crate::domain::component::ToolAnnotations;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{SourceId, ToolId};
+use crate::domain::json::JsonSchema;
 use crate::domain::policy::Policies;
 use crate::domain::source::{Definition, SourceStatus, own_name};
 use crate::domain::tool::{ApprovalStatus, ChangeSource};
@@ -39,7 +41,7 @@ const ASKED_AT_ONCE: usize = 4;
 const ROWS_AT_ONCE: u64 = 100;
 
 /// A tool as a source offers it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ExternalToolView {
     /// As the source calls it.
     pub name: String,
@@ -47,7 +49,9 @@ pub struct ExternalToolView {
     pub own_name: String,
     pub title: Option<String>,
     pub description: String,
+    #[schema(value_type = Option<JsonSchema>)]
     pub input_schema: Option<Value>,
+    #[schema(value_type = Option<JsonSchema>)]
     pub output_schema: Option<Value>,
     pub annotations: Option<ToolAnnotations>,
     /// Of the definition: what an approval pins.
@@ -60,7 +64,7 @@ pub struct ExternalToolView {
 }
 
 /// What came of asking a source for its tools.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DiscoveryView {
     pub source_id: SourceId,
     pub tool_count: u64,
@@ -73,7 +77,7 @@ pub struct DiscoveryView {
 }
 
 /// What became of one tool that was to be imported.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ImportedView {
     /// As the source calls it.
     pub name: String,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::permission::people_only;
 use super::tools::{self, Found};
@@ -35,7 +36,7 @@ pub struct NewFolder {
 }
 
 /// A folder that a tool sees.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FolderView {
     pub host_path: String,
     pub guest_path: String,

@@ -3,12 +3,14 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{Error, Page, PageRequest, Service, servers, tools};
 pub use crate::db::execution_logs::Filter as ExecutionFilter;
 use crate::db::execution_logs::{self as rows, ExecutionLog};
 use crate::domain::caller::Caller;
 use crate::domain::ids::{CallId, ServerId, ToolId, VersionId};
+use crate::domain::outcome::Label;
 
 /// Calls that a model reads at once.
 const LOGS_AT_ONCE: u64 = 50;
@@ -16,7 +18,7 @@ const LOGS_AT_ONCE: u64 = 50;
 const WORDS_MAX: usize = 200;
 
 /// One call.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ExecutionView {
     pub id: CallId,
     pub server_id: ServerId,
@@ -31,6 +33,7 @@ pub struct ExecutionView {
     /// JSON; a text when it was cut.
     pub arguments: Value,
     /// JSON; a text when it was cut.
+    #[schema(required)]
     pub result: Option<Value>,
     pub error: Option<String>,
     pub stdout: String,
@@ -40,6 +43,7 @@ pub struct ExecutionView {
     pub stdout_bytes: u64,
     /// What was not kept whole: `arguments`, `result`, `error`, `stdout`, `log_lines`.
     pub cut: Vec<String>,
+    #[schema(value_type = Label)]
     pub outcome: String,
     pub success: bool,
     pub duration_ms: f64,

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::calls::content;
@@ -35,7 +36,7 @@ const TOOL_MODULES: usize = 100;
 const BY_POLICY: &str = "policy:module_approval_mode";
 
 /// A request for a module with the names of who asks.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ModuleRequestView {
     pub id: GrantRequestId,
     pub server_id: ServerId,

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::calls::content;
@@ -34,7 +35,7 @@ const BY_POLICY: &str = "policy:network_access_policy";
 const TOOL_HOSTS: usize = 100;
 
 /// A request for a host with the names of who asks.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct NetworkRequestView {
     pub id: GrantRequestId,
     pub server_id: ServerId,

@@ -1,6 +1,11 @@
 //! Lists come in pages.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Ref, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::error::Error;
 use crate::db;
@@ -29,12 +34,17 @@ impl PageRequest {
     /// The page and its size, checked.
     ///
     /// # Errors
-    /// When either is 0; a size over the limit is cut to it.
+    /// When either is 0 or no 64-bit number with a sign; a size over the limit is cut to it.
     pub fn checked(self, page_size_max: u64) -> Result<(u64, u64), Error> {
         let page = self.page.unwrap_or(1);
         let page_size = self.page_size.unwrap_or(PAGE_SIZE.min(page_size_max));
         if page == 0 {
             return Err(Error::invalid("/page", "pages count from 1"));
+        }
+        for (pointer, number) in [("/page", page), ("/page_size", page_size)] {
+            if i64::try_from(number).is_err() {
+                return Err(Error::invalid(pointer, format!("give 1 to {}", i64::MAX)));
+            }
         }
         if page_size == 0 {
             return Err(Error::invalid("/page_size", format!("give 1 to {page_size_max}")));
@@ -49,6 +59,35 @@ impl PageRequest {
     pub(super) fn of_rows(self, limits: &Limits) -> Result<db::PageRequest, Error> {
         let (page, page_size) = self.checked(limits.page_size_max)?;
         Ok(db::PageRequest::new(page, page_size, limits.page_size_max))
+    }
+}
+
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0.0));
+        ObjectBuilder::new()
+            .property("items", ArrayBuilder::new().items(Ref::from_schema_name(T::name())))
+            .property("total", number().description(Some("Of all pages.")))
+            .property("page", number().description(Some("From 1.")))
+            .property("page_size", number())
+            .property("pages", number())
+            .required("items")
+            .required("total")
+            .required("page")
+            .required("page_size")
+            .required("pages")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("{}Page", T::name()))
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
     }
 }
 

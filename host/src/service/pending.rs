@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::module_requests::ModuleRequestView;
 use super::network_requests::{NetworkRequestView, RequestFilter};
@@ -46,7 +47,7 @@ pub struct PendingSummary {
 }
 
 /// How much is in which state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ApprovalStats {
     /// By the state of each tool's newest version.
     pub tools: ToolCounts,
@@ -55,7 +56,7 @@ pub struct ApprovalStats {
     pub pending_total: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ToolCounts {
     pub draft: u64,
     pub pending_review: u64,
@@ -63,7 +64,7 @@ pub struct ToolCounts {
     pub rejected: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RequestCounts {
     pub pending: u64,
     pub approved: u64,

@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Object, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::audit::{self, Act};
 use super::permission::people_only;
@@ -16,18 +19,22 @@ use super::{Error, Page, Service};
 use crate::db::Conn;
 use crate::db::settings::{self as rows, Setting};
 use crate::domain::caller::Caller;
-use crate::domain::policy::{Policies, Policy, PolicyChange, Profile, Values};
+use crate::domain::policy::{self, Policies, Policy, PolicyChange, Profile, Values};
 use crate::limits::Limits;
 
 /// How long a copy is believed.
 const BELIEVED: TimeDelta = TimeDelta::seconds(2);
 
 /// One policy with its value in force.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SettingView {
-    #[serde(flatten)]
-    pub policy: Policy,
+    pub name: &'static str,
+    pub values: Values,
+    pub sentence: &'static str,
+    /// One of `values`.
+    #[schema(schema_with = any_value)]
     pub value: Value,
+    #[schema(schema_with = any_value)]
     pub default: Value,
     /// None: never set.
     pub updated_at: Option<DateTime<Utc>>,
@@ -42,6 +49,26 @@ pub struct SecurityPolicyView {
     /// None: they are no profile.
     pub profile: Option<Profile>,
 }
+
+fn any_value() -> Schema {
+    one_of([Type::String, Type::Boolean, Type::Integer].map(|kind| Object::with_type(kind).into()))
+}
+
+fn one_of(all: impl IntoIterator<Item = RefOr<Schema>>) -> Schema {
+    Schema::OneOf(all.into_iter().fold(OneOfBuilder::new(), OneOfBuilder::item).build())
+}
+
+impl PartialSchema for SecurityPolicyView {
+    fn schema() -> RefOr<Schema> {
+        let mut object = policy::schema::all();
+        let profile = one_of([Object::with_type(Type::Null).into(), Profile::schema()]);
+        object.properties.insert("profile".to_owned(), profile.into());
+        object.required.push("profile".to_owned());
+        object.into()
+    }
+}
+
+impl ToSchema for SecurityPolicyView {}
 
 /// Keeps the copy. Loads that are wanted at the same time are one load.
 #[derive(Default)]
@@ -118,7 +145,9 @@ impl Service {
             .map(|(policy, text)| {
                 let row = kept.iter().find(|row| row.key == policy.name);
                 SettingView {
-                    policy: *policy,
+                    name: policy.name,
+                    values: policy.values,
+                    sentence: policy.sentence,
                     value: json(policy, &text, self.limits()),
                     default: json(policy, &policy.default_text(), self.limits()),
                     updated_at: row.map(|row| row.updated_at),

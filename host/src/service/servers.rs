@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::{Error, Page, PageRequest, Service, given, hosts};
@@ -34,7 +35,7 @@ pub struct ServerChange {
     pub default_timeout_ms: Option<u64>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ServerView {
     pub id: ServerId,
     pub name: String,
@@ -47,13 +48,14 @@ pub struct ServerView {
     pub allowed_hosts: Vec<String>,
     /// Not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub pending_requests: Option<PendingRequests>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
 /// Requests of a server's tools that wait for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PendingRequests {
     pub modules: u64,
     pub network: u64,

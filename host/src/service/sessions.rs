@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::admins::act;
 use super::audit::{self, Act};
@@ -31,7 +32,7 @@ use crate::domain::names::Username;
 const USER_AGENT_CHARACTERS: usize = 200;
 
 /// How the tokens of a session travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionKind {
     /// In `Authorization`, by a program.
@@ -80,7 +81,7 @@ impl fmt::Debug for Session {
 }
 
 /// A session, as its owner sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SessionView {
     pub id: SessionId,
     pub kind: SessionKind,

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Error, Service};
 use crate::db::execution_statistics::{self as rows, FIVE_MINUTES_S, HOUR_S, MINUTE_S, Span, ToolCount};
@@ -16,7 +17,7 @@ use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::latency::Histogram;
 
 /// How far back to look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum Period {
     #[serde(rename = "1h")]
     Hour,
@@ -67,7 +68,7 @@ impl Window {
 }
 
 /// How long calls took, in milliseconds; none when there were no calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Durations {
     pub mean: Option<f64>,
     /// Percentiles are told of all tools together, from classes: at most a quarter off.
@@ -77,7 +78,7 @@ pub struct Durations {
 }
 
 /// Some calls together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Counts {
     pub requests: u64,
     pub errors: u64,
@@ -86,7 +87,7 @@ pub struct Counts {
 }
 
 /// One step of the chart.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Step {
     /// Where it begins.
     pub at: DateTime<Utc>,
@@ -96,7 +97,7 @@ pub struct Step {
 }
 
 /// One tool, under the name that was called.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ToolStatistics {
     pub tool_id: ToolId,
     pub server_id: ServerId,
@@ -107,7 +108,7 @@ pub struct ToolStatistics {
 }
 
 /// All calls of a period, of one tool, of one server's tools, or of all.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct StatisticsView {
     pub period: Period,
     pub from: DateTime<Utc>,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::audit::{self, Act};
 use super::calls::content;
@@ -23,6 +24,7 @@ use crate::domain::caller::Caller;
 use crate::domain::component::Surface;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId, VersionId};
+use crate::domain::json::JsonSchema;
 use crate::domain::names::{ServerName, ToolName, gateway_name};
 use crate::domain::tool::{ApprovalAction, ApprovalStatus, Language, ToolKind};
 use crate::domain::version::VersionContent;
@@ -52,7 +54,7 @@ pub struct ToolChange {
 }
 
 /// A tool as its newest version describes it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ToolView {
     pub id: ToolId,
     pub server_id: ServerId,
@@ -75,7 +77,9 @@ pub struct ToolView {
     pub created_by: String,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    #[schema(value_type = JsonSchema)]
     pub input_schema: Value,
+    #[schema(value_type = Option<JsonSchema>)]
     pub output_schema: Option<Value>,
     /// None: it is a component, or a tool of an external source.
     pub language: Option<Language>,
@@ -86,6 +90,7 @@ pub struct ToolView {
     pub exports: Vec<ToolExportView>,
     /// What a component imports, and could use if it were granted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub component: Option<Surface>,
     /// Folders that a person gave to it; for people, and not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]

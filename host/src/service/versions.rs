@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::calls::content;
 use super::code::schema;
@@ -19,11 +20,12 @@ use crate::domain::caller::Caller;
 use crate::domain::component::{Export, Surface};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ToolId, VersionId};
+use crate::domain::json::JsonSchema;
 use crate::domain::tool::{ApprovalStatus, ChangeSource, Language, ToolKind};
 use crate::domain::version::VersionContent;
 
 /// One state of a tool.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct VersionView {
     pub id: VersionId,
     pub number: i32,
@@ -31,7 +33,9 @@ pub struct VersionView {
     pub description: String,
     pub kind: ToolKind,
     pub timeout_ms: Option<u64>,
+    #[schema(value_type = JsonSchema)]
     pub input_schema: Value,
+    #[schema(value_type = Option<JsonSchema>)]
     pub output_schema: Option<Value>,
     pub hosts: Vec<String>,
     pub modules: Vec<String>,
@@ -59,16 +63,19 @@ pub struct VersionView {
     pub exports: Vec<ExportView>,
     /// What a component imports, and could use if it were granted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub component: Option<Surface>,
 }
 
 /// A source as its author gave it; not in lists, and not of a component.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct SourceView {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub code: Option<String>,
     /// The same again when it is Python, under the name that the first MCPbox gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub python_code: Option<String>,
 }
 

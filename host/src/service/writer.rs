@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,6 +38,8 @@ pub(super) trait Store: Send + Sync + 'static {
 
 pub(super) struct Writer<S: Store> {
     rows: mpsc::Sender<(Instant, S::Row)>,
+    /// Told when a row finds the queue full.
+    full: Arc<Notify>,
     store: Arc<S>,
     closing: CancellationToken,
     task: TaskTracker,
@@ -48,10 +51,10 @@ impl<S: Store> Writer<S> {
         let (rows, queued) = mpsc::channel(queue.max(1));
         let closing = CancellationToken::new();
         let task = TaskTracker::new();
-        let store = Arc::new(store);
-        task.spawn(write(Arc::clone(&store), queued, closing.clone()));
+        let (store, full) = (Arc::new(store), Arc::new(Notify::new()));
+        task.spawn(write(Arc::clone(&store), queued, Arc::clone(&full), closing.clone()));
         task.close();
-        Self { rows, store, closing, task }
+        Self { rows, full, store, closing, task }
     }
 
     /// Writes what is queued and ends. Nothing may be pushed afterwards.
@@ -62,7 +65,12 @@ impl<S: Store> Writer<S> {
 
     /// Hands a row over; waits when the queue is full.
     pub(super) async fn push(&self, row: S::Row) {
-        if self.rows.send((Instant::now(), row)).await.is_err() {
+        let row = match self.rows.try_send((Instant::now(), row)) {
+            Ok(()) => return,
+            Err(TrySendError::Full(row) | TrySendError::Closed(row)) => row,
+        };
+        self.full.notify_one();
+        if self.rows.send(row).await.is_err() {
             // Those who make rows end before the writer does; this would be a fault in the order of
             // stopping.
             tracing::error!("the writer of a log is gone; a row is lost");
@@ -71,7 +79,12 @@ impl<S: Store> Writer<S> {
     }
 }
 
-async fn write<S: Store>(store: Arc<S>, mut rows: mpsc::Receiver<(Instant, S::Row)>, closing: CancellationToken) {
+async fn write<S: Store>(
+    store: Arc<S>,
+    mut rows: mpsc::Receiver<(Instant, S::Row)>,
+    full: Arc<Notify>,
+    closing: CancellationToken,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let first = tokio::select! {
@@ -83,13 +96,17 @@ async fn write<S: Store>(store: Arc<S>, mut rows: mpsc::Receiver<(Instant, S::Ro
         };
         let Some((made, first)) = first else { return };
         batch.push(first);
-        // What was queued while the last batch was written is taken along and waits no more.
-        let until = made + GATHER;
-        while batch.len() < BATCH {
-            match tokio::time::timeout_at(until, rows.recv()).await {
-                Ok(Some((_, row))) => batch.push(row),
-                Ok(None) | Err(_) => break,
-            }
+        // Nobody is woken by the rows that come meanwhile. What was queued while the last batch was written
+        // waits no more.
+        tokio::select! {
+            () = tokio::time::sleep_until(made + GATHER) => {}
+            () = full.notified() => {}
+            () = closing.cancelled() => {}
+        }
+        while batch.len() < BATCH
+            && let Ok((_, row)) = rows.try_recv()
+        {
+            batch.push(row);
         }
         store_whole(&*store, &batch).await;
         batch.clear();

@@ -5,6 +5,7 @@
 //! request. Past a bounded queue lines are dropped, and a line says how many.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::iter;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -37,6 +38,11 @@ pub enum LogError {
     #[error("starting the thread that writes log lines")]
     Thread { source: io::Error },
 }
+
+/// After a write lines gather for this long: who logs a line need not wake the thread for each.
+const GATHER: Duration = Duration::from_millis(1);
+/// More than this is not gathered.
+const WRITE_BYTES: usize = 64 << 10;
 
 static QUEUE: OnceLock<&'static Queue> = OnceLock::new();
 
@@ -162,19 +168,30 @@ impl Queue {
     }
 
     fn run(&self, mut out: impl Write, work: Receiver<Job>) {
-        for job in work {
-            match job {
-                Job::Line(line) => write_whole(&mut out, &line),
-                Job::Flush(done) => {
-                    write_whole(&mut out, b"");
-                    // Whoever asked may have stopped waiting.
-                    let _ = done.try_send(());
+        let mut text = Vec::new();
+        while let Ok(first) = work.recv() {
+            for job in iter::once(first).chain(work.try_iter()) {
+                match job {
+                    Job::Line(line) => text.extend(line),
+                    Job::Flush(done) => {
+                        write_whole(&mut out, &text);
+                        text.clear();
+                        write_whole(&mut out, b"");
+                        // Whoever asked may have stopped waiting.
+                        let _ = done.try_send(());
+                    }
+                }
+                if text.len() >= WRITE_BYTES {
+                    break;
                 }
             }
+            write_whole(&mut out, &text);
+            text.clear();
             let lines_dropped = self.dropped.swap(0, Ordering::Relaxed);
             if lines_dropped > 0 {
                 tracing::warn!(lines_dropped, "log lines were dropped, because the output was not read fast enough");
             }
+            thread::sleep(GATHER);
         }
     }
 

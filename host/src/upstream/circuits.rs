@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use utoipa::ToSchema;
 
 use super::session::Session;
 use super::{Access, UpstreamError};
@@ -24,7 +25,7 @@ const IDLE_SESSIONS: usize = 2;
 const IDLE: TimeDelta = TimeDelta::seconds(60);
 
 /// A breaker, as people see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CircuitView {
     #[serde(skip)]
     pub id: SourceId,
@@ -33,10 +34,8 @@ pub struct CircuitView {
     pub failure_count: u64,
     pub success_count: u64,
     pub last_failure_time: Option<DateTime<Utc>>,
-    pub config: CircuitConfig,
+    pub config: Patience,
 }
-
-pub type CircuitConfig = Patience;
 
 pub(super) struct Gates {
     patience: Patience,

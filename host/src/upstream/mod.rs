@@ -25,8 +25,9 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use utoipa::ToSchema;
 
-pub use self::circuits::{CircuitConfig, CircuitView};
+pub use self::circuits::CircuitView;
 use self::circuits::{Gate, Gates};
 pub use self::heard::Listener;
 pub use self::oauth::{Client, Login, LoginStarted, LoginWish, Token};
@@ -77,7 +78,7 @@ pub struct Offer {
 }
 
 /// What a source says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct About {
     pub protocol_version: Option<String>,
     pub server_name: Option<String>,

@@ -147,6 +147,7 @@ async fn a_body_is_counted_as_it_arrives() {
 }
 
 /// Holds: api_requests_per_minute.
+/// Fault: 3.rate.
 #[tokio::test]
 async fn one_address_asks_so_often_in_a_minute() {
     let limits = Limits { api_requests_per_minute: 3, ..Limits::default() };

@@ -124,6 +124,7 @@ async fn a_refresh_token_ends_with_its_time_its_logout_and_its_password() {
     drop(admin);
 }
 
+/// Fault: 4.sessions.
 #[tokio::test]
 async fn what_one_process_ends_no_other_opens() {
     let host = Host::start().await;
@@ -241,6 +242,7 @@ async fn guessing_is_slow() {
     assert_eq!(try_login(&host, "ada", PASSWORD).await.0, StatusCode::OK);
 }
 
+/// Fault: 10.audit.
 #[tokio::test]
 async fn logins_leave_their_rows() {
     let host = Host::start().await;

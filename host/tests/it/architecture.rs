@@ -51,6 +51,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("wasmtime_wasi", &["sandbox"]),
     ("wasmtime_wasi_http", &["sandbox"]),
     ("anyhow", &["cli", "main"]),
+    // Types say what they look like where they stand; the document is the API's.
+    ("utoipa", &["limits", "domain", "service", "api"]),
+    ("utoipa_swagger_ui", &["api"]),
 ];
 
 /// A file with more lines wants splitting.

@@ -1,16 +1,15 @@
 //! Forgetting is red: what is declared in a table of the product must be refused to strangers, written
 //! down, and owned by a file.
 
-use std::collections::BTreeSet;
-
-use mcpbox::api::{Access, ROUTES};
+use chrono::TimeDelta;
+use mcpbox::api::{Access, ROUTES, Route};
 use mcpbox::limits::TABLE;
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api_browser::Browser;
-use crate::harness::Host;
-use crate::source::{self, Source};
+use crate::harness::{Admin, Host, PASSWORD};
+use crate::{marks, source};
 
 /// A path of the route table with something in the place of each segment that varies.
 fn path(route: &str) -> String {
@@ -19,23 +18,114 @@ fn path(route: &str) -> String {
         .replace("{key_name}", "KEY")
         .replace("{name}", "tool")
         .replace("{number}", "1")
+        .replace("{file}", "start.js")
 }
 
 #[tokio::test]
 async fn every_route_for_administrators_is_refused_to_nobody_and_to_strangers() {
     let host = Host::start().await;
-    let strangers = [None, Some("nonsense"), Some("mbx_at_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")];
+    let admin = host.admin().await;
+    let token = |answer: &Value, field: &str| answer[field].as_str().expect("a token").to_owned();
+    let login = json!({"username": "ada", "password": PASSWORD});
+    let (_, _, expired) = host.send(Method::POST, "/auth/login", None, &[], Some(&login)).await;
+    host.clock.turn(TimeDelta::days(1));
+    let (_, _, ended) = host.send(Method::POST, "/auth/login", None, &[], Some(&login)).await;
+    let ended_access = token(&ended, "access_token");
+    host.send(Method::POST, "/auth/logout", Some(&ended_access), &[], None).await;
+    // In force, and of another kind.
+    let admin = Admin { token: host.login("ada").await, ..admin };
+    let key = admin.ask(Method::POST, "/api/api-keys", Some(json!({"name": "ci"}))).await;
+    let (_, _, other) = host.send(Method::POST, "/auth/login", None, &[], Some(&login)).await;
+    let (browser, ..) = Browser::login(&host, &[]).await;
+    let strangers = [
+        None,
+        Some("nonsense".to_owned()),
+        Some(format!("mbx_at_{}", "A".repeat(43))),
+        Some(token(&expired, "access_token")),
+        Some(ended_access),
+        Some(token(&key, "key")),
+        Some(token(&other, "refresh_token")),
+        Some(browser.cookie("mcpbox_session").to_owned()),
+        Some(browser.cookie("mcpbox_csrf").to_owned()),
+    ];
+    // What is for programs is no cookie, and a cookie of another kind is none of a session.
+    let own = token(&other, "access_token");
+    let cookies = [&own, browser.cookie("mcpbox_refresh"), browser.cookie("mcpbox_csrf")];
+    let cookies = cookies.map(|value| format!("mcpbox_session={value}; mcpbox_csrf={}", browser.cookie("mcpbox_csrf")));
     let mut asked = 0;
     for route in ROUTES.iter().filter(|route| route.access == Access::Admin) {
-        for token in strangers {
-            let method = Method::from_bytes(route.method.as_str().as_bytes()).expect("a method");
-            let (status, headers, answer) = host.send(method, &path(route.path), token, &[], None).await;
+        let method = || Method::from_bytes(route.method.as_str().as_bytes()).expect("a method");
+        for token in &strangers {
+            let (status, headers, answer) = host.send(method(), &path(route.path), token.as_deref(), &[], None).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{} {} {token:?}: {answer}", route.method, route.path);
             assert!(headers.contains_key("www-authenticate"), "{} {}", route.method, route.path);
             asked += 1;
         }
+        for cookie in &cookies {
+            let headers = [
+                ("cookie", cookie.as_str()),
+                ("origin", host.base.as_str()),
+                ("x-csrf-token", browser.cookie("mcpbox_csrf")),
+            ];
+            let (status, _, answer) = host.send(method(), &path(route.path), None, &headers, None).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{} {} {cookie}: {answer}", route.method, route.path);
+        }
     }
-    assert!(asked > 60, "the table was walked");
+    assert!(asked > 600, "the table was walked");
+    assert_eq!(host.send(Method::GET, "/auth/me", Some(&own), &[], None).await.0, StatusCode::OK, "it is in force");
+}
+
+/// The addresses that have routes take no method beside those.
+#[tokio::test]
+async fn no_route_answers_to_another_method_than_its_own() {
+    let host = Host::start().await;
+    let mut asked = 0;
+    for route in ROUTES {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let known = |route: &Route| route.method.as_str() == method.as_str();
+            if ROUTES.iter().any(|other| other.path == route.path && known(other)) {
+                continue;
+            }
+            let (status, _, answer) = host.send(method.clone(), &path(route.path), None, &[], None).await;
+            // Another route may take the address with a word in the place of a name.
+            let refused = matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::UNAUTHORIZED);
+            assert!(refused, "{method} {}: {status} {answer}", route.path);
+            asked += 1;
+        }
+    }
+    assert!(asked > 100, "the table was walked");
+}
+
+#[tokio::test]
+async fn mcp_answers_to_nobody_from_afar_and_to_no_stranger() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let key = admin.ask(Method::POST, "/api/api-keys", Some(json!({"name": "ci"}))).await;
+    let path = format!("/api/api-keys/{}", key["id"].as_str().expect("an id"));
+    admin.ask(Method::DELETE, &path, None).await;
+    let (browser, ..) = Browser::login(&host, &[]).await;
+    let revoked = key["key"].as_str().expect("a key");
+    // A person's token opens MCP too, until it is taken back.
+    host.send(Method::POST, "/auth/logout", Some(&admin.token), &[], None).await;
+    let strangers = [
+        "nonsense",
+        &format!("mbx_key_{}", "A".repeat(43)),
+        revoked,
+        &admin.token,
+        browser.cookie("mcpbox_session"),
+        browser.cookie("mcpbox_csrf"),
+    ];
+    let through = [("x-forwarded-for", "192.0.2.7"), ("accept", "application/json, text/event-stream")];
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
+    for method in [Method::POST, Method::GET, Method::DELETE] {
+        let body = (method == Method::POST).then_some(&body);
+        for (token, headers) in
+            strangers.map(|token| (Some(token), &through[1..])).into_iter().chain([(None, &through[..])])
+        {
+            let (status, ..) = host.send(method.clone(), "/mcp", token, headers, body).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {token:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -84,64 +174,11 @@ async fn every_limit_is_told_with_the_value_in_force() {
     }
 }
 
-/// Marks a test that goes past a limit: a line of its documentation, with the limits' names.
-const MARK: &str = "/// Holds: ";
-
-/// What is wrong with the marks of these sources: a limit without one, a name that is no limit, a mark that
-/// stands at no test.
-fn mark_faults(limits: &[&str], files: &[Source]) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut held = BTreeSet::new();
-    for Source { path, text } in files {
-        let mut lines = text.lines().map(str::trim_start);
-        while let Some(line) = lines.next() {
-            let Some(names) = line.strip_prefix(MARK) else { continue };
-            let below = lines.clone().find(|line| !line.starts_with("///")).unwrap_or_default();
-            if !below.starts_with("#[test]") && !below.starts_with("#[tokio::test") {
-                faults.push(format!("{path}: `{line}` stands at no test"));
-                continue;
-            }
-            for name in names.trim_end_matches('.').split(", ") {
-                if limits.contains(&name) {
-                    held.insert(name);
-                } else {
-                    faults.push(format!("{path}: there is no limit `{name}`"));
-                }
-            }
-        }
-    }
-    let forgotten = limits.iter().filter(|name| !held.contains(**name));
-    faults.extend(forgotten.map(|name| format!("no test goes past `{name}`: mark one with `{MARK}{name}.`")));
-    faults
-}
-
 #[test]
 fn every_limit_has_a_test_that_goes_past_it() {
     let limits: Vec<&str> = TABLE.iter().map(|limit| limit.name).collect();
-    let mut files = source::sources();
-    files.retain(|file| file.path.starts_with("host/") && file.has_extension(&["rs"]));
-    let faults = mark_faults(&limits, &files);
+    let faults = marks::faults("/// Holds: ", "limit", &limits, &marks::files());
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
-}
-
-#[test]
-fn a_planted_limit_that_no_test_holds_is_found() {
-    let mark = |names: &str, below: &str| format!("    {MARK}{names}.\n    /// More.\n    {below}\n");
-    let text = [
-        mark("one_ms, two_bytes", "#[test]"),
-        mark("three", "#[tokio::test(flavor = \"multi_thread\")]"),
-        mark("unknown", "#[tokio::test]"),
-        mark("four", "fn no_test() {}"),
-    ];
-    let files = [Source { path: "host/x.rs".to_owned(), text: text.concat() }];
-    assert_eq!(
-        mark_faults(&["one_ms", "two_bytes", "three", "four"], &files),
-        [
-            "host/x.rs: there is no limit `unknown`",
-            "host/x.rs: `/// Holds: four.` stands at no test",
-            "no test goes past `four`: mark one with `/// Holds: four.`",
-        ]
-    );
 }
 
 #[test]

@@ -81,6 +81,7 @@ async fn a_granted_host_is_reached_and_another_is_not_dialled() {
     assert_eq!(site.got().len(), 1);
 }
 
+/// Fault: 15.
 #[tokio::test]
 async fn a_grant_may_name_a_port_or_everything_below_a_domain() {
     let (host, network) = host().await;

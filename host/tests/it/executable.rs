@@ -241,6 +241,7 @@ async fn a_key_that_others_can_read_is_refused() {
     assert!(line.contains("chmod 600") && line.contains("encryption-key"), "{line}");
 }
 
+/// Fault: 3.variables.
 #[tokio::test]
 async fn a_file_of_settings_counts_where_the_environment_says_nothing() {
     let place = Installation::new().await;

@@ -36,6 +36,12 @@ fn the_page_of_routes_is_up_to_date() {
     hold("docs/api.md", &mcpbox::api::markdown());
 }
 
+/// Fault: 16.
+#[test]
+fn the_openapi_document_is_up_to_date() {
+    hold("docs/openapi.json", &mcpbox::api::openapi::text());
+}
+
 #[test]
 fn the_page_of_management_tools_is_up_to_date() {
     hold("docs/mcp-tools.md", &mcpbox::mcp::manage::markdown());

@@ -17,6 +17,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::conforms;
 use crate::sandbox::cache_dir;
 
 pub use crate::harness_admin::Admin;
@@ -247,9 +248,10 @@ impl Door {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> (StatusCode, HeaderMap, Value) {
-        let response = self.begin(method, path, token, headers, body).await;
+        let response = self.begin(method.clone(), path, token, headers, body).await;
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
+        assert_eq!(conforms::fault(&method, path, status, &headers, &text), None);
         let body = serde_json::from_str(last_event(&text)).unwrap_or(Value::String(text));
         (status, headers, body)
     }
@@ -285,13 +287,15 @@ impl Door {
         headers: &[(&str, &str)],
         bytes: Vec<u8>,
     ) -> (StatusCode, Value) {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token).body(bytes);
+        let address = format!("{}{path}", self.base);
+        let mut request = self.http.request(method.clone(), address).bearer_auth(token).body(bytes);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let response = request.send().await.expect("an answer");
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
+        assert_eq!(conforms::fault(&method, path, status, &headers, &text), None);
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 

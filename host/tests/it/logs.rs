@@ -84,6 +84,7 @@ async fn a_call_is_found_by_everything_that_its_row_tells() {
     }
 }
 
+/// Fault: 7.counts, 7.periods.
 #[tokio::test]
 async fn the_dashboard_tells_how_the_calls_of_its_period_went() {
     let host = Host::with(Wishes::default()).await;

@@ -217,6 +217,7 @@ async fn a_long_call_becomes_a_stream_before_a_proxy_takes_it_for_dead() {
     assert_eq!((messages.len(), &messages[0]["result"]["isError"]), (1, &json!(false)));
 }
 
+/// Fault: 11.pages.
 #[tokio::test]
 async fn the_list_comes_in_pages() {
     let limits = Limits { page_size_max: 2, ..Wishes::default().limits };

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::harness::{Host, Wishes};
 use crate::mcp_client::{Client, ECHO, PATIENCE, offer};
 
+/// Fault: 4.lists.
 #[tokio::test]
 async fn a_change_of_the_tools_reaches_open_streams_and_those_who_come_back() {
     let host = Host::start().await;

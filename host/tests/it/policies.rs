@@ -117,6 +117,7 @@ async fn with_auto_approve_what_is_submitted_or_changed_is_live_at_once() {
 }
 
 /// Enforces: network_access_policy.
+/// Fault: 2.network.
 #[tokio::test]
 async fn with_allow_all_public_a_name_is_granted_at_once_and_an_address_waits() {
     let network = Arc::new(MappedNetwork::new());
@@ -149,6 +150,7 @@ async fn with_allow_all_public_a_name_is_granted_at_once_and_an_address_waits() 
 }
 
 /// Enforces: module_approval_mode.
+/// Fault: 2.modules.
 #[tokio::test]
 async fn with_auto_approve_a_module_is_granted_at_once() {
     let host = Host::start().await;
@@ -171,6 +173,7 @@ async fn with_auto_approve_a_module_is_granted_at_once() {
 }
 
 /// Enforces: redact_secrets_in_output.
+/// Fault: 2.redaction.
 #[tokio::test]
 async fn secrets_are_shown_when_people_want_it_so_and_kept_in_no_log() {
     let host = Host::start().await;

@@ -15,6 +15,7 @@ async fn returned(source: &str) -> Value {
     host.model().done("probe__run", json!({})).await["result"].clone()
 }
 
+/// Fault: A.
 #[tokio::test]
 async fn no_process_can_be_started() {
     let source = "\
@@ -41,6 +42,7 @@ async def main() -> list[str]:
     assert_eq!(returned(source).await, json!([]));
 }
 
+/// Fault: B.
 #[tokio::test]
 async fn walking_through_attributes_finds_nothing_of_the_host() {
     let source = "\
@@ -69,6 +71,7 @@ def main() -> dict:
     assert_eq!(found["found"], json!([]));
 }
 
+/// Fault: C.
 #[tokio::test]
 async fn reaching_every_class_gives_no_file_and_no_socket() {
     let source = "\
@@ -107,6 +110,7 @@ def main() -> dict:
     assert_eq!(found, json!({"root": "object", "classes": true, "opened": []}));
 }
 
+/// Fault: D.
 #[tokio::test]
 async fn an_endless_loop_holds_up_nobody_and_ends() {
     let host = Host::start().await;
@@ -138,6 +142,7 @@ async fn an_endless_loop_holds_up_nobody_and_ends() {
     }
 }
 
+/// Fault: E.
 #[tokio::test]
 async fn a_secret_in_a_list_or_an_exception_is_blotted_out_in_tests_too() {
     let host = Host::start().await;
@@ -158,6 +163,7 @@ async fn a_secret_in_a_list_or_an_exception_is_blotted_out_in_tests_too() {
     }
 }
 
+/// Fault: F.
 #[tokio::test]
 async fn arguments_are_there_as_a_global() {
     let host = Host::start().await;
@@ -165,12 +171,14 @@ async fn arguments_are_there_as_a_global() {
     assert_eq!(host.model().done("probe__run", json!({"city": "Oslo"})).await, json!({"city": "Oslo"}));
 }
 
+/// Fault: G.
 #[tokio::test]
 async fn a_tool_may_have_classes() {
     let source = "class A:\n    def __init__(self): self.x = 7\n\ndef main() -> int:\n    return A().x\n";
     assert_eq!(returned(source).await, json!(7));
 }
 
+/// Fault: H, J.
 #[tokio::test]
 async fn modules_have_all_their_names() {
     let source = "\
@@ -185,6 +193,7 @@ def main() -> list:
     assert_eq!(returned(source).await, json!(["ab", "a%20b/%C3%BC", "a/b", true, "x"]));
 }
 
+/// Fault: K.
 #[tokio::test]
 async fn a_mapping_is_answered_as_json() {
     let host = Host::start().await;
@@ -195,6 +204,7 @@ async fn a_mapping_is_answered_as_json() {
     assert_eq!(parsed, json!({"a": true, "b": null, "c": "it's"}));
 }
 
+/// Fault: P.
 #[tokio::test]
 async fn a_tool_that_does_nothing_answers_again_and_again() {
     let host = Host::start().await;
@@ -211,6 +221,7 @@ async fn assert_unknown(host: &Host, name: &str) {
     assert!(!host.model().tools().await.contains(&name.to_owned()), "{name} is not offered");
 }
 
+/// Fault: 1.
 #[tokio::test]
 async fn starting_a_server_makes_nothing_callable_that_nobody_approved() {
     let host = Host::start().await;
@@ -246,6 +257,7 @@ async fn starting_a_server_makes_nothing_callable_that_nobody_approved() {
     assert_unknown(&host, "gate__approved").await;
 }
 
+/// Fault: 6.rows.
 #[tokio::test]
 async fn a_log_row_belongs_to_the_server_that_was_called() {
     let mut host = Host::start().await;
@@ -263,6 +275,7 @@ async fn a_log_row_belongs_to_the_server_that_was_called() {
     assert_eq!(logs(&two).await[0]["tool_name"], json!("two__same"));
 }
 
+/// Fault: 6.names.
 #[tokio::test]
 async fn names_of_servers_are_unique_and_fit_into_names_of_tools() {
     let host = Host::start().await;
@@ -277,6 +290,7 @@ async fn names_of_servers_are_unique_and_fit_into_names_of_tools() {
     }
 }
 
+/// Fault: 8.
 #[tokio::test]
 async fn more_than_fifty_tools_are_listed_and_callable() {
     let limits = Limits { page_size_max: 20, ..Wishes::default().limits };
@@ -295,6 +309,7 @@ async fn more_than_fifty_tools_are_listed_and_callable() {
     }
 }
 
+/// Fault: 9.
 #[tokio::test]
 async fn time_limits_are_kept_and_count() {
     let host = Host::start().await;
@@ -325,6 +340,7 @@ async fn initialize(host: &Host, version: &str) -> (Value, String) {
     (answer["result"]["protocolVersion"].clone(), session)
 }
 
+/// Fault: 11.versions.
 #[tokio::test]
 async fn versions_are_negotiated_and_a_ping_is_answered() {
     let host = Host::start().await;
@@ -343,6 +359,7 @@ async fn versions_are_negotiated_and_a_ping_is_answered() {
     assert_eq!(initialize(&host, "1999-01-01").await.0, json!("2025-11-25"), "an unknown one gets our newest");
 }
 
+/// Fault: 11.strangers.
 #[tokio::test]
 async fn a_page_of_a_stranger_is_refused() {
     let host = Host::start().await;
@@ -361,6 +378,7 @@ async fn a_page_of_a_stranger_is_refused() {
     assert!(status.is_client_error(), "the API is no better for such a page: {status}");
 }
 
+/// Fault: 12.
 #[tokio::test]
 async fn access_from_afar_takes_nothing_from_clients_on_this_machine() {
     let host = Host::start().await;
@@ -369,6 +387,7 @@ async fn access_from_afar_takes_nothing_from_clients_on_this_machine() {
     host.model().tools().await;
 }
 
+/// Fault: 14.
 #[tokio::test]
 async fn the_standard_module_secrets_hides_no_secret() {
     let host = Host::start().await;

@@ -138,7 +138,7 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
     // Apart from the connection: a legacy client that goes away has not cancelled, and a cancelled
     // call is still written down.
     let mcp_of_task = mcp.clone();
-    let mut task = mcp.tracker.spawn(async move { run(&mcp_of_task, work).await }.in_current_span());
+    let mut task = mcp.tracker.spawn(Box::pin(async move { run(&mcp_of_task, work).await }).in_current_span());
     if let (Some(place), Some(said)) = (place, said) {
         return Ok(stream_of(mcp, &id, place, rest(id.clone(), Some(said), task, guard)));
     }

@@ -10,6 +10,7 @@ use crate::service::sessions::Opening;
 use crate::service::writer::Store as _;
 
 /// Holds: log_retention_days.
+/// Fault: 3.retention.
 #[tokio::test]
 async fn rows_go_when_the_clock_says_so_and_not_before() -> Done {
     let host = host_within(Limits { log_retention_days: 3, ..Limits::default() }).await;

@@ -22,6 +22,7 @@ pub mod packages;
 pub mod sandbox;
 pub mod service;
 pub mod telemetry;
+pub mod upstream;
 
 // Here for their features only: Cargo.toml says why.
 use {fnv as _, semver as _};

@@ -220,6 +220,23 @@ limits! {
         "Size of all packages together, unpacked and compiled, each; larger ones are not installed.";
     package_set_files, "MCPBOX_PACKAGE_SET_FILES", Count, 20_000, 1, 1_000_000,
         "Files of all packages together; with more none is installed.";
+    // External sources.
+    source_calls_at_once, "MCPBOX_SOURCE_CALLS_AT_ONCE", Count, 8, 1, 1_000,
+        "Calls that one external source works on at the same time; the next is refused at once.";
+    source_time_ms, "MCPBOX_SOURCE_TIME_MS", Milliseconds, 30_000, 100, 300_000,
+        "Time that an external source has to shake hands and list its tools, and for one step of a login there.";
+    source_answer_bytes, "MCPBOX_SOURCE_ANSWER_BYTES", Bytes, 16 * MIB, KIB, 256 * MIB,
+        "What an external source sends in one answer, a stream of events included; past it the answer is given up.";
+    source_tools, "MCPBOX_SOURCE_TOOLS", Count, 500, 1, 10_000,
+        "Tools that an external source may offer; a longer list is not taken, and the last good one stays.";
+    source_fresh_s, "MCPBOX_SOURCE_FRESH_S", Seconds, 300, 1, 86_400,
+        "How long the list of an external source is believed; a call after that asks for it again first.";
+    circuit_failures, "CIRCUIT_BREAKER_FAILURE_THRESHOLD", Count, 10, 1, 10_000,
+        "Failures of an external source in a row after which it is left alone.";
+    circuit_open_s, "CIRCUIT_BREAKER_TIMEOUT", Seconds, 30, 1, 86_400,
+        "How long it is left alone; then one call is let through to see.";
+    circuit_successes, "CIRCUIT_BREAKER_SUCCESS_THRESHOLD", Count, 1, 1, 1_000,
+        "Calls in a row that have to succeed then before all are let through again.";
 
     // MCP and API.
     request_body_bytes, "MCPBOX_REQUEST_BODY_BYTES", Bytes, MIB, KIB, 64 * MIB,

@@ -44,6 +44,8 @@ changes! {
     m0026_audit,
     m0027_execution_durations,
     m0030_package_sets,
+    m0033_external_mcp_sources,
+    m0034_external_mcp_tools,
     m0036_activity_logs,
     m0037_stream_tickets,
     m0038_execution_scope_durations,

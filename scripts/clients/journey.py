@@ -30,7 +30,8 @@ MANAGEMENT = {
         "list_servers get_server create_server delete_server start_server stop_server list_server_secrets "
         "create_server_secret get_server_modules list_tools get_tool get_tool_status validate_code create_tool "
         "update_tool delete_tool list_tool_versions rollback_tool request_module request_network_access "
-        "request_publish list_pending_requests test_code get_tool_logs help"
+        "request_publish list_pending_requests test_code get_tool_logs help list_external_sources "
+        "add_external_source discover_external_tools import_external_tools"
     ).split()
 }
 

@@ -19,7 +19,7 @@ use super::ApiState;
 use super::docs::File;
 use super::extract::{Admin, Json, Path, Peer, Query, Tls};
 use super::problem::{self, Kind, Problem};
-use crate::domain::ids::{ActivityId, ApiKeyId, CallId, GrantRequestId, ServerId, SessionId, ToolId};
+use crate::domain::ids::{ActivityId, ApiKeyId, CallId, GrantRequestId, ServerId, SessionId, SourceId, ToolId};
 use crate::domain::names::ModuleName;
 use crate::telemetry::RequestId;
 
@@ -140,7 +140,7 @@ macro_rules! path_values {
 }
 
 // Each type that stands alone in an address.
-path_values!(ActivityId, ApiKeyId, CallId, File, GrantRequestId, ModuleName, ServerId, SessionId, String, ToolId);
+path_values!(ActivityId, ApiKeyId, CallId, File, GrantRequestId, ModuleName, ServerId, SessionId, SourceId, String, ToolId);
 
 impl<A: ToSchema, B: ToSchema> PathValues for (A, B) {
     fn schemas() -> Vec<RefOr<Schema>> {

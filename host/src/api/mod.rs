@@ -10,6 +10,7 @@ mod activity_stream;
 mod api_keys;
 mod approvals;
 mod audit;
+mod circuits;
 mod compilations;
 mod components;
 mod dashboard;
@@ -18,6 +19,7 @@ mod docs;
 mod events;
 mod execution_logs;
 mod export;
+mod external_mcp_sources;
 mod extract;
 mod folders;
 mod health;
@@ -264,6 +266,36 @@ routes! {
         "Lists the requests for hosts of one server.";
     GET    "/api/approvals/server/{id}/modules"         Admin   requests::modules_of_server,
         "Lists the requests for modules of one server.";
+
+    POST   "/api/external-sources/servers/{id}/sources" Admin   external_mcp_sources::create [CONFLICT],
+        "Adds an [external source](external-sources.md) to a server: another MCP server, whose tools can be imported.";
+    GET    "/api/external-sources/servers/{id}/sources" Admin   external_mcp_sources::list,
+        "Lists the external sources of a server.";
+    GET    "/api/external-sources/sources/{id}"         Admin   external_mcp_sources::get,
+        "One external source; what lets us in there is never shown.";
+    PUT    "/api/external-sources/sources/{id}"         Admin   external_mcp_sources::update [CONFLICT],
+        "Changes an external source, allows it or switches it off: `status` is `active` or `disabled`.";
+    DELETE "/api/external-sources/sources/{id}"         Admin   external_mcp_sources::delete [CONFLICT],
+        "Deletes an external source that no tool was imported from.";
+    POST   "/api/external-sources/sources/{id}/discover" Admin  external_mcp_sources::discover [CONFLICT BUSY SOURCE_FAILED],
+        "Asks an external source for its tools now; those that are defined differently wait for approval.";
+    GET    "/api/external-sources/sources/{id}/cached-tools" Admin external_mcp_sources::cached_tools,
+        "Lists what an external source offered the last time that it was asked.";
+    POST   "/api/external-sources/sources/{id}/import"  Admin   external_mcp_sources::import,
+        "Makes tools of what an external source offers, approved at once: `tool_names`; a result for each.";
+    POST   "/api/external-sources/sources/{id}/health"  Admin   external_mcp_sources::health [CONFLICT BUSY],
+        "Asks an external source whether it answers.";
+    POST   "/api/external-sources/sources/{id}/oauth/start" Admin external_mcp_sources::oauth_start [CONFLICT BUSY SOURCE_FAILED],
+        "Begins a login at an external source: answers where to go, and the `state` that comes back.";
+    POST   "/api/external-sources/oauth/exchange"       Admin   external_mcp_sources::oauth_exchange [NOT_FOUND CONFLICT SOURCE_FAILED],
+        "Ends a login at an external source: `state`, `code`, and `iss` where one came back.";
+
+    GET    "/health/circuits"                           Admin   circuits::list,
+        "Every breaker: which external sources failed too often and are left alone.";
+    POST   "/health/circuits/reset"                     Admin   circuits::reset_all,
+        "Closes all breakers.";
+    POST   "/health/circuits/{name}/reset"              Admin   circuits::reset,
+        "Closes the breaker of one external source, by its name or its id.";
 
     GET    "/api/settings"                              Admin   settings::list,
         "Lists every policy with its values, its default and who set it.";

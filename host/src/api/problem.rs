@@ -68,6 +68,8 @@ kinds! {
         "The request dialled a name that is not this host's (a page of a stranger could have made it); if it should be one, add it to MCPBOX_ALLOWED_HOSTS.";
     INVALID UNPROCESSABLE_ENTITY "invalid" "Invalid"
         "What was given breaks a rule; `errors` names each place and its rule.";
+    SOURCE_FAILED FAILED_DEPENDENCY "source-failed" "An external source failed"
+        "An external MCP server, or the authorization server that lets us in there, did not answer as it should; `detail` says how. Ask again, look at the source, or log in there again.";
     RATE_LIMITED TOO_MANY_REQUESTS "rate-limited" "Too many requests"
         "Wait for the seconds in `Retry-After`.";
     INTERNAL INTERNAL_SERVER_ERROR "internal" "Internal error"
@@ -243,6 +245,7 @@ impl From<Error> for Problem {
             Error::RateLimited { retry_after, message } => Self::new(&RATE_LIMITED, message).retry_after(retry_after),
             Error::Busy { retry_after, message } => Self::new(&BUSY, message).retry_after(retry_after),
             Error::TooLarge { message } => Self::new(&TOO_LARGE, message),
+            Error::SourceFailed { message } => Self::new(&SOURCE_FAILED, message),
             Error::Stopping => Self::new(&STOPPING, said),
             Error::Internal { doing, source } => Self::internal(doing, source),
         }
@@ -288,6 +291,7 @@ mod tests {
             (Error::RateLimited { retry_after: wait, message: m() }, 429, "rate-limited"),
             (Error::Busy { retry_after: wait, message: m() }, 503, "busy"),
             (Error::TooLarge { message: m() }, 413, "too-large"),
+            (Error::SourceFailed { message: m() }, 424, "source-failed"),
             (Error::Stopping, 503, "stopping"),
             (Error::internal("reading", "disk on fire"), 500, "internal"),
         ] {

@@ -37,6 +37,7 @@ use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
 use crate::service::activity::NewActivity;
 use crate::service::{Parts, Service};
 use crate::telemetry::Telemetry;
+use crate::upstream::Upstream;
 
 /// What is outside the process, handed in so that tests can hand in their own.
 #[derive(Clone)]
@@ -259,6 +260,7 @@ async fn make(
     let db = open_database(place, limits).await?;
     let egress = Egress::new(EgressSettings::from(limits), world.network);
     let settings = SandboxSettings { limits: limits.clone(), cache_dir: place.cache()?, program };
+    let upstream = Upstream::new(egress.clone(), limits, world.clock.clone(), lifecycle.calls.clone());
     let sandbox = Sandbox::start(settings, egress.clone())?;
     let packages = packages(packaging, place.cache()?);
     let service = Service::new(Parts {
@@ -267,6 +269,7 @@ async fn make(
         signer: Signer::new(&key),
         executor: Executor::new(sandbox.clone(), limits),
         packages: Packages::new(packages, limits.clone(), egress, world.clock.clone()),
+        upstream,
         clock: world.clock,
         limits: limits.clone(),
         calls: lifecycle.calls.clone(),

@@ -14,11 +14,13 @@ use crate::domain::component::{Export, Surface};
 use crate::domain::digest::Digest;
 use crate::domain::grant::FolderAccess;
 use crate::domain::ids::{
-    ActivityId, AdminId, ApiKeyId, AuditId, CallId, GrantRequestId, SecretId, ServerId, SessionId, ToolId, VersionId,
+    ActivityId, AdminId, ApiKeyId, AuditId, CallId, GrantRequestId, SecretId, ServerId, SessionId, SourceId, ToolId,
+    VersionId,
 };
 use crate::domain::outcome::LogLevel;
 use crate::domain::package::Distribution;
 use crate::domain::request::RequestStatus;
+use crate::domain::source::{SourceAuth, SourceStatus, SourceTransport};
 use crate::domain::tool::{ApprovalStatus, ChangeSource, ServerStatus, ToolKind};
 
 /// A number of things, bytes, milliseconds; kept as a signed 64-bit one, the largest in place of
@@ -120,6 +122,7 @@ column! {
     CallId as Uuid: |id| id.0, |id| Some(CallId(*id));
     AuditId as Uuid: |id| id.0, |id| Some(AuditId(*id));
     ActivityId as Uuid: |id| id.0, |id| Some(ActivityId(*id));
+    SourceId as Uuid: |id| id.0, |id| Some(SourceId(*id));
 
     ServerStatus as String: |status| status.as_str().to_owned(), |text| ServerStatus::parse(text);
     ToolKind as String: |kind| kind.as_str().to_owned(), |text| ToolKind::parse(text);
@@ -128,6 +131,9 @@ column! {
     LogType as String: |kind| kind.as_str().to_owned(), |text| LogType::parse(text);
     LogLevel as String: |level| level.as_str().to_owned(), |text| LogLevel::parse(text);
     RequestStatus as String: |status| status.as_str().to_owned(), |text| RequestStatus::parse(text);
+    SourceAuth as String: |auth| auth.as_str().to_owned(), |text| SourceAuth::parse(text);
+    SourceTransport as String: |transport| transport.as_str().to_owned(), |text| SourceTransport::parse(text);
+    SourceStatus as String: |status| status.as_str().to_owned(), |text| SourceStatus::parse(text);
     Digest as String: |digest| digest.to_string(), |text| text.parse().ok();
 
     Whole as i64: |whole| whole.0.try_into().unwrap_or(i64::MAX), |stored| (*stored).try_into().ok().map(Whole);

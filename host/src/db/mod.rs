@@ -24,6 +24,8 @@ pub mod execution_durations;
 pub mod execution_logs;
 pub mod execution_scope_durations;
 pub mod execution_statistics;
+pub mod external_mcp_sources;
+pub mod external_mcp_tools;
 mod location;
 pub mod migrate;
 pub mod module_requests;

@@ -23,9 +23,16 @@ pub enum Who {
     Local,
     /// The operator at the command line of this installation.
     Operator,
+    /// An external source that says something new of its tools; nobody asked.
+    Source { name: String },
 }
 
 impl Caller {
+    /// An external source, by its name.
+    pub fn source(name: &str) -> Self {
+        Self { who: Who::Source { name: name.to_owned() }, from: None }
+    }
+
     pub fn operator() -> Self {
         Self { who: Who::Operator, from: None }
     }
@@ -49,6 +56,7 @@ impl fmt::Display for Caller {
             Who::ApiKey { name, .. } => write!(f, "key:{name}"),
             Who::Local => f.write_str("local"),
             Who::Operator => f.write_str("operator"),
+            Who::Source { name } => write!(f, "source:{name}"),
         }
     }
 }

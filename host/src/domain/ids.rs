@@ -58,4 +58,6 @@ ids! {
     ActivityId;
     /// Something that changed, told to those who listen.
     EventId;
+    /// An external MCP server.
+    SourceId;
 }

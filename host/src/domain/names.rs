@@ -101,6 +101,11 @@ names! {
         "^[A-Za-z0-9_-]+$", 64,
         |text| (1..=64).contains(&text.len())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    /// The name of an external source: the first part of what its tools are called.
+    SourceName, "source name",
+        "1 to 32 characters: a lower-case letter, then lower-case letters, digits and underscores",
+        "^[a-z][a-z0-9_]*$", 32,
+        |text| is_word(text, 32, |c| c.is_ascii_lowercase(), |c| c.is_ascii_lowercase() || c.is_ascii_digit());
     /// The name of a secret, as the guest asks for it.
     SecretName, "secret name",
         "1 to 100 characters: an upper-case letter, then upper-case letters, digits and underscores",

@@ -15,6 +15,8 @@ use super::content::ToolResult;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
     Returned(ToolResult),
+    /// It answered, and said that this is a failure. The answer passes through as it is.
+    ReturnedError(ToolResult),
     /// The author's code raised, or said that it failed.
     Raised(Exception),
     /// The arguments do not fit, as the guest sees it.
@@ -25,6 +27,10 @@ pub enum Outcome {
     Stopped(Bound),
     /// The guest did something that WebAssembly forbids.
     Trapped {
+        message: String,
+    },
+    /// The external source that the tool belongs to did not answer as it should.
+    SourceFailed {
         message: String,
     },
     /// The caller cancelled or went away.
@@ -96,6 +102,7 @@ macro_rules! labels {
 
 labels! {
     Returned = "returned",
+    ReturnedError = "returned_error",
     Raised = "raised",
     InvalidArguments = "invalid_arguments",
     StoppedTime = "stopped_time",
@@ -106,6 +113,7 @@ labels! {
     StoppedHandles = "stopped_handles",
     StoppedResultSize = "stopped_result_size",
     Trapped = "trapped",
+    SourceFailed = "source_failed",
     Cancelled = "cancelled",
 }
 
@@ -189,6 +197,7 @@ impl Outcome {
     pub fn label(&self) -> &'static str {
         let label = match self {
             Self::Returned(_) => Label::Returned,
+            Self::ReturnedError(_) => Label::ReturnedError,
             Self::Raised(_) => Label::Raised,
             Self::InvalidArguments { .. } => Label::InvalidArguments,
             Self::Stopped(Bound::Time) => Label::StoppedTime,
@@ -199,6 +208,7 @@ impl Outcome {
             Self::Stopped(Bound::Handles) => Label::StoppedHandles,
             Self::Stopped(Bound::ResultSize) => Label::StoppedResultSize,
             Self::Trapped { .. } => Label::Trapped,
+            Self::SourceFailed { .. } => Label::SourceFailed,
             Self::Cancelled => Label::Cancelled,
         };
         label.as_str()

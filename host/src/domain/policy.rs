@@ -312,7 +312,7 @@ impl Policies {
     /// Whether this caller may make, change and delete servers and tools.
     pub fn may_edit(&self, who: &Who) -> bool {
         match who {
-            Who::Admin { .. } | Who::Operator | Who::Local => true,
+            Who::Admin { .. } | Who::Operator | Who::Local | Who::Source { .. } => true,
             Who::ApiKey { .. } => self.remote_tool_editing == Editing::Enabled,
         }
     }

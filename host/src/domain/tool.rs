@@ -40,16 +40,19 @@ pub enum ToolKind {
     JavascriptCode,
     /// A WebAssembly component, whose exports are the tools.
     Component,
+    /// A tool of an external source.
+    McpPassthrough,
 }
 
 impl ToolKind {
-    pub const ALL: [Self; 3] = [Self::PythonCode, Self::JavascriptCode, Self::Component];
+    pub const ALL: [Self; 4] = [Self::PythonCode, Self::JavascriptCode, Self::Component, Self::McpPassthrough];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PythonCode => "python_code",
             Self::JavascriptCode => "javascript_code",
             Self::Component => "component",
+            Self::McpPassthrough => "mcp_passthrough",
         }
     }
 
@@ -62,8 +65,13 @@ impl ToolKind {
         match self {
             Self::PythonCode => Some(Language::Python),
             Self::JavascriptCode => Some(Language::Javascript),
-            Self::Component => None,
+            Self::Component | Self::McpPassthrough => None,
         }
+    }
+
+    /// Whether its tools are what it exports: several of a component, one of a source's tool.
+    pub fn has_exports(self) -> bool {
+        matches!(self, Self::Component | Self::McpPassthrough)
     }
 }
 

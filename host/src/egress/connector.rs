@@ -21,7 +21,7 @@ use tower::Service;
 use super::SendError;
 use super::guard::{self, Class};
 use super::network::Network;
-use super::target::Target;
+use super::target::{Purpose, Target};
 use crate::domain::grant::Destination;
 
 pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -35,13 +35,18 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Opens a connection to a target that [`Target::permit`] let through. `deadline` only divides the
+    /// Opens a connection to a target that was let through for `purpose`. `deadline` only divides the
     /// time between addresses; that it is kept is the caller's part.
     ///
     /// # Errors
     /// `Denied` when no address of the name may be reached, `Unreachable` when none answers.
-    pub(super) async fn connect(&self, target: &Target, deadline: Instant) -> Result<Stream, SendError> {
-        let addresses = self.judged(target).await?;
+    pub(super) async fn connect(
+        &self,
+        target: &Target,
+        purpose: Purpose,
+        deadline: Instant,
+    ) -> Result<Stream, SendError> {
+        let addresses = self.judged(target, purpose).await?;
         let unreachable = |error: &dyn std::fmt::Display| {
             SendError::Unreachable(format!("no connection to {}: {error}", target.origin()))
         };
@@ -55,7 +60,7 @@ impl Connector {
     }
 
     /// The addresses that may be dialled for a target, all of them judged.
-    async fn judged(&self, target: &Target) -> Result<Vec<SocketAddr>, SendError> {
+    async fn judged(&self, target: &Target, purpose: Purpose) -> Result<Vec<SocketAddr>, SendError> {
         let name = match target.destination() {
             Destination::Address(address) => return Ok(vec![SocketAddr::new(*address, target.port())]),
             Destination::Name(name) => name,
@@ -66,13 +71,21 @@ impl Connector {
                 _ => format!("the name `{name}` could not be looked up"),
             })
         })?;
-        let addresses = guard::keep_public(&answer).map_err(|best| match best {
-            None => SendError::Unreachable(format!("the name `{name}` has no address")),
-            Some(Class::Never) => SendError::Denied(format!(
+        let near = purpose == Purpose::Named { near: true };
+        let addresses = guard::keep_reachable(&answer, near).map_err(|best| match (best, purpose) {
+            (None, _) => SendError::Unreachable(format!("the name `{name}` has no address")),
+            (Some(_), Purpose::Named { near: true }) => SendError::Denied(format!(
+                "the name `{name}` leads to a link or to a cloud's metadata, which is never reached"
+            )),
+            (Some(_), Purpose::Named { near: false }) => SendError::Denied(format!(
+                "the name `{name}` leads to this machine or a private network, which is reached only where a person \
+                 said so of this address"
+            )),
+            (Some(Class::Never), Purpose::Guest) => SendError::Denied(format!(
                 "the name `{name}` leads to this machine, its link or its cloud's metadata, which a tool never \
                  reaches, whatever is approved"
             )),
-            Some(_) => SendError::Denied(format!(
+            (Some(_), Purpose::Guest) => SendError::Denied(format!(
                 "the name `{name}` leads to a private address, and a private address is reached only when it is \
                  approved by address itself. Ask for the address with `mcpbox_request_network_access` \
                  (host=<the address>, port={port}) and use it in the URL",

@@ -127,16 +127,26 @@ fn isatap(address: Ipv6Addr, outer: Class) -> Class {
     outer
 }
 
-/// The public addresses of an answer, in its order.
+/// Whether an address may be dialled. `near` is for what a person named to be reached on this machine or
+/// in its private networks: it opens those, and still nothing of the link or of a cloud's metadata.
+pub fn may_dial(address: IpAddr, near: bool) -> bool {
+    match class(address) {
+        Class::Public => true,
+        Class::Private => near,
+        Class::Never => near && address.to_canonical().is_loopback(),
+    }
+}
+
+/// The addresses of an answer that may be dialled, in its order.
 ///
 /// # Errors
-/// The best class that the answer has when none is public; `None` when the answer is empty.
-pub fn keep_public(answer: &[IpAddr]) -> Result<Vec<IpAddr>, Option<Class>> {
-    let public: Vec<IpAddr> = answer.iter().copied().filter(|address| class(*address) == Class::Public).collect();
-    if public.is_empty() {
+/// The best class that the answer has when there is none; `None` when the answer is empty.
+pub fn keep_reachable(answer: &[IpAddr], near: bool) -> Result<Vec<IpAddr>, Option<Class>> {
+    let kept: Vec<IpAddr> = answer.iter().copied().filter(|address| may_dial(*address, near)).collect();
+    if kept.is_empty() {
         return Err(answer.iter().map(|address| class(*address)).min());
     }
-    Ok(public)
+    Ok(kept)
 }
 
 /// Names that end so belong to this machine or its network and to nobody on the internet.
@@ -304,11 +314,11 @@ mod tests {
     #[test]
     fn an_answer_keeps_its_public_addresses_or_tells_the_best_of_the_rest() {
         let parse = |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().expect("one")).collect() };
-        let kept = keep_public(&parse(&["10.0.0.1", "2606:4700::1111", "127.0.0.1", "1.1.1.1"]));
+        let kept = keep_reachable(&parse(&["10.0.0.1", "2606:4700::1111", "127.0.0.1", "1.1.1.1"]), false);
         assert_eq!(kept, Ok(parse(&["2606:4700::1111", "1.1.1.1"])));
-        assert_eq!(keep_public(&parse(&["127.0.0.1", "10.0.0.1"])), Err(Some(Class::Private)));
-        assert_eq!(keep_public(&parse(&["169.254.169.254"])), Err(Some(Class::Never)));
-        assert_eq!(keep_public(&[]), Err(None));
+        assert_eq!(keep_reachable(&parse(&["127.0.0.1", "10.0.0.1"]), false), Err(Some(Class::Private)));
+        assert_eq!(keep_reachable(&parse(&["169.254.169.254"]), false), Err(Some(Class::Never)));
+        assert_eq!(keep_reachable(&[], false), Err(None));
     }
 
     #[test]
@@ -335,6 +345,34 @@ mod tests {
         for open in ["example.com", "local.example.com", "notlocal.net", "internal.example.com", "mylocalhost.net"] {
             assert!(!name_is_local(open), "{open}");
         }
+    }
+
+    #[test]
+    fn what_a_person_named_may_be_near_and_is_never_the_link_or_metadata() {
+        for (address, near) in [
+            ("127.0.0.1", true),
+            ("127.8.8.8", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.1", true),
+            ("192.168.1.5", true),
+            ("fd00::5", true),
+            ("0.0.0.0", false),
+            ("::", false),
+            ("169.254.169.254", false),
+            ("::ffff:169.254.169.254", false),
+            ("fe80::1", false),
+            ("fd00:ec2::254", false),
+            ("100.100.100.200", false),
+            ("168.63.129.16", false),
+            ("224.0.0.1", false),
+            ("255.255.255.255", false),
+        ] {
+            let parsed: IpAddr = address.parse().expect("an address");
+            assert_eq!(may_dial(parsed, true), near, "{address}");
+            assert!(!may_dial(parsed, false), "{address}");
+        }
+        assert!(may_dial("1.1.1.1".parse().expect("an address"), false));
     }
 
     /// An IPv4 address of each kind, with the closed ones as likely as the open ones.

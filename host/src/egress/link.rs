@@ -14,6 +14,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::ext::on_informational;
+use hyper::header::HeaderValue;
+use hyper::http::response::Parts;
 use hyper::{Request, Response};
 
 use super::connector::Stream;
@@ -69,28 +71,28 @@ impl Link {
     /// See [`Failure`].
     pub(super) async fn exchange(
         &mut self,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
         settings: &EgressSettings,
     ) -> Result<OutboundResponse, Failure> {
-        let interim_bytes = count_interim(&mut request);
         let Self { sender, carrier } = self;
-        drive(carrier, async {
-            if sender.ready().await.is_err() {
-                return Err(Failure::Unsent(Box::new(request)));
-            }
-            let mut answer = pin!(sender.try_send_request(request));
-            let answer = std::future::poll_fn(|cx| {
-                if interim_bytes.load(Ordering::Relaxed) > settings.header_bytes {
-                    return Poll::Ready(Err(Failure::HeadersTooLarge));
-                }
-                answer.as_mut().poll(cx).map_err(|mut error| match error.take_message() {
-                    Some(request) => Failure::Unsent(Box::new(request)),
-                    None => broken(error.error()),
-                })
-            });
-            read(answer.await?, settings).await
-        })
-        .await
+        drive(carrier, async { read(ask(sender, request, settings).await?, settings).await }).await
+    }
+
+    /// Sends a request and answers as soon as the head of the response is there.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub(super) async fn begin(
+        mut self,
+        request: Request<Full<Bytes>>,
+        settings: &EgressSettings,
+    ) -> Result<(Parts, Arriving), Failure> {
+        let Self { sender, carrier } = &mut self;
+        let (head, body) = drive(carrier, ask(sender, request, settings)).await?.into_parts();
+        if headers_bytes(&head) > settings.header_bytes {
+            return Err(Failure::HeadersTooLarge);
+        }
+        Ok((head, Arriving { link: self, body }))
     }
 
     /// Lets a connection that was told to end, end. Says whether it can carry another request.
@@ -98,6 +100,61 @@ impl Link {
         drive(&mut self.carrier, async {}).await;
         self.carrier.is_some() && self.sender.is_ready()
     }
+}
+
+/// A response whose body is still to come, with the connection that carries it.
+pub(super) struct Arriving {
+    link: Link,
+    body: Incoming,
+}
+
+impl Arriving {
+    /// The next bytes; none when the body is whole.
+    pub(super) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        if self.link.carrier.as_mut().is_some_and(|carrier| carrier.as_mut().poll(cx).is_ready()) {
+            self.link.carrier = None;
+        }
+        loop {
+            return match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(None) => Poll::Ready(None),
+                Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Failure::Broken(BROKEN_OFF)))),
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => Poll::Ready(Some(Ok(data))),
+                    // Trailers are not handed on.
+                    Err(_) => continue,
+                },
+            };
+        }
+    }
+
+    /// The connection, when the body was read to its end and another request may follow.
+    pub(super) fn into_link(self) -> Option<Link> {
+        self.link.carrier.is_some().then_some(self.link)
+    }
+}
+
+/// Waits for the turn of a request, sends it and waits for the head of the answer.
+async fn ask(
+    sender: &mut SendRequest<Full<Bytes>>,
+    mut request: Request<Full<Bytes>>,
+    settings: &EgressSettings,
+) -> Result<Response<Incoming>, Failure> {
+    let interim_bytes = count_interim(&mut request);
+    if sender.ready().await.is_err() {
+        return Err(Failure::Unsent(Box::new(request)));
+    }
+    let mut answer = pin!(sender.try_send_request(request));
+    std::future::poll_fn(|cx| {
+        if interim_bytes.load(Ordering::Relaxed) > settings.header_bytes {
+            return Poll::Ready(Err(Failure::HeadersTooLarge));
+        }
+        answer.as_mut().poll(cx).map_err(|mut error| match error.take_message() {
+            Some(request) => Failure::Unsent(Box::new(request)),
+            None => broken(error.error()),
+        })
+    })
+    .await
 }
 
 /// Counts the heads that come before the answer (1xx, RFC 9110, section 15.2), which hyper reads without
@@ -127,8 +184,7 @@ async fn drive<T>(carrier: &mut Option<Carrier>, work: impl Future<Output = T>) 
 
 async fn read(response: Response<Incoming>, settings: &EgressSettings) -> Result<OutboundResponse, Failure> {
     let (head, mut body) = response.into_parts();
-    let header_bytes: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if header_bytes > settings.header_bytes {
+    if headers_bytes(&head) > settings.header_bytes {
         return Err(Failure::HeadersTooLarge);
     }
     // The length that is announced, when one is: refused before anything is read.
@@ -147,12 +203,17 @@ async fn read(response: Response<Incoming>, settings: &EgressSettings) -> Result
             bytes.extend_from_slice(&data);
         }
     }
-    let headers = head
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .collect();
-    Ok(OutboundResponse { status: head.status.as_u16(), headers, body: bytes })
+    Ok(OutboundResponse { status: head.status.as_u16(), headers: written(&head), body: bytes })
+}
+
+fn headers_bytes(head: &Parts) -> usize {
+    head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
+/// The headers as they are handed on.
+pub(super) fn written(head: &Parts) -> Vec<(String, String)> {
+    let value = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    head.headers.iter().map(|(name, text)| (name.as_str().to_owned(), value(text))).collect()
 }
 
 fn broken(error: &hyper::Error) -> Failure {

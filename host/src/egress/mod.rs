@@ -1,4 +1,5 @@
-//! The only way out for guests.
+//! The only way out for guests, and, by stricter words about where and looser ones about how long, for what
+//! a person named (see [`named`]).
 //!
 //! A request goes out when its destination is granted and every address that is dialled for it passed
 //! the guard. It is bounded in size and in time, from the look-up to the last byte. Never followed: a
@@ -20,6 +21,7 @@ mod connector;
 pub mod guard;
 mod link;
 pub mod mapped;
+pub mod named;
 pub mod network;
 mod request;
 mod target;
@@ -39,9 +41,10 @@ use tokio::time::Instant;
 use self::connector::Connector;
 use self::link::{Failure, Link};
 pub use self::mapped::MappedNetwork;
+pub use self::named::{Arrival, ArrivingBody, Reach};
 pub use self::network::{Network, RealNetwork};
 pub use self::request::OutboundRequest;
-use self::target::Target;
+use self::target::{Purpose, Target};
 use crate::domain::binding::BoundSecrets;
 use crate::domain::grant::Grants;
 use crate::limits::Limits;
@@ -113,6 +116,14 @@ impl SendError {
 const KEPT_CONNECTIONS: usize = 8;
 
 type Kept = Arc<Mutex<Vec<(String, Link)>>>;
+
+fn put_by(kept: &Kept, origin: String, link: Link) {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.len() == KEPT_CONNECTIONS {
+        kept.remove(0);
+    }
+    kept.push((origin, link));
+}
 
 /// Sends requests. Clones share everything.
 #[derive(Clone)]
@@ -207,7 +218,7 @@ impl Egress {
                 Err(failure) => return Err(self.error(&origin, failure)),
             }
         }
-        let stream = self.connector.connect(target, deadline).await?;
+        let stream = self.connector.connect(target, Purpose::Guest, deadline).await?;
         let mut link = Link::open(stream, &self.settings).await.map_err(|failure| self.error(&origin, failure))?;
         match link.exchange(request, &self.settings).await {
             Ok(response) => Ok(self.keep(origin, link, response).await),
@@ -226,11 +237,7 @@ impl Egress {
         if let Some(kept) = &self.kept
             && link.is_open().await
         {
-            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() == KEPT_CONNECTIONS {
-                kept.remove(0);
-            }
-            kept.push((origin, link));
+            put_by(kept, origin, link);
         }
         response
     }

@@ -16,6 +16,17 @@ use crate::domain::grant::{Destination, Grants};
 /// Longest URL, in bytes; what servers commonly accept.
 const URL_BYTES: usize = 8 << 10;
 
+/// Who asks: it decides what may be dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Guest,
+    /// Somebody that a person or the operator named; `near`: also where it is on this machine or in a
+    /// private network.
+    Named {
+        near: bool,
+    },
+}
+
 #[derive(Debug)]
 pub(super) struct Target {
     secure: bool,
@@ -96,6 +107,37 @@ impl Target {
             "this tool has no grant for {origin}. Ask for it with `mcpbox_request_network_access` (host=`{host}`, \
              port={port}); a person approves it.{private}"
         )))
+    }
+
+    /// Whether a request may go there for what a person named, as far as that can be said without a look-up.
+    ///
+    /// # Errors
+    /// `Denied`.
+    pub(super) fn permit_named(&self, near: bool) -> Result<(), SendError> {
+        let open = match &self.destination {
+            Destination::Name(name) => near || !guard::name_is_local(name),
+            Destination::Address(address) => guard::may_dial(*address, near),
+        };
+        if open {
+            return Ok(());
+        }
+        let why = match &self.destination {
+            Destination::Address(address) if !guard::may_dial(*address, true) => {
+                "means a link, a cloud's metadata or nothing that can answer, which is never reached"
+            }
+            _ => {
+                "means this machine or a private network, which is reached only where a person said so of this address"
+            }
+        };
+        Err(SendError::Denied(format!("`{}` {why}", self.destination)))
+    }
+
+    /// Whether it means this machine or its networks by the way it is written.
+    pub(super) fn is_near(&self) -> bool {
+        match &self.destination {
+            Destination::Name(name) => guard::name_is_local(name),
+            Destination::Address(address) => guard::class(*address) != Class::Public,
+        }
     }
 
     pub(super) fn destination(&self) -> &Destination {

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod connections;
+mod named;
 mod server;
 mod tls;
 

@@ -42,6 +42,12 @@ pub const JOBS: &[Job] = &[
         every: HOUR,
         run: |service, stopping| Box::pin(async move { service.sessions_prune(&stopping).await }),
     },
+    Job {
+        name: "sources",
+        first: MINUTE,
+        every: Duration::from_secs(300),
+        run: |service, stopping| Box::pin(async move { service.sources_refresh(&stopping).await }),
+    },
 ];
 
 /// Starts all jobs; they end when `stopping` is cancelled.

@@ -174,7 +174,8 @@ pub fn tell(error: Error, request_id: &RequestId) -> Told {
         Error::Conflict { message }
         | Error::Forbidden { message }
         | Error::CrossSite { message }
-        | Error::TooLarge { message } => Told::Model(message),
+        | Error::TooLarge { message }
+        | Error::SourceFailed { message } => Told::Model(message),
         Error::Unauthenticated { message } => Told::Client(Failure::new(Kind::Unauthenticated, message)),
         Error::RateLimited { retry_after, message } => {
             Told::Client(Failure::after(Kind::RateLimited, retry_after, message))
@@ -240,6 +241,7 @@ mod tests {
         assert!(matches!(told(Error::Conflict { message: "no".into() }), Told::Model(_)));
         assert!(matches!(told(Error::Forbidden { message: "no".into() }), Told::Model(_)));
         assert!(matches!(told(Error::TooLarge { message: "no".into() }), Told::Model(_)));
+        assert!(matches!(told(Error::SourceFailed { message: "no".into() }), Told::Model(_)));
     }
 
     #[test]

@@ -30,6 +30,11 @@ pub(super) fn compose(report: &Report, budget: &Budget, redactor: &Redactor, std
         Outcome::Returned(result) => {
             Answer { result: redact(result, redactor), error: None, stdout: returned, notices }
         }
+        Outcome::ReturnedError(result) => {
+            let result = redact(result, redactor);
+            let error = redactor.apply(&told(&result)).into_owned();
+            Answer { result, error: Some(error), stdout: returned, notices }
+        }
         failed => {
             let error = redactor.apply(&failure(failed, budget)).into_owned();
             let mut text = error.clone();
@@ -65,13 +70,23 @@ fn stderr_notice(stderr: &Captured, redactor: &Redactor) -> Option<String> {
     Some(format!("the tool wrote to standard error: {shown}"))
 }
 
+/// What a failure that was answered says first.
+fn told(result: &ToolResult) -> String {
+    let mut texts = result.content.iter().filter_map(|piece| match piece {
+        Content::Text { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    texts.next().unwrap_or("the tool answered that it failed").to_owned()
+}
+
 /// What went wrong, in one sentence.
 fn failure(outcome: &Outcome, budget: &Budget) -> String {
     match outcome {
-        Outcome::Returned(_) => String::new(),
+        Outcome::Returned(_) | Outcome::ReturnedError(_) => String::new(),
         Outcome::Raised(exception) => exception.headline(),
         Outcome::InvalidArguments { message } => format!("the arguments do not fit: {message}"),
         Outcome::Cancelled => "the call was cancelled".to_owned(),
+        Outcome::SourceFailed { message } => message.clone(),
         Outcome::Trapped { message } => format!("the tool crashed: {message}"),
         Outcome::Stopped(bound) => stopped(*bound, budget),
     }
@@ -113,7 +128,7 @@ fn detail(exception: &Exception) -> String {
     text
 }
 
-fn redact(result: &ToolResult, redactor: &Redactor) -> ToolResult {
+pub(super) fn redact(result: &ToolResult, redactor: &Redactor) -> ToolResult {
     let structured_content = result.structured_content.as_ref().map(|json| {
         let text = redactor.apply_json_text(json.get());
         RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())

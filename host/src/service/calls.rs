@@ -19,6 +19,8 @@ use utoipa::ToSchema;
 
 use super::answer::{self, Answer};
 use super::error::Error;
+use super::passthrough::PassedOn;
+use super::programs::Runs;
 use super::ready::{Given, Ready};
 use super::{Service, programs};
 use crate::db::Texts;
@@ -166,6 +168,11 @@ impl Service {
         if self.0.parts.stopping.is_cancelled() {
             return Err(Error::Stopping);
         }
+        if purpose == Purpose::DraftTest && ready.version.kind == ToolKind::McpPassthrough {
+            return Err(Error::forbidden(
+                "a tool of an external source runs elsewhere, and only what a person approved is passed on there",
+            ));
+        }
         let arguments = request.arguments.as_deref().map_or("{}", RawValue::get).to_owned();
         self.arguments_checked(&ready.runnable.input_schema, &arguments).await?;
         let service = self.clone();
@@ -189,14 +196,6 @@ impl Service {
         let redactor = &given.redactor;
         let own = version.timeout_ms.or(server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let budget = Budget::new(self.limits(), own);
-        let job = Job {
-            program: runnable.program.clone(),
-            arguments: call.arguments.clone(),
-            secrets: Arc::clone(&given.secrets),
-            bound: Arc::clone(&given.bound),
-            grants: Arc::clone(&given.grants),
-            budget: budget.clone(),
-        };
         // What the caller reads, if a person wants it so; what is kept never holds a secret.
         let shown = match policies.redact_secrets_in_output {
             true => Arc::clone(redactor),
@@ -206,8 +205,28 @@ impl Service {
         let listener = request.events.map(|events| listener(events, Arc::clone(&shown)));
         let started_at = self.clock().now();
         let ending = self.0.parts.ending.child_token();
+        let running = async {
+            match &runnable.runs {
+                Runs::Guest(program) => {
+                    let job = Job {
+                        program: program.clone(),
+                        arguments: call.arguments.clone(),
+                        secrets: Arc::clone(&given.secrets),
+                        bound: Arc::clone(&given.bound),
+                        grants: Arc::clone(&given.grants),
+                        budget: budget.clone(),
+                    };
+                    let report = self.executor().run(place, job, ending.clone(), listener).await;
+                    report.map_err(|error| refused(tool, error))
+                }
+                Runs::Source(to) => {
+                    let _place = place;
+                    let call = PassedOn { to, version, arguments: &call.arguments, budget: &budget };
+                    self.pass_on(call, &ending, listener).await
+                }
+            }
+        };
         let report = {
-            let running = self.executor().run(place, job, ending.clone(), listener);
             tokio::pin!(running);
             tokio::select! {
                 report = &mut running => report,
@@ -216,8 +235,7 @@ impl Service {
                     running.await
                 }
             }
-        }
-        .map_err(|error| refused(tool, error))?;
+        }?;
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
         if call.purpose == Purpose::DraftTest {
@@ -266,7 +284,7 @@ impl Service {
         started_at: chrono::DateTime<chrono::Utc>,
     ) -> Row {
         let (limits, ready) = (self.limits(), &call.ready);
-        let result = matches!(report.outcome, Outcome::Returned(_))
+        let result = matches!(report.outcome, Outcome::Returned(_) | Outcome::ReturnedError(_))
             .then(|| serde_json::to_string(&answer.result).unwrap_or_default());
         let mut cut = Vec::new();
         let mut keep = |name: &str, text: &str, bound: u64| {
@@ -325,7 +343,7 @@ struct Call {
 
 /// The name of what a test runs.
 fn tested<'a>(tool: &'a Tool, live: &'a Version, export: Option<&str>) -> Result<&'a str, Error> {
-    if live.kind != ToolKind::Component {
+    if !live.kind.has_exports() {
         return match export {
             Some(other) if other != tool.name => {
                 Err(Error::invalid("/export", "this tool is a source and has no exports"))

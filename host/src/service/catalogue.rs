@@ -192,7 +192,7 @@ fn compose(located: &[Located]) -> Result<Catalogue, Error> {
             tracing::error!(tool = %tool.id, version = %version.id, "a version is not what was approved; not listing it");
             continue;
         }
-        if version.kind != ToolKind::Component {
+        if !version.kind.has_exports() {
             let (input, output) = (&version.input_schema, version.output_schema.as_deref());
             let listed = listed(tools::called(server, &tool.name)?, &version.description, input, output)?;
             catalogue.add(listed, tool, &tool.name, digest);
@@ -243,7 +243,8 @@ mod tests {
     use crate::db::servers::Server;
     use crate::domain::caller::Who;
     use crate::domain::component::Export;
-    use crate::domain::tool::{ApprovalStatus, ServerStatus};
+    use crate::domain::ids::ServerId;
+    use crate::domain::tool::{ApprovalStatus, ServerStatus, ToolKind};
     use crate::domain::version::VersionContent;
     use crate::service::versions;
 

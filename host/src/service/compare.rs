@@ -15,6 +15,7 @@ use crate::domain::caller::Caller;
 use crate::domain::diff::{self, Diff};
 use crate::domain::digest::Digest;
 use crate::domain::ids::ToolId;
+use crate::domain::tool::ToolKind;
 
 /// Of one text's differences.
 const DIFF_BYTES: usize = 256 << 10;
@@ -113,8 +114,10 @@ async fn named(db: &impl Conn, found: &Found, name: VersionName) -> Result<Versi
 
 fn compare(from: &Version, to: &Version, [old_source, new_source]: [String; 2]) -> ComparisonView {
     let (before, after) = (content(from), content(to));
+    // The one export of an external tool says what its definition says.
+    let twice = before.kind == ToolKind::McpPassthrough && after.kind == before.kind;
     let exports = |exports: &[_]| {
-        let none = exports.is_empty();
+        let none = exports.is_empty() || twice;
         if none { String::new() } else { serde_json::to_string_pretty(exports).unwrap_or_default() }
     };
     let fields = [

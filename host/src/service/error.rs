@@ -9,6 +9,7 @@ use crate::domain::names::NameError;
 use crate::domain::request::RequestTransitionError;
 use crate::domain::tool::TransitionError;
 use crate::executor::ExecutorError;
+use crate::upstream::UpstreamError;
 
 /// One thing that is wrong with what a caller gave.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -42,6 +43,9 @@ pub enum Error {
     Busy { retry_after: Duration, message: String },
     #[error("{message}")]
     TooLarge { message: String },
+    /// An external source, or the server that lets us in there, did not do its part.
+    #[error("{message}")]
+    SourceFailed { message: String },
     #[error("the host is stopping; try again in a moment")]
     Stopping,
     /// Ours to mend. Logged by the door that answers, with the request id.
@@ -127,6 +131,15 @@ impl From<RequestTransitionError> for Error {
 impl From<GrantError> for Error {
     fn from(error: GrantError) -> Self {
         Self::invalid("/host", error.to_string())
+    }
+}
+
+impl From<UpstreamError> for Error {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::Busy { message, retry_after } => Self::Busy { retry_after, message },
+            other => Self::SourceFailed { message: other.to_string() },
+        }
     }
 }
 

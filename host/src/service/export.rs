@@ -211,13 +211,17 @@ impl Making<'_> {
         })
     }
 
-    /// The versions of a tool, the oldest first; none when it was deleted a moment ago.
+    /// The versions of a tool, the oldest first; none when it was deleted a moment ago, or when an external
+    /// source has it: sources stay where they are.
     async fn versions_of(&mut self, tool: &Tool) -> Result<Option<Vec<VersionPart>>, Error> {
         let (db, max) = (self.service.db(), self.service.limits().export_items);
         let mut rows: Vec<Version> = match self.versions {
             ExportedVersions::All => every!(max, |page| version_rows::of_tool(db, tool.id, page)),
             ExportedVersions::Current => self.current(tool.id, tool.latest_version, tool.live_version_id).await?,
         };
+        if rows.iter().any(|version| version.kind == ToolKind::McpPassthrough) {
+            return Ok(None);
+        }
         rows.sort_unstable_by_key(|version| version.number);
         self.count(1 + rows.len())?;
         let mut parts = Vec::with_capacity(rows.len());

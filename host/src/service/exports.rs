@@ -97,9 +97,9 @@ pub(super) fn disabled(mut names: Vec<String>, latest: &Version, live: Option<&V
 
 /// What can be called of a version.
 fn names(version: &Version) -> Vec<String> {
-    match version.kind {
-        ToolKind::Component => version.exports.0.iter().map(|export| export.name.clone()).collect(),
-        ToolKind::PythonCode | ToolKind::JavascriptCode => vec![version.name.clone()],
+    match version.kind.has_exports() {
+        true => version.exports.0.iter().map(|export| export.name.clone()).collect(),
+        false => vec![version.name.clone()],
     }
 }
 

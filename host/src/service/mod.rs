@@ -15,6 +15,7 @@ pub mod audit;
 pub mod bulk;
 pub mod calls;
 pub mod catalogue;
+pub mod circuits;
 pub mod code;
 pub mod compare;
 pub mod compilations;
@@ -25,6 +26,11 @@ pub mod error;
 mod execution_log;
 pub mod export;
 pub mod exports;
+pub mod external_logins;
+mod external_mcp_definitions;
+mod external_mcp_rules;
+pub mod external_mcp_sources;
+pub mod external_mcp_tools;
 pub mod folders;
 mod given;
 pub mod health;
@@ -39,6 +45,7 @@ pub mod network_requests;
 pub mod offers;
 pub mod packages;
 pub mod page;
+mod passthrough;
 pub mod pending;
 mod permission;
 pub mod policies;
@@ -89,6 +96,8 @@ use crate::events::{Change, Events};
 use crate::executor::Executor;
 use crate::limits::Limits;
 use crate::packages::Packages;
+pub use crate::upstream::LoginWish;
+use crate::upstream::Upstream;
 
 /// What the service is made of.
 pub struct Parts {
@@ -98,6 +107,7 @@ pub struct Parts {
     pub signer: Signer,
     pub executor: Executor,
     pub packages: Packages,
+    pub upstream: Upstream,
     pub clock: Clock,
     pub limits: Limits,
     /// Running calls, which end before the process does.
@@ -188,6 +198,10 @@ impl Service {
 
     fn packages(&self) -> &Packages {
         &self.0.parts.packages
+    }
+
+    fn upstream(&self) -> &Upstream {
+        &self.0.parts.upstream
     }
 
     fn executor(&self) -> &Executor {

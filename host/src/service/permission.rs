@@ -20,6 +20,7 @@ pub(super) fn change_source(caller: &Caller) -> ChangeSource {
     match caller.who {
         Who::Admin { .. } | Who::Operator => ChangeSource::Manual,
         Who::ApiKey { .. } | Who::Local => ChangeSource::Llm,
+        Who::Source { .. } => ChangeSource::Import,
     }
 }
 

@@ -15,14 +15,23 @@ use crate::db::versions::Version;
 use crate::db::{Database, blobs};
 use crate::domain::component::Export;
 use crate::domain::digest::Digest;
+use crate::domain::source::PassThrough;
+use crate::domain::tool::ToolKind;
 use crate::executor::{FetchBytes, Program};
 
 /// One thing that can be called.
 pub(super) struct Runnable {
-    pub(super) program: Program,
+    pub(super) runs: Runs,
     /// Of a source its tool's, of a component its export's.
     pub(super) name: String,
     pub(super) input_schema: String,
+}
+
+/// What it is that runs.
+pub(super) enum Runs {
+    Guest(Program),
+    /// A tool of an external source.
+    Source(PassThrough),
 }
 
 /// Texts of sources by the digest of their bytes, which are compared with it before they get here.
@@ -82,15 +91,26 @@ impl Service {
             )));
         }
         let digest = version.source_digest;
+        if version.kind == ToolKind::McpPassthrough
+            && let Some(export) = export
+        {
+            let definition = self.kept_source(tool, version).await?;
+            let to =
+                serde_json::from_str(&definition).map_err(|error| Error::internal("reading a definition", error))?;
+            let (name, input_schema) = (export.name.clone(), version.input_schema.clone());
+            return Ok(Runnable { runs: Runs::Source(to), name, input_schema });
+        }
         match (version.kind.language(), export) {
             (Some(language), _) => {
                 let program = Program::Source { language, source: self.kept_source(tool, version).await?, digest };
-                Ok(Runnable { program, name: tool.name.clone(), input_schema: version.input_schema.clone() })
+                let (runs, name) = (Runs::Guest(program), tool.name.clone());
+                Ok(Runnable { runs, name, input_schema: version.input_schema.clone() })
             }
             (None, Some(export)) => {
                 let bytes = Arc::new(KeptBytes { db: self.db().clone(), digest });
                 let program = Program::Component { bytes, digest, tool: export.name.clone() };
-                Ok(Runnable { program, name: export.name.clone(), input_schema: export.input_schema.clone() })
+                let (runs, name) = (Runs::Guest(program), export.name.clone());
+                Ok(Runnable { runs, name, input_schema: export.input_schema.clone() })
             }
             (None, None) => Err(Error::internal("looking a tool of a component up", "it has no such export")),
         }

@@ -22,7 +22,7 @@ use crate::domain::grant::Grants;
 use crate::domain::names;
 use crate::domain::redact::Redactor;
 use crate::domain::secret::Secrets;
-use crate::domain::tool::{ServerStatus, ToolKind};
+use crate::domain::tool::ServerStatus;
 
 /// Everything that a call needs beside its arguments.
 pub(super) struct Ready {
@@ -158,7 +158,7 @@ fn unknown(name: &str) -> Error {
 /// only waits for approval leads nowhere yet.
 fn is_live(found: &Callable, own_name: &str) -> bool {
     match &found.live {
-        Some(live) if live.kind == ToolKind::Component => {
+        Some(live) if live.kind.has_exports() => {
             programs::export(live, own_name).is_some() && exports::is_enabled(&found.tool, own_name)
         }
         Some(_) => found.tool.name == own_name,

@@ -11,6 +11,7 @@ mod statistics;
 mod tools;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -39,9 +40,11 @@ use crate::domain::policy::{FourEyes, PolicyChange};
 use crate::domain::request::RequestStatus;
 use crate::domain::secret::SecretValue;
 use crate::domain::tool::{ApprovalAction, ApprovalStatus, ServerStatus};
+use crate::egress::{Egress, EgressSettings, MappedNetwork};
 use crate::executor;
 use crate::limits::Limits;
 use crate::packages;
+use crate::upstream::Upstream;
 
 type Done = Result<(), Error>;
 
@@ -72,6 +75,12 @@ async fn host_within(limits: Limits) -> Host {
         signer: Signer::new(&MasterKey::generate()),
         executor: executor::testing::idle(folder.path()),
         packages: packages::testing::idle(folder.path()),
+        upstream: Upstream::new(
+            Egress::new(EgressSettings::from(&limits), Arc::new(MappedNetwork::new())),
+            &limits,
+            Clock::system(),
+            TaskTracker::new(),
+        ),
         clock: Clock::system(),
         limits,
         calls: TaskTracker::new(),

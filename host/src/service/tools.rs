@@ -13,7 +13,9 @@ use super::code::{GivenCode, schema};
 use super::exports::{self, ToolExportView};
 use super::folders::FolderView;
 use super::versions::SourceView;
-use super::{Error, Page, PageRequest, Service, edits, given, policies, servers, versions};
+use super::{
+    Error, Page, PageRequest, Service, edits, external_mcp_definitions as external, given, policies, servers, versions,
+};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows, Version};
@@ -79,7 +81,7 @@ pub struct ToolView {
     pub input_schema: Value,
     #[schema(value_type = Option<JsonSchema>)]
     pub output_schema: Option<Value>,
-    /// None: it is a component.
+    /// None: it is a component, or a tool of an external source.
     pub language: Option<Language>,
     #[serde(flatten)]
     pub source: SourceView,
@@ -357,12 +359,14 @@ impl Service {
         if let Some(name) = &change.name {
             let name: ToolName = name.parse().map_err(|error| Error::name("/name", &error))?;
             content.name = name.into();
+            external::renamed(&mut content);
         }
         if change.timeout_ms.is_some() {
             content.timeout_ms = given::timeout("/timeout_ms", change.timeout_ms, self.limits())?;
         }
         let mut summary = None;
         if let Some(code) = &change.code {
+            external::keeps_definition(&content, code.pointer())?;
             let Some(language) = code.language.or_else(|| content.kind.language()) else {
                 return Err(Error::invalid(code.pointer(), "this tool is a component; upload a new version of it"));
             };
@@ -384,6 +388,7 @@ impl Service {
                 summary = Some(self.source_accepted("/description", language, &source).await?.summary.clone());
             }
             content.description = given::description(given, &summary.unwrap_or_default())?;
+            external::renamed(&mut content);
         }
         Ok(content)
     }

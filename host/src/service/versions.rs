@@ -54,7 +54,7 @@ pub struct VersionView {
     pub change_summary: String,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
-    /// None: it is a component.
+    /// None: it is a component, or a tool of an external source.
     pub language: Option<Language>,
     #[serde(flatten)]
     pub source: SourceView,
@@ -190,10 +190,11 @@ pub(super) fn view(version: &Version, live: Option<VersionId>, source: Option<St
     })
 }
 
-/// The source of a version, as its author gave it; a component has none.
+/// The source of a version, as its author gave it, or the definition of an external one; a component has
+/// none.
 pub(super) async fn source(db: &impl Conn, version: &Version) -> Result<Option<String>, Error> {
     let doing = "reading a source";
-    if version.kind.language().is_none() {
+    if version.kind == ToolKind::Component {
         return Ok(None);
     }
     let digest = version.source_digest;
@@ -269,7 +270,11 @@ fn summary(before: &VersionContent, after: &VersionContent) -> Option<String> {
         parts.push("changed the description".to_owned());
     }
     if before.source_digest != after.source_digest {
-        let what = if after.kind == ToolKind::Component { "component" } else { "code" };
+        let what = match after.kind {
+            ToolKind::Component => "component",
+            ToolKind::McpPassthrough => "definition",
+            ToolKind::PythonCode | ToolKind::JavascriptCode => "code",
+        };
         parts.push(format!("changed the {what}"));
     } else if (&before.input_schema, &before.output_schema) != (&after.input_schema, &after.output_schema) {
         parts.push("derived the schemas anew".to_owned());

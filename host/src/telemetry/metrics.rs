@@ -111,6 +111,10 @@ metrics! {
         "Activity log rows: written to the database, or failed and tried again.";
     COMPILATIONS: "mcpbox_compilations_total", Kind::Counter, Count, ["result"],
         "Components that were compiled or taken from the cache, by what came of it.";
+    UPSTREAM_CALLS: "mcpbox_upstream_calls_total", Kind::Counter, Count, ["result"],
+        "Calls to external sources: answered, rejected by the source, failed, timed_out, cancelled, or refused here.";
+    CIRCUITS_OPEN: "mcpbox_circuits_open", Kind::Gauge, Count, [],
+        "External sources that failed too often and are left alone now.";
     EGRESS_REQUESTS: "mcpbox_egress_requests_total", Kind::Counter, Count, ["result"],
         "HTTP requests that guests asked for, by what came of them.";
 }
@@ -189,6 +193,16 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.decrement(1);
     }
+}
+
+/// Records a call to an external source, by what came of it.
+pub fn upstream_call(result: &'static str) {
+    counter!(UPSTREAM_CALLS.name, "result" => result).increment(1);
+}
+
+/// Tells how many external sources are left alone.
+pub fn circuits_open(open: usize) {
+    gauge!(CIRCUITS_OPEN.name).set(open as f64);
 }
 
 /// Counts a running call.
@@ -325,6 +339,8 @@ mod tests {
         activity_log_rows(true, 2);
         compilation("compiled");
         egress_request("answered");
+        upstream_call("answered");
+        circuits_open(0);
         vec![call_running(), call_waiting(), spare_ready(), mcp_session(), sse_connection()]
     }
 

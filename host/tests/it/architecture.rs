@@ -45,6 +45,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aes_siv", &["crypto"]),
     ("sea_orm", &["db"]),
     ("sea_query", &["db"]),
+    ("rmcp", &["upstream"]),
+    ("sse_stream", &["upstream"]),
     ("wasmtime", &["sandbox"]),
     ("wasmtime_wasi", &["sandbox"]),
     ("wasmtime_wasi_http", &["sandbox"]),

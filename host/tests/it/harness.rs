@@ -130,6 +130,11 @@ impl Host {
         self.app.as_ref().expect("the host runs")
     }
 
+    /// The network that this host is on.
+    pub fn network(&self) -> &MappedNetwork {
+        &self.wishes.network
+    }
+
     pub fn data_dir(&self) -> PathBuf {
         self.settings.place.data_dir.clone()
     }

@@ -6,8 +6,10 @@ use mcpbox::telemetry::metrics::TABLE;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::external_sources::{added, discover, import};
 use crate::harness::Door;
 use crate::mcp_client::{ECHO, FAILS, PATIENCE};
+use crate::peer::{Era, Peer};
 use crate::program::Installation;
 
 /// What a text says: the kind of each metric that it describes, and the labels of each that has numbers.
@@ -62,6 +64,12 @@ async fn walk(door: &Door, code: &str) {
     model.done("s__echo", json!({"text": "x"})).await;
     model.failed("s__fails", json!({})).await;
     model.failed("s__fetch", json!({})).await;
+    // A source on this machine.
+    let peer = Peer::start(Era::Modern).await;
+    let source = added(&admin, &server, "peer", &peer.url(), json!({})).await;
+    discover(&admin, &source).await;
+    import(&admin, &source, &["echo"]).await;
+    model.done("s__peer_echo", json!({"text": "x"})).await;
     // The one place is taken: a further call waits for it, in vain.
     let running = model.calling("s__waits", json!({})).await;
     let (status, answer) = model.request("tools/call", json!({"name": "s__echo", "arguments": {}})).await;

@@ -243,7 +243,7 @@ fn print_report(report: &Report, stats: bool) {
         }
     }
     match &report.outcome {
-        Outcome::Returned(result) => {
+        Outcome::Returned(result) | Outcome::ReturnedError(result) => {
             for piece in &result.content {
                 match piece {
                     Content::Text { text, .. } => println!("{text}"),
@@ -255,7 +255,9 @@ fn print_report(report: &Report, stats: bool) {
             eprintln!("{}", exception.traceback.trim_end());
             eprintln!("mcpbox: {}", exception.headline());
         }
-        Outcome::InvalidArguments { message } | Outcome::Trapped { message } => eprintln!("mcpbox: {message}"),
+        Outcome::InvalidArguments { message } | Outcome::Trapped { message } | Outcome::SourceFailed { message } => {
+            eprintln!("mcpbox: {message}")
+        }
         Outcome::Stopped(bound) => eprintln!("mcpbox: stopped: the limit on {} was reached", bound.as_str()),
         Outcome::Cancelled => eprintln!("mcpbox: cancelled"),
     }

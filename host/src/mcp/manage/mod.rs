@@ -3,17 +3,21 @@
 //! Each declares what a model reads of it, the shape of its arguments and of its answer, and calls
 //! one function of the service. To add one: its file, and its line in [`ALL`].
 
+mod add_external_source;
 mod create_server;
 mod create_server_secret;
 mod create_tool;
 mod delete_server;
 mod delete_tool;
+mod discover_external_tools;
 mod get_server;
 mod get_server_modules;
 mod get_tool;
 mod get_tool_logs;
 mod get_tool_status;
 mod help;
+mod import_external_tools;
+mod list_external_sources;
 mod list_pending_requests;
 mod list_server_secrets;
 mod list_servers;
@@ -79,6 +83,10 @@ static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         Tool::of::<list_pending_requests::ListPendingRequests>(),
         Tool::of::<test_code::TestCode>(),
         Tool::of::<get_tool_logs::GetToolLogs>(),
+        Tool::of::<list_external_sources::ListExternalSources>(),
+        Tool::of::<add_external_source::AddExternalSource>(),
+        Tool::of::<discover_external_tools::DiscoverExternalTools>(),
+        Tool::of::<import_external_tools::ImportExternalTools>(),
     ]
 });
 
@@ -117,8 +125,7 @@ pub fn markdown() -> String {
     ALL.iter().fold(String::from(PAGE_HEAD), |page, tool| page + &tool.section())
 }
 
-/// What a tool does to the world, as MCP's `ToolAnnotations` say it. None of ours reaches further
-/// than this host.
+/// What a tool does to the world, as MCP's `ToolAnnotations` say it.
 #[derive(Clone, Copy, Debug)]
 enum Effect {
     /// Changes nothing.
@@ -131,6 +138,8 @@ enum Effect {
     Removes,
     /// Runs a guest, which can do whatever it was granted.
     Runs,
+    /// Asks somebody outside; what is kept of it changes nothing that is approved.
+    Asks,
 }
 
 impl Effect {
@@ -143,6 +152,8 @@ impl Effect {
                 "readOnlyHint": false, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false}),
             Self::Removes => json!({
                 "readOnlyHint": false, "destructiveHint": true, "idempotentHint": true, "openWorldHint": false}),
+            Self::Asks => json!({
+                "readOnlyHint": false, "destructiveHint": false, "idempotentHint": true, "openWorldHint": true}),
             Self::Runs => json!({
                 "readOnlyHint": false, "destructiveHint": true, "idempotentHint": false, "openWorldHint": true}),
         }

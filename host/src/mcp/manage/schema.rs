@@ -89,7 +89,7 @@ pub(super) fn tool() -> Value {
             "language": {"type": ["string", "null"]},
             "code": {"type": ["string", "null"]},
             "python_code": {"type": ["string", "null"]},
-            "kind": {"type": "string", "enum": ["python_code", "javascript_code", "component"]},
+            "kind": {"type": "string", "enum": ["python_code", "javascript_code", "component", "mcp_passthrough"]},
             "exports": {
                 "type": "array",
                 "description": "The tools of a component, each called by its gateway_name; absent for code",
@@ -149,6 +149,29 @@ fn request(wanted: Value) -> Value {
         request["properties"][name] = property.clone();
     }
     request
+}
+
+/// `SourceView`.
+pub(super) fn source() -> Value {
+    answer(
+        json!({
+            "id": {"type": "string"},
+            "server_id": {"type": "string"},
+            "name": {"type": "string"},
+            "url": {"type": "string"},
+            "transport_type": {"type": "string", "enum": ["streamable_http", "sse"]},
+            "auth_type": {"type": "string", "enum": ["none", "bearer", "header", "oauth"]},
+            "auth_secret_name": {"type": ["string", "null"]},
+            "auth_header_name": {"type": ["string", "null"]},
+            "status": {"type": "string", "enum": ["active", "error", "disabled"]},
+            "problem": {"type": ["string", "null"], "description": "What went wrong the last time that it was asked"},
+            "awaits_approval": {"type": "boolean", "description": "Whether a person has still to allow it"},
+            "oauth_connected": {"type": "boolean", "description": "Whether somebody has logged in there"},
+            "tool_count": {"type": "integer"},
+            "last_discovered_at": {"type": ["string", "null"]},
+        }),
+        &["id", "server_id", "name", "url", "status", "tool_count"],
+    )
 }
 
 /// `ExecutionView`.

@@ -91,12 +91,13 @@ fn schema_and_arguments_accept_the_same() {
     }
 }
 
-/// The first MCPbox's, without those of external sources, and ours.
+/// The first MCPbox's, and ours.
 const NAMES: &str = "
     list_servers get_server create_server delete_server list_tools get_tool create_tool update_tool delete_tool
     test_code start_server stop_server validate_code get_server_modules request_publish request_module
     request_network_access get_tool_status list_tool_versions rollback_tool create_server_secret list_server_secrets
-    list_pending_requests get_tool_logs
+    list_pending_requests get_tool_logs add_external_source list_external_sources discover_external_tools
+    import_external_tools
 
     help
 ";
@@ -116,6 +117,7 @@ fn what_cannot_be_undone_says_so() {
         ("mcpbox_test_code", false, json!(true)),
         ("mcpbox_rollback_tool", false, json!(false)),
         ("mcpbox_create_server_secret", false, json!(false)),
+        ("mcpbox_discover_external_tools", false, json!(false)),
         ("mcpbox_help", true, Value::Null),
     ] {
         let hints = &find(name).expect("the tool").line["annotations"];

@@ -140,7 +140,19 @@ macro_rules! path_values {
 }
 
 // Each type that stands alone in an address.
-path_values!(ActivityId, ApiKeyId, CallId, File, GrantRequestId, ModuleName, ServerId, SessionId, SourceId, String, ToolId);
+path_values!(
+    ActivityId,
+    ApiKeyId,
+    CallId,
+    File,
+    GrantRequestId,
+    ModuleName,
+    ServerId,
+    SessionId,
+    SourceId,
+    String,
+    ToolId
+);
 
 impl<A: ToSchema, B: ToSchema> PathValues for (A, B) {
     fn schemas() -> Vec<RefOr<Schema>> {

@@ -19,7 +19,6 @@ use crate::domain::caller::Caller;
 use crate::domain::component::ToolAnnotations;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
-use crate::domain::tool::ToolKind;
 use crate::events::Change;
 
 /// How long a catalogue is believed: short enough that what another process did is seen before a

@@ -168,12 +168,13 @@ impl Service {
         let name = source.auth_secret_name.as_deref().unwrap_or_default();
         let named = secrets::by_name(self.db(), source.server_id, name).await?;
         let value = match named.filter(|secret| secret.sealed.is_some()) {
-            Some(_) => self.secrets_of(source.server_id).await?.get(name).cloned(),
+            Some(_) => self.secrets_of(source.server_id).await?.secrets.get(name).cloned(),
             None => None,
         };
         value.ok_or_else(|| {
             Error::conflict(format!(
-                "the source `{}` is let in by the secret `{name}` of its server, which has no value; a person sets it",
+                "the source `{}` is let in by the secret `{name}` of its server, which has no value or is bound to a \
+                 host; a person sets it, and binds it to none",
                 source.name
             ))
         })

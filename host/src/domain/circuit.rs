@@ -7,6 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::ids::SourceId;
+
 /// How patient a breaker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = CircuitConfig)]
@@ -27,6 +29,19 @@ pub enum CircuitState {
     Open,
     /// One at a time is let through, as a probe.
     HalfOpen,
+}
+
+/// A breaker, as people see it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CircuitView {
+    #[serde(skip)]
+    pub id: SourceId,
+    pub service_name: String,
+    pub state: CircuitState,
+    pub failure_count: u64,
+    pub success_count: u64,
+    pub last_failure_time: Option<DateTime<Utc>>,
+    pub config: Patience,
 }
 
 /// One breaker.

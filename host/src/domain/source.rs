@@ -4,7 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::component::ToolAnnotations;
 use super::digest::Digest;
@@ -14,7 +16,7 @@ use super::json::is_too_deep;
 macro_rules! words {
     ($($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* })*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum $type {
             $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)*
         }
@@ -30,6 +32,14 @@ macro_rules! words {
                 Self::ALL.iter().copied().find(|word| word.as_str() == text)
             }
         }
+
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($word),*])).into()
+            }
+        }
+
+        impl ToSchema for $type {}
     )*};
 }
 
@@ -59,6 +69,15 @@ words! {
         /// Not asked at all: a person switched it off, or has not allowed it yet.
         Disabled = "disabled",
     }
+}
+
+/// What a source says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = AboutSource)]
+pub struct About {
+    pub protocol_version: Option<String>,
+    pub server_name: Option<String>,
+    pub server_version: Option<String>,
 }
 
 /// Longest name that a source may give a tool, in characters (2025-11-25, "Tool Names").

@@ -10,7 +10,7 @@ use super::audit::{self, Act};
 use super::permission::people_only;
 use super::{Error, Service};
 use crate::domain::caller::Caller;
-pub use crate::upstream::CircuitView;
+use crate::domain::circuit::CircuitView;
 
 /// Every breaker by the name of what it guards.
 #[derive(Clone, Debug, Serialize, ToSchema)]

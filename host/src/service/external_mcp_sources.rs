@@ -20,8 +20,7 @@ use crate::db::{Conn, DbError, PageRequest as RowPage, Whole, external_mcp_tools
 use crate::domain::caller::Caller;
 use crate::domain::ids::{ServerId, SourceId};
 use crate::domain::names::SourceName;
-use crate::domain::source::{SourceAuth, SourceStatus, SourceTransport};
-use crate::upstream::About;
+use crate::domain::source::{About, SourceAuth, SourceStatus, SourceTransport};
 
 /// Sources of one server.
 const SERVER_SOURCES: u64 = 50;
@@ -54,6 +53,7 @@ pub struct SourceChange {
 
 /// A source without what lets us in there.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ExternalSource)]
 pub struct SourceView {
     pub id: SourceId,
     pub server_id: ServerId,

@@ -7,13 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
-use utoipa::ToSchema;
 
 use super::session::Session;
 use super::{Access, UpstreamError};
-use crate::domain::circuit::{Circuit, CircuitState, Patience};
+use crate::domain::circuit::{Circuit, CircuitView, Patience};
 use crate::domain::digest::Digest;
 use crate::domain::ids::SourceId;
 use crate::limits::Limits;
@@ -23,19 +21,6 @@ use crate::telemetry::metrics;
 const IDLE_SESSIONS: usize = 2;
 /// For how long one waits.
 const IDLE: TimeDelta = TimeDelta::seconds(60);
-
-/// A breaker, as people see it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct CircuitView {
-    #[serde(skip)]
-    pub id: SourceId,
-    pub service_name: String,
-    pub state: CircuitState,
-    pub failure_count: u64,
-    pub success_count: u64,
-    pub last_failure_time: Option<DateTime<Utc>>,
-    pub config: Patience,
-}
 
 pub(super) struct Gates {
     patience: Patience,

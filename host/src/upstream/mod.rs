@@ -19,15 +19,12 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use utoipa::ToSchema;
 
-pub use self::circuits::CircuitView;
 use self::circuits::{Gate, Gates};
 pub use self::heard::Listener;
 pub use self::oauth::{Client, Login, LoginStarted, LoginWish, Token};
@@ -35,11 +32,12 @@ use self::session::{Ended, Session};
 use self::wire::Wire;
 use crate::clock::Clock;
 use crate::domain::budget::Budget;
+use crate::domain::circuit::CircuitView;
 use crate::domain::digest::Digest;
 use crate::domain::ids::SourceId;
 use crate::domain::outcome::{Bound, Captured, Outcome, Report, Usage};
 use crate::domain::secret::SecretValue;
-use crate::domain::source::SourceTransport;
+use crate::domain::source::{About, SourceTransport};
 use crate::egress::{Egress, Reach};
 use crate::limits::Limits;
 use crate::telemetry::metrics;
@@ -75,14 +73,6 @@ pub struct Offer {
     /// Each as the source sent it.
     pub tools: Vec<Value>,
     pub about: About,
-}
-
-/// What a source says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct About {
-    pub protocol_version: Option<String>,
-    pub server_name: Option<String>,
-    pub server_version: Option<String>,
 }
 
 /// Why a source gave no answer.

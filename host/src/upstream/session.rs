@@ -21,8 +21,8 @@ use tokio_util::task::TaskTracker;
 use super::heard::error_text;
 use super::sse::SseTransport;
 use super::wire::{Wire, WireError};
-use super::{About, Access, FAREWELL, ToolCall, UpstreamError, shown};
-use crate::domain::source::SourceTransport;
+use super::{Access, FAREWELL, ToolCall, UpstreamError, shown};
+use crate::domain::source::{About, SourceTransport};
 
 /// Pages of one list; a source that has more of them never comes to an end.
 const PAGES: usize = 100;

@@ -128,6 +128,7 @@ async fn a_source_of_every_era_is_discovered_imported_and_called() {
 }
 
 /// The first MCPbox told every answer of an external tool as a success, and took `sse` without speaking it.
+/// Fault: 13.
 #[tokio::test]
 async fn fault_13_a_failure_of_an_external_tool_is_told_as_one_over_every_transport() {
     for (path, more) in [("/mcp", json!({})), ("/sse", json!({"transport_type": "sse"}))] {

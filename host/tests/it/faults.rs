@@ -45,6 +45,7 @@ const FAULTS: &[(&str, &str)] = &[
     ("11.pages", "the list of tools came in one piece"),
     ("11.strangers", "pages of strangers were answered"),
     ("12", "access from afar closed the door to clients on this machine"),
+    ("13", "a source's failure was told as a success"),
     ("14", "the standard module `secrets` hid the secrets of a tool"),
     ("15", "an approved host was reached on one port only, and never without TLS"),
     ("16", "documents and code told different things"),

@@ -220,7 +220,7 @@ async fn packages_that_are_too_many_or_too_large_are_not_installed() {
 /// Holds: package_install_s.
 #[tokio::test]
 async fn an_index_that_does_not_answer_is_not_waited_for() {
-    let silent = Router::new().route("/simple/{name}/", get(|| std::future::pending::<String>()));
+    let silent = Router::new().route("/simple/{name}/", get(std::future::pending::<String>));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::task::spawn(async move { axum::serve(listener, silent).await });

@@ -64,7 +64,7 @@ pub(super) struct PeriodQuery {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AgeQuery {
-    #[param(minimum = 1)]
+    #[param(minimum = 1, maximum = 36_500)]
     older_than_days: u32,
 }
 

@@ -36,11 +36,30 @@ pub(super) struct About {
     /// Of a new tool; needed here or in the form.
     #[param(value_type = Option<ToolName>, inline)]
     name: Option<String>,
-    #[param(max_length = 10_000)]
+    /// A longer one has room in the form.
+    #[param(max_length = 2_000)]
     description: Option<String>,
     /// At most the limit `call_time_max_ms`.
     #[param(minimum = 100)]
     timeout_ms: Option<u64>,
+}
+
+/// Characters of a description in the address; what is much longer than an address may be is refused before it
+/// gets here, without words.
+const DESCRIPTION: usize = 2_000;
+
+impl About {
+    fn check(&self) -> Result<(), Error> {
+        match &self.description {
+            Some(text) if text.chars().count() > DESCRIPTION => Err(Error::invalid(
+                "/description",
+                format!(
+                    "the address has room for {DESCRIPTION} characters of it; send a longer one as a field of a form"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What an upload is for.
@@ -115,6 +134,7 @@ async fn answer(
     Body(request): Body,
 ) -> Result<Response, Problem> {
     upload::check_type(request.headers())?;
+    purpose.about.check()?;
     if wants_events(request.headers()) {
         return Ok(events(state, purpose, request_id, request));
     }

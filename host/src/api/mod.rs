@@ -357,7 +357,7 @@ routes! {
         "Counts its rows of `?period=` by type and level.";
     GET    "/api/activity/request/{request_id}"         Admin   activity::of_request,
         "Shows all rows of one request, oldest first, and its calls.";
-    POST   "/api/activity/ticket"                       Admin   activity::ticket [BUSY],
+    POST   "/api/activity/ticket"                       Admin   activity::ticket,
         "Makes a ticket that opens the socket below once, within 30 seconds.";
     GET    "/api/activity/stream"                       Socket  activity_stream::open [MALFORMED BUSY],
         "A WebSocket that tells of [activity](events.md#the-socket) as it happens; takes a ticket too (`?ticket=`).";

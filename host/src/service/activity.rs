@@ -217,6 +217,9 @@ impl NewActivity {
     }
 }
 
+/// Ages by which rows can be deleted; a hundred years are as good as never.
+const OLDER_THAN_DAYS: std::ops::RangeInclusive<u32> = 1..=36_500;
+
 impl Service {
     /// Hands a row over to be written, within 100 ms. Waits when too many are on their way.
     pub async fn activity_add(&self, new: NewActivity) {
@@ -334,12 +337,11 @@ impl Service {
     /// [`Error::Invalid`] for no day; [`Error::Forbidden`] for models.
     pub async fn activity_clean_up(&self, caller: &Caller, older_than_days: u32) -> Result<CleanUp, Error> {
         people_only(caller, "delete rows of the activity log")?;
-        if older_than_days == 0 {
-            return Err(Error::invalid("/older_than_days", "give 1 or more"));
+        if !OLDER_THAN_DAYS.contains(&older_than_days) {
+            return Err(Error::invalid("/older_than_days", "give 1 to 36500"));
         }
         let now = self.clock().now();
-        let before = now.checked_sub_signed(TimeDelta::days(older_than_days.into()));
-        let before = before.unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let before = now - TimeDelta::days(older_than_days.into());
         let tx = self.db().begin().await?;
         let act = Act {
             name: "activity.clean_up",

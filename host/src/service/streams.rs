@@ -5,7 +5,6 @@
 //! within seconds. What stands in an address is written down by too many to be worth more.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -31,21 +30,15 @@ pub struct TicketView {
 }
 
 impl Service {
-    /// Makes a ticket for one stream.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when the session has as many as it may.
+    /// Makes a ticket for one stream. When the session has as many as it may, the oldest makes room.
     pub async fn stream_ticket_create(&self, session: &Session) -> Result<TicketView, Error> {
         let ticket = Token::new(TokenKind::Ticket);
         let now = self.clock().now();
         let expires_at = now + TimeDelta::seconds(TICKET_S.into());
         let tx = self.db().begin().await?;
         rows::delete_expired(&tx, now).await?;
-        if rows::count(&tx, session.id, now).await? >= TICKETS {
-            let message = format!("this session has {TICKETS} tickets that nobody used; use one, or wait");
-            return Err(Error::Busy { retry_after: Duration::from_secs(TICKET_S.into()), message });
-        }
         rows::insert(&tx, StreamTicket { ticket_hash: ticket.hash(), session_id: session.id, expires_at }).await?;
+        rows::keep_newest(&tx, session.id, TICKETS).await?;
         tx.commit().await?;
         Ok(TicketView { ticket: ticket.reveal().to_owned(), expires_in: TICKET_S })
     }

@@ -135,6 +135,7 @@ async fn rows_are_counted_listed_and_cleaned_up() {
         (Method::GET, "/api/activity/request/unheard-of", StatusCode::NOT_FOUND),
         (Method::DELETE, "/api/activity/logs", StatusCode::UNPROCESSABLE_ENTITY),
         (Method::DELETE, "/api/activity/logs?older_than_days=0", StatusCode::UNPROCESSABLE_ENTITY),
+        (Method::DELETE, "/api/activity/logs?older_than_days=36501", StatusCode::UNPROCESSABLE_ENTITY),
     ] {
         assert_eq!(admin.refused(method, path, None).await.0, status, "{path}");
     }

@@ -145,6 +145,22 @@ async fn a_ticket_opens_one_socket() {
 }
 
 #[tokio::test]
+async fn the_oldest_ticket_makes_room_for_one_too_many() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let mut tickets = Vec::new();
+    for _ in 0..21 {
+        host.clock.turn(chrono::TimeDelta::milliseconds(1));
+        let made = admin.ask(Method::POST, "/api/activity/ticket", None).await;
+        tickets.push(format!("ticket={}", made["ticket"].as_str().expect("a ticket")));
+    }
+    let mut first = Socket::open(&host, &tickets[0], &[]).await.expect("it opens, to be told why not");
+    assert_eq!(first.next().await, Err(4001));
+    let mut second = Socket::open(&host, &tickets[1], &[]).await.expect("it opens");
+    assert_eq!(second.next().await.map(|told| told["type"].clone()), Ok(json!("connected")));
+}
+
+#[tokio::test]
 async fn every_end_of_a_session_closes_its_sockets_and_no_others() {
     let host = Host::start().await;
     let admin = host.admin().await;

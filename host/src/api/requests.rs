@@ -12,9 +12,10 @@ use super::problem::Problem;
 use crate::domain::ids::{GrantRequestId, ServerId};
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::ApprovalAction;
+use crate::service::asking::RequestFilter;
 use crate::service::bulk::BulkView;
 use crate::service::module_requests::ModuleRequestView;
-use crate::service::network_requests::{NetworkRequestView, RequestFilter};
+use crate::service::network_requests::NetworkRequestView;
 use crate::service::{Page, PageRequest};
 
 #[derive(Deserialize, ToSchema)]

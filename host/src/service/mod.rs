@@ -11,6 +11,7 @@ mod answer;
 pub mod api_keys;
 pub mod approvals;
 mod arguments;
+pub mod asking;
 pub mod audit;
 pub mod bulk;
 pub mod calls;

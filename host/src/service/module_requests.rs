@@ -3,26 +3,22 @@
 //! Asking for a module makes a new version of the tool, because what it asks for is part of what is
 //! approved. Deciding a request needs no new version.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::asking::{self, Names, RequestFilter};
 use super::audit::{self, Act};
 use super::calls::content;
 use super::edits::{self, Effect};
 use super::modules::{self as list, TOOL_MODULES};
-use super::network_requests::{RequestFilter, four_eyes};
 use super::packages::PackageView;
 use super::permission::people_only;
 use super::tools::{self, Found};
 use super::{Error, Page, PageRequest, Service, given, policies, servers, versions};
 use crate::db::module_requests::{self as rows, ModuleRequest};
-use crate::db::servers::{self as server_rows, Server};
-use crate::db::tools::{self as tool_rows, Tool};
-use crate::db::{Decision, Tx};
+use crate::db::{Tx, servers as server_rows, tools as tool_rows};
 use crate::domain::caller::Caller;
 use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
 use crate::domain::modules;
@@ -150,13 +146,10 @@ impl Service {
     ) -> Result<Page<ModuleRequestView>, Error> {
         let tools: Vec<ToolId> = requests.items.iter().map(|request| request.tool_id).collect();
         let servers: Vec<ServerId> = requests.items.iter().map(|request| request.server_id).collect();
-        let tools: HashMap<ToolId, Tool> =
-            tool_rows::by_ids(self.db(), &tools).await?.into_iter().map(|tool| (tool.id, tool)).collect();
-        let servers: HashMap<ServerId, Server> =
-            server_rows::by_ids(self.db(), &servers).await?.into_iter().map(|server| (server.id, server)).collect();
+        let names = Names::of(self.db(), &servers, &tools).await?;
         let mut page = Page::from(requests).map(|request| {
-            let server = servers.get(&request.server_id).map(|server| server.name.clone()).unwrap_or_default();
-            let tool = tools.get(&request.tool_id).map(|tool| tool.name.clone()).unwrap_or_default();
+            let tool = names.tool(request.tool_id).unwrap_or_default();
+            let server = names.server(request.server_id);
             view(request, server, tool)
         });
         // Much to read, and of no use to who may not decide.
@@ -190,16 +183,11 @@ impl Service {
         let from = request.status;
         let to = from.after(action)?;
         if action == ApprovalAction::Approve {
-            four_eyes(&policies::in_force(&tx).await?, caller, &request.requested_by)?;
+            asking::four_eyes(&policies::in_force(&tx).await?, caller, &request.requested_by)?;
         }
-        let decision = Decision {
-            status: to,
-            reviewed_at: now,
-            reviewed_by: caller.to_string(),
-            rejection_reason: (to == RequestStatus::Rejected).then(|| reason.clone()).flatten(),
-        };
+        let decision = asking::decision(to, caller, now, reason.as_ref());
         if !rows::decide(&tx, id, from, decision.clone()).await? {
-            return Err(Error::conflict("someone else decided this request at the same time; look at it again"));
+            return Err(asking::decided_meanwhile());
         }
         let before = json!({ "status": from });
         let after = json!({ "status": to, "module": request.module_name, "reason": reason });
@@ -232,9 +220,7 @@ impl Service {
         let now = self.clock().now();
         let tx = self.db().begin().await?;
         let request = rows::by_id(&tx, id).await?.ok_or_else(|| missing(id))?;
-        if request.status == RequestStatus::Approved {
-            return Err(Error::conflict("this request is approved; revoke it first"));
-        }
+        asking::deletable(request.status)?;
         if !rows::delete(&tx, id).await? {
             return Err(missing(id));
         }
@@ -260,7 +246,8 @@ async fn ask(
     }
     let newest = rows::newest(tx, tool.id, module).await?;
     if let Some(newest) = newest {
-        return Err(Error::conflict(hindrance(&tool.name, &newest)));
+        let reason = newest.rejection_reason.as_deref();
+        return Err(Error::conflict(asking::asked_before(&tool.name, module, newest.status, reason)));
     }
     rows::insert(tx, request.clone()).await?;
     let mut changed = content(latest);
@@ -286,21 +273,6 @@ async fn ask(
     });
     audit::write(tx, caller, now, act("module_request.create", request.id, None, Some(after))).await?;
     Ok((view(request, server.name, tool.name), effect))
-}
-
-/// Why a tool need not or cannot ask again. `newest` is its last request for the same module.
-fn hindrance(tool: &str, newest: &ModuleRequest) -> String {
-    let module = &newest.module_name;
-    match newest.status {
-        RequestStatus::Pending => {
-            format!("`{tool}` has asked for `{module}` already; a person has yet to decide")
-        }
-        RequestStatus::Approved => format!("`{tool}` was granted `{module}` already"),
-        RequestStatus::Rejected => {
-            let reason = newest.rejection_reason.as_deref().unwrap_or("no reason was given");
-            format!("`{tool}` was refused `{module}` ({reason}); only a person can change that")
-        }
-    }
 }
 
 fn missing(id: GrantRequestId) -> Error {

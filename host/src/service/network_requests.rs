@@ -3,13 +3,12 @@
 //! Asking for a host makes a new version of the tool, because what it asks for is part of what is
 //! approved. Deciding a request needs no new version.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::asking::{self, Names, RequestFilter};
 use super::audit::{self, Act};
 use super::calls::content;
 use super::edits::{self, Effect};
@@ -18,10 +17,7 @@ use super::permission::people_only;
 use super::tools::{self, Found};
 use super::{Error, Page, PageRequest, Service, given, policies, servers, versions};
 use crate::db::network_requests::{self as rows, NetworkRequest};
-use crate::db::servers::{self as server_rows, Server};
-use crate::db::tools::{self as tool_rows, Tool};
-use crate::db::versions as version_rows;
-use crate::db::{Decision, Port, Tx};
+use crate::db::{Port, Tx, servers as server_rows, tools as tool_rows, versions as version_rows};
 use crate::domain::caller::Caller;
 use crate::domain::grant::HostGrant;
 use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
@@ -62,15 +58,6 @@ pub struct NewNetworkRequest {
     /// None: any port, unless the host names one.
     pub port: Option<u16>,
     pub justification: String,
-}
-
-/// Which requests are listed.
-#[derive(Clone, Debug, Default)]
-pub struct RequestFilter {
-    /// None: in every state.
-    pub status: Option<RequestStatus>,
-    /// A text in what is asked for or in the justification.
-    pub search: Option<String>,
 }
 
 impl Service {
@@ -152,13 +139,10 @@ impl Service {
     ) -> Result<Page<NetworkRequestView>, Error> {
         let tools: Vec<ToolId> = requests.items.iter().filter_map(|request| request.tool_id).collect();
         let servers: Vec<ServerId> = requests.items.iter().map(|request| request.server_id).collect();
-        let tools: HashMap<ToolId, Tool> =
-            tool_rows::by_ids(self.db(), &tools).await?.into_iter().map(|tool| (tool.id, tool)).collect();
-        let servers: HashMap<ServerId, Server> =
-            server_rows::by_ids(self.db(), &servers).await?.into_iter().map(|server| (server.id, server)).collect();
+        let names = Names::of(self.db(), &servers, &tools).await?;
         Ok(Page::from(requests).map(|request| {
-            let server = servers.get(&request.server_id).map(|server| server.name.clone()).unwrap_or_default();
-            let tool = request.tool_id.and_then(|id| tools.get(&id)).map(|tool| tool.name.clone());
+            let tool = request.tool_id.and_then(|id| names.tool(id));
+            let server = names.server(request.server_id);
             view(request, server, tool)
         }))
     }
@@ -186,16 +170,11 @@ impl Service {
         let to = from.after(action)?;
         if action == ApprovalAction::Approve {
             let policies = policies::in_force(&tx).await?;
-            four_eyes(&policies, caller, &request.requested_by)?;
+            asking::four_eyes(&policies, caller, &request.requested_by)?;
         }
-        let decision = Decision {
-            status: to,
-            reviewed_at: now,
-            reviewed_by: caller.to_string(),
-            rejection_reason: (to == RequestStatus::Rejected).then(|| reason.clone()).flatten(),
-        };
+        let decision = asking::decision(to, caller, now, reason.as_ref());
         if !rows::decide(&tx, id, from, decision.clone()).await? {
-            return Err(Error::conflict("someone else decided this request at the same time; look at it again"));
+            return Err(asking::decided_meanwhile());
         }
         let before = json!({ "status": from });
         let after = json!({ "status": to, "host": host_text(&request), "reason": reason });
@@ -229,9 +208,7 @@ impl Service {
         let tx = self.db().begin().await?;
         let missing = || Error::not_found("request", id.to_string(), "list the requests for hosts");
         let request = rows::by_id(&tx, id).await?.ok_or_else(missing)?;
-        if request.status == RequestStatus::Approved {
-            return Err(Error::conflict("this request is approved; revoke it first"));
-        }
+        asking::deletable(request.status)?;
         if !rows::delete(&tx, id).await? {
             return Err(missing());
         }
@@ -250,17 +227,6 @@ impl Service {
         }
         Ok(())
     }
-}
-
-/// Lets those decide a request who did not make it, when the policy asks for that.
-///
-/// # Errors
-/// [`Error::Forbidden`].
-pub(super) fn four_eyes(policies: &Policies, caller: &Caller, requested_by: &str) -> Result<(), Error> {
-    if policies.may_approve(&caller.to_string(), std::iter::once(requested_by)) {
-        return Ok(());
-    }
-    Err(Error::forbidden(format!("{caller} asked for this; another person has to approve it (policy four_eyes)")))
 }
 
 /// Writes the request of one tool, which is locked, and the version that asks for the host.
@@ -317,14 +283,7 @@ fn hindrance(
         return Some(format!("`{host}` is open to all tools of this server; `{tool}` need not ask for it"));
     }
     let newest = newest?;
-    Some(match newest.status {
-        RequestStatus::Pending => format!("`{tool}` has asked for `{host}` already; a person has yet to decide"),
-        RequestStatus::Approved => format!("`{tool}` was granted `{host}` already"),
-        RequestStatus::Rejected => {
-            let reason = newest.rejection_reason.as_deref().unwrap_or("no reason was given");
-            format!("`{tool}` was refused `{host}` ({reason}); only a person can change that")
-        }
-    })
+    Some(asking::asked_before(tool, &host, newest.status, newest.rejection_reason.as_deref()))
 }
 
 fn act(name: &'static str, id: GrantRequestId, before: Option<Value>, after: Value) -> Act {

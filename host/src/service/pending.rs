@@ -6,8 +6,9 @@ use std::hash::Hash;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::asking::RequestFilter;
 use super::module_requests::ModuleRequestView;
-use super::network_requests::{NetworkRequestView, RequestFilter};
+use super::network_requests::NetworkRequestView;
 use super::{Error, PageRequest, Service};
 use crate::db::{module_requests, network_requests, versions};
 use crate::domain::caller::Caller;

@@ -19,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::approvals::ApprovalFilter;
+use super::asking::RequestFilter;
 use super::audit::AuditFilter;
 use super::calls::content;
-use super::network_requests::{NetworkRequestView, NewNetworkRequest, RequestFilter};
+use super::network_requests::{NetworkRequestView, NewNetworkRequest};
 use super::secrets::{NewSecret, SecretChange};
 use super::servers::{NewServer, ServerChange, ServerView};
 use super::tools::{ToolChange, ToolView};

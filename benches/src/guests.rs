@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use mcpbox::domain::budget::Budget;
+use mcpbox::domain::client::Nobody;
+use mcpbox::domain::component::Entry;
 use mcpbox::domain::digest::Digest;
 use mcpbox::domain::grant::Grants;
 use mcpbox::domain::modules::Imports;
@@ -44,7 +46,7 @@ pub struct Component {
 impl Component {
     pub fn program(&self) -> Program {
         let bytes = Arc::new(Arc::clone(&self.bytes));
-        Program::Component { digest: Digest::of(&self.bytes), bytes, tool: self.tool.to_owned() }
+        Program::Component { digest: Digest::of(&self.bytes), bytes, entry: Entry::Tool(self.tool.to_owned()) }
     }
 }
 
@@ -105,6 +107,7 @@ pub fn job(program: &Program, arguments: &str, budget: Budget) -> Job {
         secrets: Arc::default(),
         grants: Arc::new(Grants { imports: Imports::by_default(&[], ""), ..Grants::default() }),
         budget,
+        client: Arc::new(Nobody),
     }
 }
 

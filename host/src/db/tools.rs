@@ -108,7 +108,7 @@ pub struct Live {
 }
 
 /// What a gateway name leads to, whether or not it may be called now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Callable {
     pub server: Server,
     pub tool: Tool,

@@ -27,7 +27,7 @@ pub(super) mod entity {
         Whole,
     };
 
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "tool_versions")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -88,7 +88,7 @@ pub(super) mod entity {
 }
 
 /// A version with the tool and the server that it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Located {
     pub server: Server,
     pub tool: Tool,

@@ -6,6 +6,7 @@ pub mod binding;
 pub mod budget;
 pub mod caller;
 pub mod circuit;
+pub mod client;
 pub mod component;
 pub mod content;
 pub mod diff;

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::client::{Abilities, Question};
 use super::content::ToolResult;
 
 /// Every end that a call can come to.
@@ -15,8 +17,22 @@ use super::content::ToolResult;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
     Returned(ToolResult),
+    /// What a prompt, a resource or a completion answered: the members of MCP's result, as JSON.
+    Answered(Box<RawValue>),
     /// It answered, and said that this is a failure. The answer passes through as it is.
     ReturnedError(ToolResult),
+    /// The guest asks, and the answers come with another call.
+    InputRequired {
+        questions: Vec<Question>,
+    },
+    /// The guest goes on only with a client that can do more.
+    MissingAbilities {
+        missing: Abilities,
+    },
+    /// There is no such resource.
+    ResourceNotFound {
+        uri: String,
+    },
     /// The author's code raised, or said that it failed.
     Raised(Exception),
     /// The arguments do not fit, as the guest sees it.
@@ -102,6 +118,9 @@ macro_rules! labels {
 
 labels! {
     Returned = "returned",
+    InputRequired = "input_required",
+    MissingAbilities = "missing_abilities",
+    ResourceNotFound = "resource_not_found",
     ReturnedError = "returned_error",
     Raised = "raised",
     InvalidArguments = "invalid_arguments",
@@ -152,6 +171,19 @@ pub struct Progress {
 pub enum GuestEvent {
     Progress(Progress),
     Log(LogLine),
+    /// A list is another than before, for everybody.
+    ListChanged(Listing),
+    /// What a resource holds is another than before, for everybody.
+    ResourceUpdated(String),
+}
+
+/// What clients list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Listing {
+    Tools,
+    Prompts,
+    Resources,
 }
 
 /// Text that was kept up to a bound.
@@ -190,13 +222,17 @@ pub struct Report {
 
 impl Outcome {
     pub fn is_success(&self) -> bool {
-        matches!(self, Self::Returned(_))
+        // A call that has a question has done what it could.
+        matches!(self, Self::Returned(_) | Self::Answered(_) | Self::InputRequired { .. })
     }
 
     /// The word that log rows, metrics and events use.
     pub fn label(&self) -> &'static str {
         let label = match self {
-            Self::Returned(_) => Label::Returned,
+            Self::Returned(_) | Self::Answered(_) => Label::Returned,
+            Self::InputRequired { .. } => Label::InputRequired,
+            Self::MissingAbilities { .. } => Label::MissingAbilities,
+            Self::ResourceNotFound { .. } => Label::ResourceNotFound,
             Self::ReturnedError(_) => Label::ReturnedError,
             Self::Raised(_) => Label::Raised,
             Self::InvalidArguments { .. } => Label::InvalidArguments,

@@ -54,7 +54,8 @@ pub use self::state::Listener;
 use self::state::{Reach, State};
 use crate::domain::binding::BoundSecrets;
 use crate::domain::budget::Budget;
-use crate::domain::component::{ComponentWorld, Export, Inspection};
+use crate::domain::client::Client;
+use crate::domain::component::{ComponentWorld, Entry, Export, Inspection, Offer};
 use crate::domain::digest::Digest;
 use crate::domain::grant::{FolderGrant, Grants};
 use crate::domain::outcome::{Outcome, Report};
@@ -81,8 +82,8 @@ pub struct SandboxSettings {
 pub enum Program {
     /// A source, run by the interpreter of its language.
     Source { language: Language, source: Arc<str>, digest: Digest },
-    /// One tool of a component.
-    Component { bytes: Arc<dyn FetchBytes>, digest: Digest, tool: String },
+    /// A component, and what of it.
+    Component { bytes: Arc<dyn FetchBytes>, digest: Digest, entry: Entry },
 }
 
 /// One call.
@@ -97,6 +98,8 @@ pub struct Job {
     pub bound: Arc<BoundSecrets>,
     pub grants: Arc<Grants>,
     pub budget: Budget,
+    /// Whoever is behind the call.
+    pub client: Arc<dyn Client>,
 }
 
 /// The host's own failures. A guest's are in the report.
@@ -277,6 +280,7 @@ impl Sandbox {
             capabilities: opened.imports.capabilities.clone(),
             tools,
             skipped,
+            offer: Offer::default(),
         }))
     }
 
@@ -309,7 +313,10 @@ impl Sandbox {
                 let source = Source { language, text: source, digest };
                 self.run_source(source, job.arguments, reach, job.budget, cancel).await
             }
-            Program::Component { bytes, digest, tool } => {
+            Program::Component { bytes, digest, entry } => {
+                let Entry::Tool(tool) = entry else {
+                    return Err(SandboxError::Place("only tools run".to_owned()));
+                };
                 let opened = self.component(&*bytes, digest).await?;
                 let mut store = self.store(&job.budget, &reach.grants.folders)?;
                 self.attach(&mut store, reach);

@@ -82,7 +82,13 @@ fn told(result: &ToolResult) -> String {
 /// What went wrong, in one sentence.
 fn failure(outcome: &Outcome, budget: &Budget) -> String {
     match outcome {
-        Outcome::Returned(_) | Outcome::ReturnedError(_) => String::new(),
+        Outcome::Returned(_) | Outcome::Answered(_) | Outcome::InputRequired { .. } | Outcome::ReturnedError(_) => {
+            String::new()
+        }
+        Outcome::MissingAbilities { missing } => {
+            format!("the tool needs a client that can do more: {}", missing.names().join(", "))
+        }
+        Outcome::ResourceNotFound { uri } => format!("there is no resource `{uri}`; list the resources again"),
         Outcome::Raised(exception) => exception.headline(),
         Outcome::InvalidArguments { message } => format!("the arguments do not fit: {message}"),
         Outcome::Cancelled => "the call was cancelled".to_owned(),

@@ -30,6 +30,7 @@ use crate::db::tools::{self, Tool};
 use crate::db::versions::{self, Version};
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
+use crate::domain::client::Nobody;
 use crate::domain::content::ToolResult;
 use crate::domain::grant::Grants;
 use crate::domain::ids::{CallId, ToolId};
@@ -215,6 +216,7 @@ impl Service {
                         bound: Arc::clone(&given.bound),
                         grants: Arc::clone(&given.grants),
                         budget: budget.clone(),
+                        client: Arc::new(Nobody),
                     };
                     let report = self.executor().run(place, job, ending.clone(), listener).await;
                     report.map_err(|error| refused(tool, error))
@@ -397,6 +399,8 @@ fn listener(events: mpsc::Sender<GuestEvent>, redactor: Arc<Redactor>) -> Listen
             GuestEvent::Progress(progress) => {
                 progress.message = progress.message.as_deref().map(|text| redactor.apply(text).into_owned());
             }
+            GuestEvent::ListChanged(_) => {}
+            GuestEvent::ResourceUpdated(uri) => *uri = redactor.apply(uri).into_owned(),
         }
         // A door that cannot keep up loses events, never the call.
         let _ = events.try_send(event);

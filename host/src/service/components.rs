@@ -326,7 +326,7 @@ fn of_tool(name: &str, error: &Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::component::{ComponentWorld, Skipped};
+    use crate::domain::component::{ComponentWorld, Offer, Skipped};
 
     fn inspection(names: &[&str]) -> Inspection {
         let tools = names.iter().map(|name| Export {
@@ -344,6 +344,7 @@ mod tests {
             capabilities: Vec::new(),
             tools: tools.collect(),
             skipped: vec![Skipped { name: "a:b/files#open".into(), reason: "it hands out a resource".into() }],
+            offer: Offer::default(),
         }
     }
 

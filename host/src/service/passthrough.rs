@@ -125,6 +125,8 @@ fn hiding(listener: Listener, hidden: Arc<Redactor>) -> Listener {
             GuestEvent::Progress(progress) => {
                 progress.message = progress.message.as_deref().map(|text| hidden.apply(text).into_owned());
             }
+            GuestEvent::ListChanged(_) => {}
+            GuestEvent::ResourceUpdated(uri) => *uri = hidden.apply(uri).into_owned(),
         }
         listener(event);
     })

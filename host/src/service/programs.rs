@@ -13,7 +13,7 @@ use super::{Error, Service};
 use crate::db::tools::Tool;
 use crate::db::versions::Version;
 use crate::db::{Database, blobs};
-use crate::domain::component::Export;
+use crate::domain::component::{Entry, Export};
 use crate::domain::digest::Digest;
 use crate::domain::source::PassThrough;
 use crate::domain::tool::ToolKind;
@@ -108,7 +108,7 @@ impl Service {
             }
             (None, Some(export)) => {
                 let bytes = Arc::new(KeptBytes { db: self.db().clone(), digest });
-                let program = Program::Component { bytes, digest, tool: export.name.clone() };
+                let program = Program::Component { bytes, digest, entry: Entry::Tool(export.name.clone()) };
                 let (runs, name) = (Runs::Guest(program), export.name.clone());
                 Ok(Runnable { runs, name, input_schema: export.input_schema.clone() })
             }

@@ -205,7 +205,7 @@ mod tests {
                     assert_eq!(message.as_deref(), Some("a long m"));
                     *progress
                 }
-                GuestEvent::Log(line) => panic!("{line:?}"),
+                other => panic!("{other:?}"),
             })
             .collect();
         assert_eq!(told, [1.0, 2.0]);

@@ -9,7 +9,8 @@ use axum::extract::RawQuery;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use mcpbox::domain::budget::Budget;
-use mcpbox::domain::component::{Export, ToolAnnotations};
+use mcpbox::domain::client::Nobody;
+use mcpbox::domain::component::{Entry, Export, ToolAnnotations};
 use mcpbox::domain::content::ToolResult;
 use mcpbox::domain::digest::Digest;
 use mcpbox::domain::grant::Grants;
@@ -69,7 +70,11 @@ impl Guest {
     async fn report(&self, tool: &str, arguments: Value) -> Report {
         let (bytes, tool) = (Arc::clone(&self.bytes), tool.to_owned());
         let job = Job {
-            program: Program::Component { digest: Digest::of(&bytes), bytes: Arc::new(bytes), tool },
+            program: Program::Component {
+                digest: Digest::of(&bytes),
+                bytes: Arc::new(bytes),
+                entry: Entry::Tool(tool),
+            },
             arguments: arguments.to_string(),
             secrets: Arc::new(self.secrets.clone()),
             bound: Arc::default(),
@@ -78,6 +83,7 @@ impl Guest {
                 ..Grants::default()
             }),
             budget: Budget { time: Duration::from_secs(20), ..Budget::new(&Limits::default(), None) },
+            client: Arc::new(Nobody),
         };
         let heard = Arc::clone(&self.heard);
         let listener = move |event| heard.lock().expect("no test failed here").push(event);
@@ -266,12 +272,17 @@ async fn a_panic_is_told_with_its_message_and_place() {
 async fn a_panic_is_told_even_when_the_log_is_full() {
     let bytes = built("probe");
     let job = Job {
-        program: Program::Component { digest: Digest::of(&bytes), bytes: Arc::new(bytes), tool: "panic".to_owned() },
+        program: Program::Component {
+            digest: Digest::of(&bytes),
+            bytes: Arc::new(bytes),
+            entry: Entry::Tool("panic".to_owned()),
+        },
         arguments: json!({"message": "late"}).to_string(),
         secrets: Arc::default(),
         bound: Arc::default(),
         grants: Arc::default(),
         budget: Budget { log_lines: 0, ..Budget::new(&Limits::default(), None) },
+        client: Arc::new(Nobody),
     };
     let sandbox = sandbox_with(&Limits::default(), MappedNetwork::default());
     let report = sandbox.run(job, CancellationToken::new(), None).await.expect("the host is sound");

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use mcpbox::domain::budget::Budget;
+use mcpbox::domain::client::Nobody;
 use mcpbox::domain::digest::Digest;
 use mcpbox::domain::grant::Grants;
 use mcpbox::domain::outcome::{Bound, Exception, Outcome, Report};
@@ -44,6 +45,7 @@ async fn run_with(sandbox: &Sandbox, source: &str, arguments: Value, budget: Bud
         bound: Arc::default(),
         grants: Arc::new(Grants { hosts: vec!["site.test".parse().expect("a host")], ..Grants::default() }),
         budget,
+        client: Arc::new(Nobody),
     };
     sandbox.run(job, CancellationToken::new(), None).await.expect("the host is sound")
 }

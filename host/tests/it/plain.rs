@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcpbox::domain::budget::Budget;
-use mcpbox::domain::component::{Capability, ComponentWorld, Inspection};
+use mcpbox::domain::client::Nobody;
+use mcpbox::domain::component::{Capability, ComponentWorld, Entry, Inspection};
 use mcpbox::domain::digest::Digest;
 use mcpbox::domain::grant::Grants;
 use mcpbox::domain::outcome::{Bound, Outcome, Report};
@@ -38,7 +39,7 @@ pub fn budget() -> Budget {
 
 pub fn program(bytes: &[u8], tool: &str) -> Program {
     let digest = Digest::of(bytes);
-    Program::Component { digest, bytes: Arc::new(Arc::<[u8]>::from(bytes)), tool: tool.to_owned() }
+    Program::Component { digest, bytes: Arc::new(Arc::<[u8]>::from(bytes)), entry: Entry::Tool(tool.to_owned()) }
 }
 
 pub async fn run_with(
@@ -57,6 +58,7 @@ pub async fn run_with(
         bound: Arc::default(),
         grants: Arc::new(grants),
         budget,
+        client: Arc::new(Nobody),
     };
     sandbox.run(job, CancellationToken::new(), None).await.expect("the host is sound")
 }

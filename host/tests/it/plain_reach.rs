@@ -7,6 +7,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use mcpbox::domain::budget::Budget;
+use mcpbox::domain::client::Nobody;
 use mcpbox::domain::component::Capability;
 use mcpbox::domain::grant::{FolderAccess, FolderGrant, Grants};
 use mcpbox::domain::outcome::{Bound, Outcome};
@@ -232,6 +233,7 @@ def main(how: str):
             secrets: Arc::default(),
             grants: Arc::new(in_folder(folder.path())),
             budget: Budget { written_bytes: 1_000_000, ..budget() },
+            client: Arc::new(Nobody),
         };
         let report = sandbox().run(job, CancellationToken::new(), None).await.expect("the host is sound");
         let Outcome::Raised(exception) = &report.outcome else { panic!("{how}: {:?}", report.outcome) };
@@ -259,6 +261,7 @@ async fn a_python_tool_sees_its_granted_folders_too() {
                 secrets: Arc::default(),
                 grants: Arc::new(Grants { folders: folders.to_vec(), ..Grants::default() }),
                 budget: budget(),
+                client: Arc::new(Nobody),
             };
             let report = sandbox.run(job, CancellationToken::new(), None).await.expect("the host is sound");
             assert_eq!(text(&report), expected);
@@ -278,6 +281,7 @@ async fn a_granted_folder_that_is_gone_is_said_so() {
         secrets: Arc::default(),
         grants: Arc::new(Grants { folders: vec![gone], ..Grants::default() }),
         budget: budget(),
+        client: Arc::new(Nobody),
     };
     let failed = sandbox().run(job, CancellationToken::new(), None).await.expect_err("no folder").to_string();
     assert!(failed.contains("/data") && !failed.contains("/no/such"), "{failed}");

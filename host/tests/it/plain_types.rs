@@ -10,6 +10,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mcpbox::domain::budget::Budget;
+use mcpbox::domain::client::Nobody;
 use mcpbox::domain::component::Inspection;
 use mcpbox::domain::digest::Digest;
 use mcpbox::domain::outcome::Outcome;
@@ -317,6 +318,7 @@ impl Bench {
             bound: Arc::default(),
             grants: Arc::default(),
             budget: Budget::new(&Limits::default(), None),
+            client: Arc::new(Nobody),
         };
         let report = self.runtime.block_on(self.sandbox.run(job, CancellationToken::new(), None));
         match report.expect("the host is sound").outcome {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcpbox::domain::budget::Budget;
-use mcpbox::domain::component::Inspection;
+use mcpbox::domain::client::Nobody;
+use mcpbox::domain::component::{Entry, Inspection};
 use mcpbox::domain::content::Content;
 use mcpbox::domain::digest::Digest;
 use mcpbox::domain::grant::Grants;
@@ -55,7 +56,11 @@ pub fn python(source: &str) -> Program {
 
 fn component(name: &str) -> Program {
     let bytes = fixtures::component(name);
-    Program::Component { digest: Digest::of(&bytes), bytes: Arc::new(Arc::<[u8]>::from(bytes)), tool: name.to_owned() }
+    Program::Component {
+        digest: Digest::of(&bytes),
+        bytes: Arc::new(Arc::<[u8]>::from(bytes)),
+        entry: Entry::Tool(name.to_owned()),
+    }
 }
 
 async fn inspect(sandbox: &Sandbox, bytes: &[u8]) -> Result<Result<Inspection, Outcome>, SandboxError> {
@@ -74,6 +79,7 @@ async fn run_with(sandbox: &Sandbox, program: Program, arguments: &str, budget: 
             ..Grants::default()
         }),
         budget,
+        client: Arc::new(Nobody),
     };
     sandbox.run(job, CancellationToken::new(), None).await.expect("the host is sound")
 }
@@ -354,6 +360,7 @@ async fn a_cancelled_call_stops_its_guest_and_keeps_what_it_printed() {
         bound: Arc::default(),
         grants: Arc::default(),
         budget: Budget { fuel: u64::MAX, time: Duration::from_secs(60), ..budget() },
+        client: Arc::new(Nobody),
     };
     let report = sandbox.run(job, cancel, Some(Arc::new(move |_| heard.cancel()))).await.expect("sound");
     assert!(matches!(report.outcome, Outcome::Cancelled), "{:?}", report.outcome);
@@ -376,6 +383,7 @@ async fn endless_loops_leave_their_neighbours_and_the_host_alone() {
                 bound: Arc::default(),
                 grants: Arc::default(),
                 budget: Budget { fuel: u64::MAX, time: Duration::from_secs(120), ..budget() },
+                client: Arc::new(Nobody),
             };
             tokio::task::spawn(async move { sandbox.run(job, cancel, None).await })
         })
@@ -474,6 +482,7 @@ async fn secrets_reach_the_guest_only_within_its_call() {
             bound: Arc::default(),
             grants: Arc::default(),
             budget: budget(),
+            client: Arc::new(Nobody),
         };
         let report = sandbox.run(job, CancellationToken::new(), None).await.expect("sound");
         assert_eq!(text(&report), "s3cret", "a top level that wants secrets runs within the call");

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::inspect::{inspected, read};
 use crate::config::{self, Place};
 use crate::domain::budget::Budget;
+use crate::domain::client::Nobody;
+use crate::domain::component::Entry;
 use crate::domain::content::Content;
 use crate::domain::digest::Digest;
 use crate::domain::grant::{FolderAccess, FolderGrant, Grants, HostGrant};
@@ -129,6 +131,7 @@ impl Run {
                 imports: Imports::by_default(&self.modules, IMPORT_ADVICE),
             }),
             budget: Budget::new(&limits, self.timeout_ms.map(Duration::from_millis)),
+            client: Arc::new(Nobody),
         };
         let cancel = CancellationToken::new();
         let running = while_compiling(&sandbox, sandbox.run(job, cancel.clone(), Some(Arc::new(tell))));
@@ -199,7 +202,7 @@ async fn component(sandbox: &Sandbox, file: &Path, tool: Option<&str>, limits: &
             .find(|tool| tool.name == name)
             .with_context(|| format!("the component has no tool `{name}`; it has: {}", names()))?,
     };
-    Ok(Program::Component { bytes: Arc::new(Arc::clone(&bytes)), digest, tool: chosen.name.clone() })
+    Ok(Program::Component { bytes: Arc::new(Arc::clone(&bytes)), digest, entry: Entry::Tool(chosen.name.clone()) })
 }
 
 /// Waits for work of the sandbox, and says so when something has to be compiled for it.
@@ -224,6 +227,8 @@ pub(super) async fn while_compiling<T>(sandbox: &Sandbox, work: impl Future<Outp
 /// What the guest says while it runs.
 fn tell(event: GuestEvent) {
     match event {
+        GuestEvent::ListChanged(listing) => eprintln!("[changed] {listing:?}"),
+        GuestEvent::ResourceUpdated(uri) => eprintln!("[changed] {uri}"),
         GuestEvent::Log(line) => eprintln!("[{:?}] {}", line.level, line.message),
         GuestEvent::Progress(report) => {
             let total = report.total.map(|total| format!(" of {total}")).unwrap_or_default();
@@ -251,6 +256,15 @@ fn print_report(report: &Report, stats: bool) {
                 }
             }
         }
+        Outcome::Answered(answer) => println!("{}", answer.get()),
+        Outcome::InputRequired { questions } => {
+            let asked: Vec<&str> = questions.iter().map(|question| question.method.as_str()).collect();
+            eprintln!("mcpbox: the tool asks for {}, and there is nobody here to ask", asked.join(", "));
+        }
+        Outcome::MissingAbilities { missing } => {
+            eprintln!("mcpbox: the tool needs an MCP client that can do {}", missing.names().join(", "));
+        }
+        Outcome::ResourceNotFound { uri } => eprintln!("mcpbox: there is no resource `{uri}`"),
         Outcome::Raised(exception) => {
             eprintln!("{}", exception.traceback.trim_end());
             eprintln!("mcpbox: {}", exception.headline());

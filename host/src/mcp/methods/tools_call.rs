@@ -176,6 +176,8 @@ impl Spoken {
         match event {
             GuestEvent::Progress(report) => self.tell_progress(&report),
             GuestEvent::Log(line) => self.tell_log(&line),
+            // Told to everybody who listens, not to the caller alone.
+            GuestEvent::ListChanged(_) | GuestEvent::ResourceUpdated(_) => {}
         }
     }
 

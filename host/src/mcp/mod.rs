@@ -22,6 +22,8 @@ pub mod methods;
 pub mod mirror;
 pub mod nearest;
 pub mod origin;
+pub mod outbox;
+pub mod peer;
 mod record;
 pub mod session;
 pub mod stream;

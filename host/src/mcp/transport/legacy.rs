@@ -73,6 +73,7 @@ pub(super) fn work(session: &Arc<Session>, sent: &Sent, request: Request, meta: 
         cancel,
         progress_token: meta.progress_token(),
         outbox: None,
+        peer: None,
     };
     Ok(Work { id, method, params, context, running, guard: None })
 }

@@ -36,6 +36,7 @@ pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: &M
         cancel,
         progress_token: meta.progress_token(),
         outbox: None,
+        peer: None,
     };
     let work = Work { id, method, params, context, running: None, guard };
     answer(mcp, sent.accepts, work).await

@@ -5,6 +5,7 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::about;
 use super::error::{Failure, Told, tell};
 use super::jsonrpc::{Id, Notification, Params, Payload};
 use super::listing::Listings;
@@ -13,6 +14,7 @@ use super::methods::{self, Method};
 use super::outbox::Outbox;
 use super::peer::Peer;
 use super::record::Record;
+use super::scope::Scope;
 use super::session::Session;
 use super::versions::Version;
 use crate::domain::caller::Caller;
@@ -31,6 +33,8 @@ pub enum Era {
 /// A request's surroundings.
 pub struct Context {
     pub era: Era,
+    /// The address that it came to.
+    pub scope: Scope,
     pub caller: Caller,
     pub request_id: RequestId,
     /// Ends the work: a guest is stopped.
@@ -100,7 +104,7 @@ impl Dispatcher {
             Method::SetLevel => methods::set_level::answer(context, params),
             Method::Discover => {
                 let record = Record::begin(&self.service, context, method).await;
-                record.end(methods::discover::answer(&context.request_id)).await
+                record.end(methods::discover::answer(self, context).await).await
             }
             Method::ToolsList => {
                 let record = Record::begin(&self.service, context, method).await;
@@ -114,6 +118,21 @@ impl Dispatcher {
     pub fn notification(&self, session: &Session, notification: &Notification) {
         if notification.method == "notifications/cancelled" {
             methods::cancelled::note(session, &notification.params);
+        }
+    }
+
+    /// What a model is told of this address before it sees any tool.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub async fn instructions(&self, caller: &Caller, scope: &Scope) -> Result<String, Error> {
+        match scope {
+            Scope::Everything => Ok(about::INSTRUCTIONS.to_owned()),
+            Scope::Server(name) => {
+                let catalogue = self.service.catalogue_of(caller, name.as_str()).await?;
+                let description = catalogue.servers.first().map_or("", |server| &server.description);
+                Ok(about::instructions_of(name, description))
+            }
         }
     }
 

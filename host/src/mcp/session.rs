@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::jsonrpc::{Id, Response};
 use super::meta::Threshold;
+use super::scope::Scope;
 use super::versions::Version;
 use crate::clock::Clock;
 use crate::domain::caller::{Caller, Who};
@@ -29,6 +30,8 @@ use crate::telemetry::metrics::{self, Counted};
 #[derive(Clone, Debug)]
 pub struct Agreed {
     pub version: Version,
+    /// The address at which it was opened; at another one it does not exist.
+    pub scope: Scope,
     /// What the client said it can do.
     pub capabilities: Map<String, Value>,
     /// What the client calls itself; believed by nobody.
@@ -328,7 +331,7 @@ mod tests {
     }
 
     fn agreed() -> Agreed {
-        Agreed { version: Version::NEWEST_LEGACY, capabilities: Map::new(), client: None }
+        Agreed { version: Version::NEWEST_LEGACY, scope: Scope::Everything, capabilities: Map::new(), client: None }
     }
 
     fn local() -> Caller {

@@ -15,6 +15,7 @@ pub mod error;
 pub mod fit;
 pub mod headers;
 pub mod jsonrpc;
+mod kept;
 pub mod listing;
 pub mod manage;
 pub mod meta;
@@ -32,18 +33,23 @@ pub mod stream;
 mod transport;
 pub mod versions;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::dispatch::Dispatcher;
+use self::kept::Kept;
 pub use self::origin::McpSettings;
+use self::scope::Scope;
 use self::sessions::Sessions;
 use self::stream::Streams;
 use crate::auth::McpAuth;
+use crate::domain::caller::{Caller, Who};
 use crate::limits::Limits;
 use crate::service::Service;
 
@@ -55,11 +61,13 @@ pub struct McpState {
     settings: Arc<McpSettings>,
     pub sessions: Sessions,
     pub streams: Streams,
+    kept: Kept,
     /// Calls run on it, so that the process waits for them when it stops.
     tracker: TaskTracker,
     /// Cancelled at a soft stop: streams that only listen end; calls go on.
     shutdown: CancellationToken,
     signs: transport::Signs,
+    conversations: transport::Conversations,
 }
 
 impl McpState {
@@ -73,12 +81,14 @@ impl McpState {
         Self {
             sessions: Sessions::new(&service),
             streams: Streams::new(service.limits()),
+            kept: Kept::new(service.limits(), service.clock().clone()),
             dispatcher: Dispatcher::new(service),
             auth,
             settings: Arc::new(settings),
             tracker,
             shutdown,
             signs: transport::Signs::default(),
+            conversations: transport::Conversations::default(),
         }
     }
 

@@ -26,6 +26,8 @@ pub struct McpSettings {
     pub allowed_origins: Vec<String>,
     /// Names besides this machine's, with or without a port: `box.example.com`.
     pub allowed_hosts: Vec<String>,
+    /// Whether the deprecated transport of the oldest revision is served too.
+    pub legacy_sse: bool,
 }
 
 /// An origin that was let in; answers to it are readable by its page.

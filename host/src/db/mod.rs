@@ -30,6 +30,7 @@ mod location;
 pub mod migrate;
 pub mod module_requests;
 pub mod network_requests;
+pub mod package_failures;
 pub mod package_sets;
 mod page;
 mod search;

@@ -15,7 +15,7 @@ use super::jsonrpc::Payload;
 use super::mirror::{Mirror, mirrors};
 use super::{about, manage};
 use crate::domain::caller::Caller;
-use crate::domain::component::ToolAnnotations;
+use crate::domain::component::{Icon, ToolAnnotations};
 use crate::service::catalogue::{Catalogue, ListedTool};
 use crate::service::{Error, Service};
 
@@ -77,6 +77,8 @@ struct Line<'a> {
     output_schema: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<ToolAnnotations>,
+    #[serde(skip_serializing_if = "<[Icon]>::is_empty")]
+    icons: &'a [Icon],
 }
 
 impl<'a> Line<'a> {
@@ -93,6 +95,7 @@ impl<'a> Line<'a> {
             input_schema: &tool.input_schema,
             output_schema: output,
             annotations: tool.annotations,
+            icons: &tool.icons,
         }
     }
 }
@@ -221,6 +224,7 @@ mod tests {
             input_schema: raw(&json!({"type": "object"})),
             output_schema: output.map(|schema| raw(&schema)),
             annotations: None,
+            icons: Vec::new(),
         }
     }
 

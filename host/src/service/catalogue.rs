@@ -11,12 +11,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
 
 use super::calls::content;
+use super::offered::{Faces, Offered};
 use super::{Error, Service, exports, tools};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Located;
 use crate::db::{Database, PageRequest as RowPage};
 use crate::domain::caller::Caller;
-use crate::domain::component::ToolAnnotations;
+use crate::domain::component::{Icon, ToolAnnotations};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
 use crate::events::Change;
@@ -37,6 +38,7 @@ pub struct ListedTool {
     pub input_schema: Box<RawValue>,
     pub output_schema: Option<Box<RawValue>>,
     pub annotations: Option<ToolAnnotations>,
+    pub icons: Vec<Icon>,
 }
 
 /// What a name leads to.
@@ -54,6 +56,8 @@ pub struct Catalogue {
     /// Another number: other tools, or another face of one. Counts in this process.
     pub generation: u64,
     pub tools: Vec<ListedTool>,
+    /// Prompts and resources.
+    pub offered: Offered,
     by_name: HashMap<String, Led>,
     /// Name, tool and approved digest of each: equal lists, equal catalogues.
     identity: Vec<(String, ToolId, Digest)>,
@@ -185,6 +189,7 @@ async fn load(db: &Database) -> Result<Catalogue, Error> {
 
 fn compose(located: &[Located]) -> Result<Catalogue, Error> {
     let mut catalogue = Catalogue::default();
+    let mut offered = Offered::default();
     for Located { server, tool, version } in located {
         let digest = content(version).digest();
         if tool.live_digest != Some(digest) {
@@ -201,8 +206,17 @@ fn compose(located: &[Located]) -> Result<Catalogue, Error> {
             let mut listed = listed(tools::called(server, &export.name)?, &export.description, input, output)?;
             listed.title.clone_from(&export.title);
             listed.annotations = export.annotations;
+            let icons = version.surface.as_ref().and_then(|surface| surface.offer.tool_icons.get(&export.name));
+            listed.icons = icons.cloned().unwrap_or_default();
             catalogue.add(listed, tool, &export.name, digest);
         }
+        offered.add(server, tool, version)?;
+    }
+    catalogue.offered = offered.finish()?;
+    let Faces { prompts, resources } = catalogue.offered.faces();
+    // Prompts and resources are no tools, but another list of them is another catalogue.
+    for (name, digest) in [("prompts", prompts), ("resources", resources)] {
+        catalogue.identity.extend(digest.map(|digest| (name.to_owned(), ToolId(uuid::Uuid::nil()), digest)));
     }
     Ok(catalogue)
 }
@@ -217,6 +231,7 @@ fn listed(name: String, description: &str, input: &str, output: Option<&str>) ->
         input_schema: schema(input)?,
         output_schema: output.map(schema).transpose()?,
         annotations: None,
+        icons: Vec::new(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The front door for models: MCP, in both eras, on one address.
+//! The front door for models: MCP, in both eras, at one address for everything and one for each server.
 //!
 //! Accepts requests of known callers from this machine or from origins that the operator listed.
 //! Refuses what its headers and its body tell differently. Never rewrites what a model or a guest
@@ -7,8 +7,11 @@
 //!
 //! `transport` is HTTP; `dispatch` and below know nothing of it.
 
+mod abilities;
 pub mod about;
+mod asking;
 pub mod body;
+mod call;
 pub mod cursor;
 pub mod dispatch;
 pub mod error;
@@ -22,10 +25,16 @@ pub mod methods;
 pub mod mirror;
 pub mod nearest;
 pub mod origin;
+pub mod outbox;
+mod pages;
+pub mod peer;
 mod record;
+pub mod scope;
 pub mod session;
+mod spoken;
 pub mod stream;
 mod transport;
+mod uris;
 pub mod versions;
 
 use std::sync::Arc;
@@ -108,7 +117,7 @@ impl McpState {
     }
 }
 
-/// The routes `/mcp` and `/mcp/health`. They need `ConnectInfo<SocketAddr>`.
+/// The routes `/mcp`, `/mcp/servers/{server}` and `/mcp/health`. They need `ConnectInfo<SocketAddr>`.
 pub fn router(state: McpState) -> Router {
     transport::router(state)
 }

@@ -24,9 +24,9 @@ pub(super) fn page<T, L: Serialize>(
     cursor: Option<&str>,
     name: &str,
     list: &[Offering<T>],
-    line: impl Fn(&Offering<T>) -> Option<(String, L)>,
+    line: impl Fn(&Offering<T>) -> (String, L),
 ) -> Reply {
-    let mut lines: Vec<(String, L)> = list.iter().filter_map(line).collect();
+    let mut lines: Vec<(String, L)> = list.iter().map(line).collect();
     lines.sort_by(|one, other| one.0.cmp(&other.0));
     let start = match cursor {
         None => 0,

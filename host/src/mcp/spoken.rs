@@ -3,9 +3,10 @@
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::dispatch::{Context, Outbox};
+use super::dispatch::Context;
 use super::jsonrpc::Id;
 use super::meta::Threshold;
+use super::outbox::Outbox;
 use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
 
 /// One call's words on their way.

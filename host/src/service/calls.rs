@@ -29,7 +29,7 @@ use crate::db::tools::{self, Tool};
 use crate::db::versions::{self, Version};
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
-use crate::domain::client::{Abilities, Client, Question};
+use crate::domain::client::{Abilities, Client, Nobody, Question};
 use crate::domain::component::Entry;
 use crate::domain::content::ToolResult;
 use crate::domain::digest::Digest;
@@ -58,6 +58,14 @@ pub struct CallRequest {
     pub cancel: CancellationToken,
     /// Hears the guest while it runs; what finds the channel full is not repeated.
     pub events: Option<mpsc::Sender<GuestEvent>>,
+}
+
+impl CallRequest {
+    /// A call without arguments, behind which there is nobody, and to whose guest nobody listens.
+    pub fn new(entry: Entry, request_id: RequestId, cancel: CancellationToken) -> Self {
+        let client = Arc::new(Nobody);
+        Self { entry, arguments: None, version: None, client, request_id, cancel, events: None }
+    }
 }
 
 /// What came of a call.

@@ -57,6 +57,7 @@ mod programs;
 mod rate;
 mod ready;
 mod redactors;
+pub mod request_state;
 mod retention;
 pub mod secrets;
 pub mod servers;

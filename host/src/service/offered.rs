@@ -58,10 +58,18 @@ pub struct Offered {
 }
 
 /// What clients see of prompts, and of resources with their templates: equal digests, equal lists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Faces {
-    pub prompts: Option<Digest>,
-    pub resources: Option<Digest>,
+    pub prompts: Digest,
+    pub resources: Digest,
+}
+
+impl Default for Faces {
+    /// Of a catalogue that offers nothing.
+    fn default() -> Self {
+        let none: &[u8] = b"[]";
+        Self { prompts: Digest::of(none), resources: Digest::of_parts([none, none]) }
+    }
 }
 
 /// The start of the URIs of a server's resources, where several servers are offered.
@@ -111,22 +119,25 @@ impl Offered {
     }
 
     /// Sorts what was taken in, and drops what is there twice.
-    ///
-    /// # Errors
-    /// When something cannot be written as JSON, which is a fault of ours.
-    pub(super) fn finish(mut self) -> Result<Self, Error> {
+    pub(super) fn finish(mut self) -> Self {
         settle(&mut self.prompts);
         settle(&mut self.resources);
         settle(&mut self.templates);
-        let face = |lists: &[Value]| {
-            let empty = lists.iter().all(|list| list.as_array().is_some_and(Vec::is_empty));
-            (!empty).then(|| Digest::of_parts(lists.iter().map(Value::to_string).collect::<Vec<_>>().iter().map(String::as_bytes)))
-        };
+        let (resources, templates) = (written(&self.resources), written(&self.templates));
         self.faces = Faces {
-            prompts: face(&[written(&self.prompts)?]),
-            resources: face(&[written(&self.resources)?, written(&self.templates)?]),
+            prompts: Digest::of(&written(&self.prompts)),
+            resources: Digest::of_parts([resources.as_slice(), templates.as_slice()]),
         };
-        Ok(self)
+        self
+    }
+
+    /// What some servers offer.
+    pub(super) fn part(&self, servers: &[ServerId]) -> Self {
+        fn of<T: Clone>(list: &[Offering<T>], servers: &[ServerId]) -> Vec<Offering<T>> {
+            list.iter().filter(|offering| servers.contains(&offering.owner.server)).cloned().collect()
+        }
+        let (prompts, resources) = (of(&self.prompts, servers), of(&self.resources, servers));
+        Self { prompts, resources, templates: of(&self.templates, servers), ..Self::default() }.finish()
     }
 
     pub fn faces(&self) -> Faces {
@@ -188,10 +199,10 @@ fn settle<T>(list: &mut Vec<Offering<T>>) {
     });
 }
 
-fn written<T: Serialize>(list: &[Offering<T>]) -> Result<Value, Error> {
-    let line = |offering: &Offering<T>| Ok(json!([offering.name, serde_json::to_value(&offering.own)?]));
-    let lines: Result<Vec<Value>, serde_json::Error> = list.iter().map(line).collect();
-    lines.map(Value::from).map_err(|error| Error::internal("writing what is offered", error))
+/// As JSON: plain data, which can always be written.
+fn written<T: Serialize>(list: &[Offering<T>]) -> Vec<u8> {
+    let lines: Vec<(&str, &T)> = list.iter().map(|offering| (offering.name.as_str(), &offering.own)).collect();
+    serde_json::to_vec(&lines).unwrap_or_default()
 }
 
 impl Service {

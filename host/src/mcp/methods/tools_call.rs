@@ -5,26 +5,28 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 
+use crate::domain::component::Entry;
 use crate::domain::content::{Content, ToolResult};
-use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
 use crate::mcp::about::{COMPLETE, ResultMeta};
-use crate::mcp::dispatch::{Context, Dispatcher, Outbox, Reply, events_of_a_call};
+use crate::mcp::call::Call;
+use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind, Told, shorten, tell};
 use crate::mcp::fit::fit;
-use crate::mcp::jsonrpc::{Id, Params, Payload};
+use crate::mcp::jsonrpc::{Params, Payload};
 use crate::mcp::manage::{self, Answered};
-use crate::mcp::meta::Threshold;
 use crate::mcp::methods::Method;
 use crate::mcp::nearest::nearest;
+use crate::mcp::outbox::events_of_a_call;
 use crate::mcp::record::Record;
+use crate::mcp::spoken::Spoken;
+use crate::mcp::uris::placed;
 use crate::service::Error;
-use crate::service::calls::{CallRequest, Execution};
+use crate::service::calls::{CallAnswer, Execution};
 
 /// `CallToolRequestParams`; what else is in it is for others.
 #[derive(Deserialize)]
-struct Call<'a> {
+struct Named<'a> {
     name: String,
     #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
@@ -37,7 +39,8 @@ struct Call<'a> {
 fn read(params: &Params) -> Result<(String, Option<Box<RawValue>>), Failure> {
     let text = params.as_deref().map_or("{}", RawValue::get);
     let invalid = |message: String| Failure::new(Kind::InvalidParams, message);
-    let Call { name, arguments } = serde_json::from_str(text).map_err(|error| invalid(format!("`params`: {error}")))?;
+    let Named { name, arguments } =
+        serde_json::from_str(text).map_err(|error| invalid(format!("`params`: {error}")))?;
     if arguments.is_some_and(|raw| !raw.get().starts_with('{')) {
         return Err(invalid("`params.arguments` must be an object".to_owned()));
     }
@@ -54,47 +57,75 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
 
 async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, record: &mut Record) -> Reply {
     let (name, arguments) = read(params)?;
-    record.begin_call(&name, arguments.as_deref()).await;
-    let (events, spoken) = Spoken::of(context, events_of_a_call(dispatcher.service.limits()));
-    let answered = async {
-        if let Some(tool) = manage::find(&name) {
-            let call = manage::Call {
-                service: &dispatcher.service,
-                caller: &context.caller,
-                request_id: &context.request_id,
-                cancel: &context.cancel,
-                events,
-            };
-            return tool.call(call, arguments.as_deref()).await;
-        }
-        let request = CallRequest {
-            name: name.clone(),
-            arguments,
-            request_id: context.request_id.clone(),
-            cancel: context.cancel.clone(),
-            events,
+    let management = context.scope.has_management().then(|| manage::find(&name)).flatten();
+    let full_name = context.scope.full_name(&name).unwrap_or_default().into_owned();
+    record.begin_call(&full_name, management.is_some(), arguments.as_deref()).await;
+    if let Some(tool) = management {
+        let answered = manage(dispatcher, context, tool, arguments.as_deref()).await;
+        return match answered {
+            Ok(Answered { result, is_error, execution }) => {
+                record.called(is_error, execution.as_ref());
+                write(context, result, is_error, execution.as_ref())
+            }
+            Err(error) => mend(context, error, record),
         };
-        dispatcher.service.call_run(&context.caller, request).await.map(Answered::from)
+    }
+    let call = Call::new(dispatcher, context, params, Entry::Tool(full_name), arguments).await?;
+    match call.run(dispatcher, context, context.cancel.clone()).await {
+        Ok(answer) => match call.protocol_reply(dispatcher, context, &answer) {
+            Ok(Some(reply)) => {
+                record.called(answer.is_error, Some(&answer.execution));
+                reply
+            }
+            Ok(None) => {
+                record.called(answer.is_error, Some(&answer.execution));
+                told(context, answer)
+            }
+            Err(error) => mend(context, error, record),
+        },
+        Err(Error::NotFound { .. }) => Err(unknown(dispatcher, context, &name).await),
+        Err(error) => mend(context, error, record),
+    }
+}
+
+async fn manage(
+    dispatcher: &Dispatcher,
+    context: &Context,
+    tool: &manage::Tool,
+    arguments: Option<&RawValue>,
+) -> Result<Answered, Error> {
+    let (events, spoken) = Spoken::of(context, events_of_a_call(dispatcher.service.limits()));
+    let call = manage::Call {
+        service: &dispatcher.service,
+        caller: &context.caller,
+        request_id: &context.request_id,
+        cancel: &context.cancel,
+        events,
     };
-    let answered = match spoken {
+    let answered = tool.call(call, arguments);
+    match spoken {
         None => answered.await,
         Some(spoken) => spoken.while_waiting(answered).await,
-    };
-    match answered {
-        Ok(Answered { result, is_error, execution }) => {
-            record.called(is_error, execution.as_ref());
-            write(context, result, is_error, execution.as_ref())
-        }
-        Err(Error::NotFound { .. }) if manage::find(&name).is_none() => Err(unknown(dispatcher, context, &name).await),
-        Err(error) => match tell(error, &context.request_id) {
-            Told::Client(failure) => Err(failure),
-            Told::Model(text) => {
-                record.called(true, None);
-                let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
-                write(context, result, true, None)
-            }
-        },
     }
+}
+
+/// An error that a model can mend is a result that says how.
+fn mend(context: &Context, error: Error, record: &mut Record) -> Reply {
+    match tell(error, &context.request_id) {
+        Told::Client(failure) => Err(failure),
+        Told::Model(text) => {
+            record.called(true, None);
+            let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
+            write(context, result, true, None)
+        }
+    }
+}
+
+/// What a guest answered.
+fn told(context: &Context, answer: CallAnswer) -> Reply {
+    let CallAnswer { result, is_error, uri_prefix, execution, .. } = answer;
+    let content = placed(result.content, &context.scope, uri_prefix.as_deref());
+    write(context, ToolResult { content, ..result }, is_error, Some(&execution))
 }
 
 /// `CallToolResult`.
@@ -127,7 +158,7 @@ fn write(context: &Context, result: ToolResult, is_error: bool, execution: Optio
 /// What a model reads when it calls what is not there: its list is old, or it slipped.
 async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str) -> Failure {
     let mut message = format!("there is no tool `{}`; call tools/list again, the list may have changed", shorten(name));
-    if let Ok(listing) = dispatcher.listings.current(&dispatcher.service, &context.caller).await
+    if let Ok(listing) = dispatcher.listings.current(&dispatcher.service, &context.caller, &context.scope).await
         && let Some(near) = nearest(name, listing.names())
     {
         message.push_str(&format!("; did you mean `{near}`?"));

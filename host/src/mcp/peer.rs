@@ -148,7 +148,8 @@ mod tests {
     #[tokio::test]
     async fn open_questions_of_a_session_are_bounded() {
         let (session, _, peer, mut reader) = call(1);
-        let first = peer.request("roots/list", &json!({}), LONG);
+        let nothing = json!({});
+        let first = peer.request("roots/list", &nothing, LONG);
         let others = async {
             let question = read(&mut reader).await;
             let second = peer.request("roots/list", &json!({}), LONG).await;
@@ -166,9 +167,10 @@ mod tests {
         let late = peer.request("roots/list", &json!({}), Duration::ZERO).await;
         assert_eq!(late.err(), Some(PeerError::Unanswered));
         // Whoever asked does not wait any more.
+        let nothing = json!({});
         tokio::select! {
             biased;
-            _ = peer.request("roots/list", &json!({}), LONG) => panic!("nobody answered"),
+            _ = peer.request("roots/list", &nothing, LONG) => panic!("nobody answered"),
             () = std::future::ready(()) => {}
         }
         for _ in 0..2 {
@@ -182,7 +184,8 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_asked_who_will_not_hear_it() {
         let (_, outbox, peer, _) = call(1);
-        let waiting = peer.request("roots/list", &json!({}), LONG);
+        let nothing = json!({});
+        let waiting = peer.request("roots/list", &nothing, LONG);
         let closing = async { outbox.close() };
         let (answer, ()) = tokio::join!(waiting, closing);
         assert_eq!(answer.err(), Some(PeerError::Unanswered));

@@ -273,6 +273,8 @@ limits! {
         "The answers of earlier rounds that a call carries along, sealed; a call whose answers are larger fails.";
     session_idle_s, "MCPBOX_SESSION_IDLE_S", Seconds, 3_600, 10, 604_800,
         "How long an MCP session lives without a request.";
+    session_subscriptions, "MCPBOX_SESSION_SUBSCRIPTIONS", Count, 200, 1, 10_000,
+        "Resources of whose changes the client of one MCP session may want to hear; the next is refused.";
     open_questions, "MCPBOX_OPEN_QUESTIONS", Count, 16, 1, 1_000,
         "Questions of guests to the client of one MCP session that wait for an answer; the next is refused.";
     page_size_max, "MCPBOX_PAGE_SIZE_MAX", Count, 100, 1, 1_000,

@@ -106,7 +106,7 @@ impl Dispatcher {
     pub async fn request(&self, context: &Context, method: Method, params: &Params) -> Reply {
         match method {
             Method::Ping => methods::ping::answer(),
-            Method::SetLevel => methods::set_level::answer(context, params),
+            Method::SetLevel => methods::set_level::answer(self, context, params).await,
             Method::Discover => {
                 let record = Record::begin(&self.service, context, method).await;
                 record.end(methods::discover::answer(self, context).await).await

@@ -58,6 +58,7 @@ mod mcp_doors;
 mod mcp_legacy;
 mod mcp_modern;
 mod mcp_servers;
+mod mcp_sessions;
 mod mcp_stream;
 mod metrics;
 mod modules;

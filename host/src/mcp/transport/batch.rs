@@ -34,7 +34,7 @@ pub(super) async fn serve(
     sent: Sent,
     messages: Vec<Result<Message, Malformed>>,
 ) -> Result<Response, Refused> {
-    let session = legacy::session(mcp, &sent)?;
+    let session = legacy::session(mcp, &sent).await?;
     if !session.agreed.version.has_batches() {
         let message = format!("protocol version {} has no batches; send one message", session.agreed.version);
         return Err(Failure::new(Kind::InvalidRequest, message).into());

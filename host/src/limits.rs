@@ -263,6 +263,14 @@ limits! {
         "How long a client may take nothing of what it is sent; then its connection is closed.";
     sessions, "MCPBOX_SESSIONS", Count, 1_000, 1, 1_000_000,
         "MCP sessions in one process; the longest idle one makes room for a new one.";
+    calls_asking, "MCPBOX_CALLS_ASKING", Count, 32, 0, 10_000,
+        "Calls in one process that wait for an answer of their client; the next one is told that nobody answers.";
+    answer_wait_s, "MCPBOX_ANSWER_WAIT_S", Seconds, 300, 1, 86_400,
+        "How long a call waits for an answer of its client; that is no time of its own.";
+    request_state_s, "MCPBOX_REQUEST_STATE_S", Seconds, 600, 10, 86_400,
+        "How long a modern client may take to come back with answers before its state is too old.";
+    request_state_bytes, "MCPBOX_REQUEST_STATE_BYTES", Bytes, 256 * KIB, KIB, 16 * MIB,
+        "The answers of earlier rounds that a call carries along, sealed; a call whose answers are larger fails.";
     session_idle_s, "MCPBOX_SESSION_IDLE_S", Seconds, 3_600, 10, 604_800,
         "How long an MCP session lives without a request.";
     session_subscriptions, "MCPBOX_SESSION_SUBSCRIPTIONS", Count, 200, 1, 10_000,

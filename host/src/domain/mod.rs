@@ -26,4 +26,5 @@ pub mod request;
 pub mod secret;
 pub mod source;
 pub mod tool;
+pub mod uri_template;
 pub mod version;

@@ -27,4 +27,5 @@ pub mod secret;
 pub mod source;
 pub mod template;
 pub mod tool;
+pub mod uri_template;
 pub mod version;

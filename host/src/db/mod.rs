@@ -31,6 +31,7 @@ pub mod mcp_sessions;
 pub mod migrate;
 pub mod module_requests;
 pub mod network_requests;
+pub mod package_failures;
 pub mod package_sets;
 mod page;
 mod search;

@@ -7,8 +7,11 @@
 //!
 //! `transport` is HTTP; `dispatch` and below know nothing of it.
 
+mod abilities;
 pub mod about;
+mod asking;
 pub mod body;
+mod call;
 pub mod cursor;
 pub mod dispatch;
 pub mod error;
@@ -24,13 +27,16 @@ pub mod mirror;
 pub mod nearest;
 pub mod origin;
 pub mod outbox;
+mod pages;
 pub mod peer;
 mod record;
 pub mod scope;
 pub mod session;
 pub mod sessions;
+mod spoken;
 pub mod stream;
 mod transport;
+mod uris;
 pub mod versions;
 
 use std::io;

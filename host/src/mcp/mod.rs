@@ -128,6 +128,40 @@ impl McpState {
     }
 }
 
+/// Why a conversation did not come about, or broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum ConverseError {
+    #[error("there is no running server `{0}`; without --server all are served")]
+    Server(String),
+    #[error(transparent)]
+    Service(#[from] crate::service::Error),
+    #[error("standard input or output broke off: {0}")]
+    Broken(#[from] io::Error),
+}
+
+/// Serves one client over a pair of byte streams, a message a line: everything, or one running server. It is a
+/// client on this machine.
+///
+/// # Errors
+/// See [`ConverseError`].
+pub async fn converse(
+    state: &McpState,
+    server: Option<&str>,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+) -> Result<(), ConverseError> {
+    let caller = Caller { who: Who::Local, from: None };
+    let scope = match server {
+        None => Scope::Everything,
+        Some(name) => {
+            let catalogue = state.dispatcher.service.catalogue(&caller).await?;
+            let found = catalogue.server(name).map(|server| Scope::Server(server.name.clone()));
+            found.ok_or_else(|| ConverseError::Server(name.to_owned()))?
+        }
+    };
+    Ok(transport::stdio::serve(state, scope, caller, input, output).await?)
+}
+
 /// The routes `/mcp`, `/mcp/servers/{server}` and `/mcp/health`. They need `ConnectInfo<SocketAddr>`.
 pub fn router(state: McpState) -> Router {
     transport::router(state)

@@ -125,6 +125,7 @@ mod tests {
             local,
             allowed_origins: vec!["https://claude.ai".into(), "vscode-file://vscode-app/".into()],
             allowed_hosts: vec!["box.example.com".into(), "other.example.com:8443".into()],
+            legacy_sse: false,
         }
     }
 

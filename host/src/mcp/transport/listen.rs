@@ -49,7 +49,7 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
             let reader = reader.ok_or_else(nothing_to_take_up)?;
             let place = mcp.streams.place()?;
             let told =
-                Told { stream: Some(stream), may_close: session.agreed.version >= Version::V2025_11_25, guard: None };
+                Told { stream: Some(stream), may_close: session.agreed.version >= Version::V2025_11_25, _guard: None };
             return Ok(answer(told.rest(mcp, reader), mcp.keep_alive(), place));
         }
         Some(None) => return Err(nothing_to_take_up()),

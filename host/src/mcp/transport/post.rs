@@ -213,7 +213,7 @@ pub(super) struct Told {
     /// Whether it may be closed before the call has ended: the client comes back.
     pub(super) may_close: bool,
     /// Cancels the call when nobody reads any more.
-    pub(super) guard: Option<DropGuard>,
+    pub(super) _guard: Option<DropGuard>,
 }
 
 impl Told {
@@ -237,7 +237,7 @@ impl Told {
         let may_close = session.is_some_and(|session| session.agreed.version >= Version::V2025_11_25);
         let primer = stream.filter(|_| may_close).map(|stream| EventId::Call { stream, number: 0 });
         let first = stream::iter(primer.map(|id| Event::primer(id).with_retry()));
-        first.chain(Self { stream, may_close, guard }.rest(mcp, outbox.reader()))
+        first.chain(Self { stream, may_close, _guard: guard }.rest(mcp, outbox.reader()))
     }
 
     /// What is said from now on, then the answer; or, when that takes too long, the word to come back.

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream::{self, StreamExt as _};
@@ -99,12 +100,12 @@ pub(super) struct Named {
 pub(super) async fn take(
     State(mcp): State<McpState>,
     Extension(arrived): Extension<Arrived>,
-    named: Option<Query<Named>>,
+    named: Result<Query<Named>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let taken = async {
-        let Some(Query(Named { session_id })) = named else {
+        let Ok(Query(Named { session_id })) = named else {
             return Err(Failure::new(Kind::SessionMissing, "`sessionId` is missing: open a stream with GET /sse"));
         };
         let unknown = || Failure::new(Kind::SessionUnknown, "this session is not open here; open one with GET /sse");

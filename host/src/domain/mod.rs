@@ -25,6 +25,6 @@ pub mod redact;
 pub mod request;
 pub mod secret;
 pub mod source;
-pub mod template;
+pub mod task;
 pub mod tool;
 pub mod version;

@@ -158,6 +158,12 @@ limits! {
         "Log lines and progress reports of one call, each; further ones are dropped and counted.";
     call_log_line_bytes, "MCPBOX_CALL_LOG_LINE_BYTES", Bytes, 4 * KIB, 64, MIB,
         "Length of one log line; a longer one is cut.";
+    call_questions, "MCPBOX_CALL_QUESTIONS", Count, 100, 1, 10_000,
+        "Questions that one call may put to its client, repeated ones included; the next are refused.";
+    call_question_bytes, "MCPBOX_CALL_QUESTION_BYTES", Bytes, 64 * KIB, KIB, MIB,
+        "Parameters of one question to a client, as JSON; a question with larger ones is refused.";
+    call_notices, "MCPBOX_CALL_NOTICES", Count, 100, 0, 10_000,
+        "Notices of one call that a list or a resource has changed; further ones are dropped and counted.";
     call_written_bytes, "MCPBOX_CALL_WRITTEN_BYTES", Bytes, 100 * MIB, 0, 64 * GIB,
         "Bytes that one call may write into the folders it was granted; past it a write fails as on a full disk.";
     folder_free_bytes, "MCPBOX_FOLDER_FREE_BYTES", Bytes, 512 * MIB, 0, 1 << 60,
@@ -202,6 +208,10 @@ limits! {
         "A compiled component, as it is given to the compiler.";
     component_tools, "MCPBOX_COMPONENT_TOOLS", Count, 256, 1, 10_000,
         "Tools of one component, or functions that it exports; one with more is refused at upload.";
+    component_offers, "MCPBOX_COMPONENT_OFFERS", Count, 500, 1, 10_000,
+        "Prompts, resources and templates of one component, each; one with more is refused at upload.";
+    icon_bytes, "MCPBOX_ICON_BYTES", Bytes, 64 * KIB, KIB, MIB,
+        "One icon of a component that is given as a `data:` URI; a component with a larger one is refused.";
     components_open, "MCPBOX_COMPONENTS_OPEN", Count, 256, 1, 100_000,
         "Components whose compiled code is kept open; the least recently used is opened again when it is called.";
     compile_time_s, "MCPBOX_COMPILE_TIME_S", Seconds, 300, 1, 3_600,

@@ -27,4 +27,5 @@ pub mod secret;
 pub mod source;
 pub mod task;
 pub mod tool;
+pub mod uri_template;
 pub mod version;

@@ -275,6 +275,12 @@ limits! {
         "Requests of one MCP client at standard input, or at the old event stream, that are answered at the same time; the next is refused.";
     sessions, "MCPBOX_SESSIONS", Count, 1_000, 1, 1_000_000,
         "MCP sessions in one process; the longest idle one makes room for a new one.";
+    task_after_ms, "MCPBOX_TASK_AFTER_MS", Milliseconds, 10_000, 10, 3_600_000,
+        "How long a call runs before it becomes a task, if its client follows tasks.";
+    task_ttl_s, "MCPBOX_TASK_TTL_S", Seconds, 3_600, 60, 604_800,
+        "How long a task, and what came of it, is kept from its beginning on.";
+    tasks_per_caller, "MCPBOX_TASKS_PER_CALLER", Count, 200, 0, 1_000_000,
+        "Tasks of one caller that are kept; with as many, no further call becomes one.";
     calls_asking, "MCPBOX_CALLS_ASKING", Count, 32, 0, 10_000,
         "Calls in one process that wait for an answer of their client; the next one is told that nobody answers.";
     answer_wait_s, "MCPBOX_ANSWER_WAIT_S", Seconds, 300, 1, 86_400,

@@ -39,6 +39,7 @@ pub mod secrets;
 pub mod servers;
 pub mod settings;
 pub mod stream_tickets;
+pub mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tool_folders;

@@ -124,6 +124,8 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
     let (id, long) = (work.id.clone(), work.method.is_long());
     let place = if !accepts.json {
         Some(mcp.streams.place().map_err(|failure| Refused::of(&id, modern, failure))?)
+    } else if work.method.is_stream() && accepts.events {
+        Some(mcp.streams.place().map_err(|failure| Refused::of(&id, modern, failure))?)
     } else if long && accepts.events && work.context.listens() {
         // Without a place the call is answered all the same, in silence until it is done.
         mcp.streams.place().ok()

@@ -37,6 +37,7 @@ mod search;
 pub mod secrets;
 pub mod servers;
 pub mod settings;
+pub mod signing_keys;
 pub mod stream_tickets;
 #[cfg(test)]
 pub(crate) mod testing;

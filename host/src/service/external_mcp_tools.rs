@@ -23,7 +23,7 @@ use crate::db::external_mcp_sources::{self as source_rows, ExternalSource};
 use crate::db::external_mcp_tools::{self as rows, ExternalTool};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions as version_rows;
-use crate::db::{PageRequest as RowPage, Texts, Tx, Whole, blobs};
+use crate::db::{PageRequest as RowPage, Tx, Whole, blobs};
 use crate::domain::caller::Caller;
 use crate::domain::component::ToolAnnotations;
 use crate::domain::digest::Digest;

@@ -19,7 +19,7 @@ use super::{
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows, Version};
-use crate::db::{Conn, DbError, Texts, Tx, blobs};
+use crate::db::{Conn, DbError, Tx, blobs};
 use crate::domain::caller::Caller;
 use crate::domain::component::Surface;
 use crate::domain::digest::Digest;

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::fixtures;
-use crate::harness::{Admin, Host};
+use crate::harness::{Admin, Host, Wishes};
 
 async fn set(admin: &Admin<'_>, policies: Value) {
     admin.ask(Method::PATCH, "/api/settings/security-policy", Some(policies)).await;
@@ -151,7 +151,7 @@ async fn a_folder_grows_no_further_than_a_person_said() {
     let admin = host.admin().await;
     let server = admin.server("lab").await;
     let made = admin.component(&server, "files", fixtures::plain("files")).await;
-    admin.approve(id(&made)).await;
+    admin.approve(&id(&made)).await;
     let folders = format!("/api/tools/{}/folders", id(&made));
     let give =
         |access: &str| json!({"host_path": root.path(), "guest_path": "/data", "access": access, "max_bytes": 9});

@@ -34,6 +34,7 @@ mod export_trip;
 mod external_logins;
 mod external_sources;
 mod external_sources_failing;
+mod external_sources_lists;
 mod faults;
 mod fixtures;
 mod fresh;

@@ -8,7 +8,6 @@ use futures_util::stream::{self, Stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
-use tracing::Instrument as _;
 
 use super::arrive::Arrived;
 use super::{Refused, accepted, batch, json, legacy, modern};
@@ -25,6 +24,7 @@ use crate::mcp::record;
 use crate::mcp::session::Running;
 use crate::mcp::stream::{self as events, Event, Place};
 use crate::mcp::versions::Version;
+use crate::telemetry;
 
 /// A body and who sent it.
 pub(super) struct Sent {
@@ -145,7 +145,7 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
     // Apart from the connection: a legacy client that goes away has not cancelled, and a cancelled
     // call is still written down.
     let mcp_of_task = mcp.clone();
-    let mut task = mcp.tracker.spawn(Box::pin(async move { run(&mcp_of_task, work).await }).in_current_span());
+    let mut task = mcp.tracker.spawn(telemetry::carried(Box::pin(async move { run(&mcp_of_task, work).await })));
     if let (Some(place), Some(said)) = (place, said) {
         return Ok(stream_of(mcp, &id, place, rest(id.clone(), Some(said), task, guard)));
     }

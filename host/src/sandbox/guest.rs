@@ -60,23 +60,32 @@ pub(super) async fn supervise<T>(
     let host_calls_max = store.data().budget.host_calls;
     store.data_mut().ends_at(watch.until, watch.cancel.clone());
     let result = {
-        let step = step(store);
-        tokio::pin!(step);
+        let (step, cancelled) = (step(store), watch.cancel.cancelled());
+        let late = tokio::time::sleep_until(watch.until);
+        tokio::pin!(step, cancelled, late);
         let watched = std::future::poll_fn(|context| {
+            // Waited for only behind a turn that was not the last: most guests need one, and a timer and a
+            // place among those that wait cost as much as they compute.
+            if watch.cancel.is_cancelled() {
+                return Poll::Ready(Err(Outcome::Cancelled));
+            }
+            if watch.until <= Instant::now() {
+                return Poll::Ready(Err(Outcome::Stopped(Bound::Time)));
+            }
             host_calls.turn_over();
             match step.as_mut().poll(context) {
                 Poll::Pending if host_calls.count() > host_calls_max => {
-                    Poll::Ready(Err(BoundReached(Bound::HostCalls).into()))
+                    return Poll::Ready(Ok(Err(BoundReached(Bound::HostCalls).into())));
                 }
-                other => other,
+                Poll::Pending => {}
+                Poll::Ready(result) => return Poll::Ready(Ok(result)),
             }
+            if cancelled.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(Outcome::Cancelled));
+            }
+            late.as_mut().poll(context).map(|()| Err(Outcome::Stopped(Bound::Time)))
         });
-        tokio::select! {
-            biased;
-            () = watch.cancel.cancelled() => return Err(Outcome::Cancelled),
-            () = tokio::time::sleep_until(watch.until) => return Err(Outcome::Stopped(Bound::Time)),
-            result = watched => result,
-        }
+        watched.await?
     };
     result.map_err(|error| judge(store, &error))
 }

@@ -265,6 +265,8 @@ limits! {
         "MCP sessions in one process; the longest idle one makes room for a new one.";
     session_idle_s, "MCPBOX_SESSION_IDLE_S", Seconds, 3_600, 10, 604_800,
         "How long an MCP session lives without a request.";
+    open_questions, "MCPBOX_OPEN_QUESTIONS", Count, 16, 1, 1_000,
+        "Questions of guests to the client of one MCP session that wait for an answer; the next is refused.";
     page_size_max, "MCPBOX_PAGE_SIZE_MAX", Count, 100, 1, 1_000,
         "Rows on one page of a list.";
     api_requests_per_minute, "RATE_LIMIT_REQUESTS_PER_MINUTE", Count, 100, 1, 1_000_000,

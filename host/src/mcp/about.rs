@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::meta::SERVER_INFO;
 use super::versions::Version;
+use crate::domain::names::ServerName;
 use crate::service::calls::Execution;
 
 /// `Implementation` of the schema.
@@ -25,6 +26,17 @@ To make a new one: mcpbox_create_server (or mcpbox_list_servers), mcpbox_validat
 mcpbox_request_publish; then a person approves it, and it appears in the list of tools as `server__tool` as long \
 as its server runs (mcpbox_start_server). A tool is Python or JavaScript with a function `main`; mcpbox_help tells all about it. \
 When a tool is unknown, list the tools again: the list changes whenever a person approves one.";
+
+/// The same for one server that is served by itself.
+pub fn instructions_of(server: &ServerName, description: &str) -> String {
+    let mut text = format!("The tools of `{server}`, each call of them in a fresh sandbox of MCPbox. ");
+    if !description.is_empty() {
+        text.push_str(description);
+        text.push(' ');
+    }
+    text.push_str("When a tool is unknown, list the tools again: the list changes whenever a person approves one.");
+    text
+}
 
 /// `ServerCapabilities`. A modern server that says `listChanged` must serve `subscriptions/listen`,
 /// so only the legacy era has it.

@@ -38,6 +38,8 @@ pub enum Kind {
     MethodNotAllowed,
     SessionMissing,
     SessionUnknown,
+    /// No server of this name is served.
+    AddressUnknown,
     Unauthenticated,
     Forbidden,
     RateLimited,
@@ -59,6 +61,7 @@ impl Kind {
             | Self::MethodNotAllowed
             | Self::SessionMissing
             | Self::SessionUnknown
+            | Self::AddressUnknown
             | Self::Unauthenticated
             | Self::Forbidden => -32600,
             Self::MethodNotFound => -32601,
@@ -91,7 +94,7 @@ impl Kind {
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SessionUnknown => StatusCode::NOT_FOUND,
+            Self::SessionUnknown | Self::AddressUnknown => StatusCode::NOT_FOUND,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -294,6 +297,7 @@ mod tests {
             Kind::MethodNotAllowed,
             Kind::SessionMissing,
             Kind::SessionUnknown,
+            Kind::AddressUnknown,
             Kind::Unauthenticated,
             Kind::Forbidden,
             Kind::RateLimited,

@@ -1,4 +1,4 @@
-//! The front door for models: MCP, in both eras, on one address.
+//! The front door for models: MCP, in both eras, at one address for everything and one for each server.
 //!
 //! Accepts requests of known callers from this machine or from origins that the operator listed.
 //! Refuses what its headers and its body tell differently. Never rewrites what a model or a guest
@@ -22,7 +22,10 @@ pub mod methods;
 pub mod mirror;
 pub mod nearest;
 pub mod origin;
+pub mod outbox;
+pub mod peer;
 mod record;
+pub mod scope;
 pub mod session;
 pub mod stream;
 mod transport;
@@ -119,7 +122,7 @@ impl std::ops::Deref for McpState {
     }
 }
 
-/// The routes `/mcp` and `/mcp/health`. They need `ConnectInfo<SocketAddr>`.
+/// The routes `/mcp`, `/mcp/servers/{server}` and `/mcp/health`. They need `ConnectInfo<SocketAddr>`.
 pub fn router(state: McpState) -> Router {
     transport::router(state)
 }

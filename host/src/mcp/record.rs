@@ -14,7 +14,6 @@ use serde_json::{Map, Value};
 use super::McpState;
 use super::dispatch::{Context, Era, Reply};
 use super::error::{Failure, Kind};
-use super::manage;
 use super::methods::Method;
 use super::session::Session;
 use crate::domain::activity::LogType;
@@ -73,15 +72,15 @@ impl Record {
         record
     }
 
-    /// Writes that a call is here.
-    pub(super) async fn begin_call(&mut self, name: &str, arguments: Option<&RawValue>) {
+    /// Writes that a call is here, by the name under which the service knows the tool.
+    pub(super) async fn begin_call(&mut self, name: &str, is_management: bool, arguments: Option<&RawValue>) {
         let known = match self.service.catalogue(&self.caller).await {
             Ok(catalogue) => catalogue.led(name).map(|led| led.server),
             // What is wrong with it is told where it is needed.
             Err(_) => None,
         };
         self.server_id = known;
-        self.subject = match known.is_some() || manage::find(name).is_some() {
+        self.subject = match is_management || known.is_some() {
             true => format!("{} {name}", self.method.as_str()),
             false => format!("{} of a tool that is not there", self.method.as_str()),
         };
@@ -198,6 +197,7 @@ fn told(kind: Kind) -> &'static str {
         Kind::MethodNotAllowed => "the HTTP method is not taken here",
         Kind::SessionMissing => "it names no session",
         Kind::SessionUnknown => "its session is not known here",
+        Kind::AddressUnknown => "it names no server that runs",
         Kind::Unauthenticated => "it shows no valid credential",
         Kind::Forbidden => "it comes from where nobody may ask, or asks for what is not allowed",
         Kind::RateLimited => "the caller asks too often",

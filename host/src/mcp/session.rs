@@ -12,11 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::jsonrpc::Id;
+use super::jsonrpc::{Id, Response};
 use super::meta::Threshold;
+use super::scope::Scope;
 use super::versions::Version;
 use crate::clock::Clock;
 use crate::domain::caller::{Caller, Who};
@@ -27,10 +30,19 @@ use crate::telemetry::metrics::{self, Counted};
 #[derive(Clone, Debug)]
 pub struct Agreed {
     pub version: Version,
+    /// The address at which it was opened; at another one it does not exist.
+    pub scope: Scope,
     /// What the client said it can do.
     pub capabilities: Map<String, Value>,
     /// What the client calls itself; believed by nobody.
     pub client: Option<String>,
+}
+
+impl Agreed {
+    /// Whether the client said that a guest may ask it something.
+    pub fn can_be_asked(&self) -> bool {
+        ["elicitation", "sampling", "roots"].into_iter().any(|ability| self.capabilities.contains_key(ability))
+    }
 }
 
 /// One session.
@@ -43,17 +55,24 @@ pub struct Session {
     /// 0: no level set; otherwise one more than the level's place.
     log_level: AtomicU8,
     calls: Mutex<HashMap<Id, CancellationToken>>,
+    /// What the client was asked and has not answered, and how many that may be.
+    questions: Mutex<HashMap<Id, oneshot::Sender<Said>>>,
+    questions_most: usize,
     /// Ends the stream that is open, if one is.
     stream: Mutex<Option<CancellationToken>>,
     ended: CancellationToken,
     _counted: Counted,
 }
 
+/// What a client said to a question: a result, or the message of an error.
+type Said = Result<Box<RawValue>, String>;
+
 /// All sessions of this process; clones are the same.
 #[derive(Clone)]
 pub struct Sessions {
     clock: Clock,
     most: usize,
+    questions_most: usize,
     idle: TimeDelta,
     open: Arc<Mutex<HashMap<String, Arc<Session>>>>,
 }
@@ -61,14 +80,20 @@ pub struct Sessions {
 impl Sessions {
     pub fn new(limits: &Limits, clock: Clock) -> Self {
         let idle = i64::try_from(limits.session_idle_s).ok().and_then(TimeDelta::try_seconds);
-        Self { clock, most: Limits::size(limits.sessions), idle: idle.unwrap_or(TimeDelta::MAX), open: Arc::default() }
+        Self {
+            clock,
+            most: Limits::size(limits.sessions),
+            questions_most: Limits::size(limits.open_questions),
+            idle: idle.unwrap_or(TimeDelta::MAX),
+            open: Arc::default(),
+        }
     }
 
     /// Opens a session. When there are as many as may be, idle ones end first, then the one that
     /// rested longest, whether or not it is due.
     pub fn open(&self, caller: &Caller, agreed: Agreed) -> Arc<Session> {
         let now = self.clock.now();
-        let session = Arc::new(Session::new(caller.who.clone(), agreed, now));
+        let session = Arc::new(Session::new(caller.who.clone(), agreed, now, self.questions_most));
         if self.count() >= self.most {
             self.sweep(now);
         }
@@ -140,7 +165,7 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    fn new(owner: Who, agreed: Agreed, now: DateTime<Utc>) -> Self {
+    fn new(owner: Who, agreed: Agreed, now: DateTime<Utc>, questions_most: usize) -> Self {
         // 192 random bits, from the generator that the operating system seeds.
         let id = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>());
         Self {
@@ -150,6 +175,8 @@ impl Session {
             used: AtomicI64::new(now.timestamp_micros()),
             log_level: AtomicU8::new(0),
             calls: Mutex::default(),
+            questions: Mutex::default(),
+            questions_most,
             stream: Mutex::default(),
             ended: CancellationToken::new(),
             _counted: metrics::mcp_session(),
@@ -191,6 +218,28 @@ impl Session {
     pub fn cancel(&self, id: &Id) -> bool {
         let cancel = held(&self.calls).get(id).cloned();
         cancel.inspect(CancellationToken::cancel).is_some()
+    }
+
+    /// Opens a question to the client, under a new id.
+    ///
+    /// # Errors
+    /// How many are open, when no more may be.
+    pub(super) fn question(self: &Arc<Self>) -> Result<Question, usize> {
+        let mut questions = held(&self.questions);
+        if questions.len() >= self.questions_most {
+            return Err(questions.len());
+        }
+        let id = Id::Text(format!("mcpbox-{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 12]>())));
+        let (answer, said) = oneshot::channel();
+        questions.insert(id.clone(), answer);
+        Ok(Question { session: Arc::clone(self), id, said })
+    }
+
+    /// Takes an answer of the client. False when nobody waits for it: it is late, came before, or answers
+    /// nothing that was asked.
+    pub fn answered(&self, response: Response) -> bool {
+        let waiting = held(&self.questions).remove(&response.id);
+        waiting.is_some_and(|waiting| waiting.send(response.said).is_ok())
     }
 
     /// Opens the stream of this session; an older one ends, because a client that asks anew has lost
@@ -238,6 +287,34 @@ impl Drop for Running {
     }
 }
 
+/// A question that is open; forgotten when this is dropped.
+#[derive(Debug)]
+pub(super) struct Question {
+    session: Arc<Session>,
+    id: Id,
+    said: oneshot::Receiver<Said>,
+}
+
+impl Question {
+    pub(super) fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// What the client says. None: the session has ended.
+    pub(super) async fn answer(&mut self) -> Option<Said> {
+        tokio::select! {
+            said = &mut self.said => said.ok(),
+            () = self.session.ended.cancelled() => None,
+        }
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        held(&self.session.questions).remove(&self.id);
+    }
+}
+
 /// The lock, whatever became of who held it before: no invariant spans two of its uses.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -254,7 +331,7 @@ mod tests {
     }
 
     fn agreed() -> Agreed {
-        Agreed { version: Version::NEWEST_LEGACY, capabilities: Map::new(), client: None }
+        Agreed { version: Version::NEWEST_LEGACY, scope: Scope::Everything, capabilities: Map::new(), client: None }
     }
 
     fn local() -> Caller {
@@ -341,6 +418,27 @@ mod tests {
         assert!(session.begin(&one).is_some());
         sessions.end(session.id(), &local());
         assert!(second.cancel.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn an_answer_reaches_the_question_that_it_names_once() {
+        let clock = Clock::system();
+        let sessions = Sessions::new(&Limits { open_questions: 2, ..Limits::default() }, clock);
+        let session = sessions.open(&local(), agreed());
+        let said = |id: &Id, text: &str| Response { id: id.clone(), said: Err(text.to_owned()) };
+        let (mut one, two) = (session.question().expect("open"), session.question().expect("open"));
+        assert_ne!(one.id(), two.id());
+        assert_eq!(session.question().err(), Some(2));
+        assert!(session.answered(said(one.id(), "no")));
+        assert!(!session.answered(said(one.id(), "yes")), "it came before");
+        assert!(!session.answered(said(&Id::Integer(1.into()), "yes")), "nobody asked");
+        assert_eq!(one.answer().await.map(|said| said.err()), Some(Some("no".to_owned())));
+        let late = two.id().clone();
+        drop(two);
+        assert!(!session.answered(said(&late, "yes")), "nobody waits");
+        let mut last = session.question().expect("there is room again");
+        sessions.end(session.id(), &local());
+        assert!(last.answer().await.is_none(), "the session has ended");
     }
 
     #[test]

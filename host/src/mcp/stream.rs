@@ -63,18 +63,18 @@ impl Streams {
 pub struct Event {
     id: Option<EventId>,
     /// JSON, or nothing in an event that only carries an id.
-    data: Vec<u8>,
+    data: Bytes,
 }
 
 impl Event {
-    pub fn message(data: Vec<u8>) -> Self {
-        Self { id: None, data }
+    pub fn message(data: impl Into<Bytes>) -> Self {
+        Self { id: None, data: data.into() }
     }
 
     /// Tells the client from where on to ask, before there is anything to say (2025-11-25, "Sending
     /// Messages").
     pub fn primer(id: EventId) -> Self {
-        Self { id: Some(id), data: Vec::new() }
+        Self { id: Some(id), data: Bytes::new() }
     }
 
     pub fn with_id(mut self, id: EventId) -> Self {
@@ -158,8 +158,8 @@ mod tests {
     async fn a_stream_begins_with_a_comment_and_has_one_event_per_message() {
         let events = stream::iter([
             Event::primer(EventId::Session { generation: 3 }),
-            Event::message(b"{\"a\":\r\n 1}".to_vec()),
-            Event::message(b"{}".to_vec()).with_id(EventId::Session { generation: 4 }),
+            Event::message(&b"{\"a\":\r\n 1}"[..]),
+            Event::message(&b"{}"[..]).with_id(EventId::Session { generation: 4 }),
         ]);
         let response = answer(events, Duration::from_secs(60), streams(1).place().expect("a place"));
         assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");

@@ -40,6 +40,7 @@ pub mod import;
 pub mod installation;
 mod lockout;
 pub mod logs;
+pub mod mcp_sessions;
 pub mod module_requests;
 pub mod modules;
 pub mod network_requests;

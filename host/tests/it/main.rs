@@ -57,6 +57,7 @@ mod mcp_client;
 mod mcp_doors;
 mod mcp_legacy;
 mod mcp_modern;
+mod mcp_servers;
 mod mcp_stream;
 mod metrics;
 mod modules;

@@ -8,6 +8,7 @@ use crate::domain::activity::one_line;
 use crate::mcp::about;
 use crate::mcp::error::Failure;
 use crate::mcp::jsonrpc::{Params, Payload};
+use crate::mcp::scope::Scope;
 use crate::mcp::session::Agreed;
 use crate::mcp::versions::Version;
 use crate::telemetry::RequestId;
@@ -30,17 +31,22 @@ struct Initialize {
 ///
 /// # Errors
 /// -32602 when the parameters name no version.
-pub fn answer(params: &Params, request_id: &RequestId) -> Result<(Agreed, Payload), Failure> {
+pub fn answer(
+    params: &Params,
+    request_id: &RequestId,
+    scope: Scope,
+    instructions: &str,
+) -> Result<(Agreed, Payload), Failure> {
     let Initialize { protocol_version, capabilities, client_info } = read(params)?;
     let version = Version::negotiate(&protocol_version);
     let result = json!({
         "protocolVersion": version,
         "capabilities": about::capabilities(version),
         "serverInfo": about::IMPLEMENTATION,
-        "instructions": about::INSTRUCTIONS,
+        "instructions": instructions,
     });
     let payload = Payload::of(&result).map_err(|_| Failure::internal(request_id))?;
     let word = |name: &str| client_info[name].as_str().map(|text| one_line(text, CLIENT_CHARACTERS));
     let client = word("name").map(|name| [name, word("version").unwrap_or_default()].join(" ").trim().to_owned());
-    Ok((Agreed { version, capabilities, client }, payload))
+    Ok((Agreed { version, scope, capabilities, client }, payload))
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::domain::content::{Content, ToolResult};
 use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
 use crate::mcp::about::{COMPLETE, ResultMeta};
-use crate::mcp::dispatch::{Context, Dispatcher, Outbox, Reply, events_of_a_call};
+use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind, Told, shorten, tell};
 use crate::mcp::fit::fit;
 use crate::mcp::jsonrpc::{Id, Params, Payload};
@@ -18,6 +18,7 @@ use crate::mcp::manage::{self, Answered};
 use crate::mcp::meta::Threshold;
 use crate::mcp::methods::Method;
 use crate::mcp::nearest::nearest;
+use crate::mcp::outbox::{Outbox, events_of_a_call};
 use crate::mcp::record::Record;
 use crate::service::Error;
 use crate::service::calls::{CallRequest, Execution};
@@ -54,10 +55,12 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
 
 async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, record: &mut Record) -> Reply {
     let (name, arguments) = read(params)?;
-    record.begin_call(&name, arguments.as_deref()).await;
+    let management = context.scope.has_management().then(|| manage::find(&name)).flatten();
+    let full_name = context.scope.full_name(&name).unwrap_or_default().into_owned();
+    record.begin_call(&full_name, management.is_some(), arguments.as_deref()).await;
     let (events, spoken) = Spoken::of(context, events_of_a_call(dispatcher.service.limits()));
     let answered = async {
-        if let Some(tool) = manage::find(&name) {
+        if let Some(tool) = management {
             let call = manage::Call {
                 service: &dispatcher.service,
                 caller: &context.caller,
@@ -68,7 +71,7 @@ async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, recor
             return tool.call(call, arguments.as_deref()).await;
         }
         let request = CallRequest {
-            name: name.clone(),
+            name: full_name,
             arguments,
             request_id: context.request_id.clone(),
             cancel: context.cancel.clone(),
@@ -85,7 +88,7 @@ async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, recor
             record.called(is_error, execution.as_ref());
             write(context, result, is_error, execution.as_ref())
         }
-        Err(Error::NotFound { .. }) if manage::find(&name).is_none() => Err(unknown(dispatcher, context, &name).await),
+        Err(Error::NotFound { .. }) if management.is_none() => Err(unknown(dispatcher, context, &name).await),
         Err(error) => match tell(error, &context.request_id) {
             Told::Client(failure) => Err(failure),
             Told::Model(text) => {
@@ -127,7 +130,7 @@ fn write(context: &Context, result: ToolResult, is_error: bool, execution: Optio
 /// What a model reads when it calls what is not there: its list is old, or it slipped.
 async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str) -> Failure {
     let mut message = format!("there is no tool `{}`; call tools/list again, the list may have changed", shorten(name));
-    if let Ok(listing) = dispatcher.listings.current(&dispatcher.service, &context.caller).await
+    if let Ok(listing) = dispatcher.listings.current(&dispatcher.service, &context.caller, &context.scope).await
         && let Some(near) = nearest(name, listing.names())
     {
         message.push_str(&format!("; did you mean `{near}`?"));

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::stream;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::arrive::Arrived;
-use super::post::{Sent, run, text};
+use super::post::{Sent, run};
 use super::{Refused, accepted, json, legacy};
 use crate::mcp::McpState;
 use crate::mcp::dispatch::{Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::jsonrpc::{self, Id, Malformed, Message, Request};
 use crate::mcp::meta::Meta;
+use crate::mcp::outbox::text;
 use crate::mcp::record;
 use crate::mcp::session::Session;
 use crate::mcp::stream::{self as events, Event};
@@ -42,7 +43,9 @@ pub(super) async fn serve(
     for message in messages {
         match message {
             Err(malformed) => pending.push(failed(mcp, &sent, malformed.id.as_ref(), &malformed.failure).await),
-            Ok(Message::Response(_)) => {}
+            Ok(Message::Response(response)) => {
+                session.answered(response);
+            }
             Ok(Message::Notification(notification)) => mcp.dispatcher.notification(&session, &notification),
             Ok(Message::Request(request)) => pending.push(begin(mcp, &session, &sent, request).await),
         }
@@ -52,7 +55,7 @@ pub(super) async fn serve(
         match answer {
             Pending::There(text) => answers.push(text),
             Pending::Coming(id, task) => {
-                let reply = task.await.unwrap_or_else(|error| Some(Err(super::post::broken(&error))));
+                let reply = task.await.unwrap_or_else(|error| Some(Err(broken(&error))));
                 answers.extend(reply.map(|reply| text(&id, &reply)));
             }
         }
@@ -97,4 +100,10 @@ async fn failed(mcp: &McpState, sent: &Sent, id: Option<&Id>, failure: &Failure)
     let Arrived { caller, request_id } = sent.arrived.clone();
     record::refused(mcp, caller, request_id, failure).await;
     Pending::There(jsonrpc::error(id, failure))
+}
+
+/// A task that did not end by itself: a fault of ours that the panic hook has logged.
+fn broken(error: &JoinError) -> Failure {
+    let message = if error.is_panic() { "internal error" } else { "MCPbox is going down" };
+    Failure::new(Kind::Internal, message)
 }

@@ -10,9 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::arrive::Arrived;
 use super::post::{Sent, Work, answer};
 use super::{Refused, json};
-use crate::domain::caller::Caller;
 use crate::mcp::McpState;
-use crate::mcp::dispatch::{Context, Era};
+use crate::mcp::dispatch::{Context, Dispatcher, Era};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::headers;
 use crate::mcp::jsonrpc::{self, Request};
@@ -26,7 +25,11 @@ use crate::mcp::versions::Version;
 /// Opens a session; the answer carries its id in a header.
 pub(super) async fn open(mcp: &McpState, sent: &Sent, request: &Request) -> Result<Response, Refused> {
     let refuse = |failure: Failure| Refused::of(&request.id, false, failure);
-    let (agreed, payload) = initialize::answer(&request.params, &sent.arrived.request_id).map_err(refuse)?;
+    let Arrived { request_id, scope, caller } = &sent.arrived;
+    let instructions = mcp.dispatcher.instructions(caller, scope).await;
+    let instructions = instructions.map_err(|error| refuse(Dispatcher::failure(error, request_id)))?;
+    let (agreed, payload) =
+        initialize::answer(&request.params, request_id, scope.clone(), &instructions).map_err(refuse)?;
     let body = jsonrpc::result(&request.id, &payload);
     let mut response = if sent.accepts.json {
         json(StatusCode::OK, body, None)
@@ -68,11 +71,13 @@ pub(super) fn work(session: &Arc<Session>, sent: &Sent, request: Request, meta: 
     let cancel = running.as_ref().map_or_else(CancellationToken::new, |running| running.cancel.clone());
     let context = Context {
         era: Era::Legacy(Arc::clone(session)),
+        scope: sent.arrived.scope.clone(),
         caller: sent.arrived.caller.clone(),
         request_id: sent.arrived.request_id.clone(),
         cancel,
         progress_token: meta.progress_token(),
         outbox: None,
+        peer: None,
     };
     Ok(Work { id, method, params, context, running, guard: None })
 }
@@ -84,7 +89,7 @@ pub(super) fn work(session: &Arc<Session>, sent: &Sent, request: Request, meta: 
 /// new one), 400 when it names a version that is not spoken here.
 pub(super) fn session(mcp: &McpState, sent: &Sent) -> Result<Arc<Session>, Failure> {
     let session = match named(&sent.headers)? {
-        Some(id) => find(mcp, id, &sent.arrived.caller)?,
+        Some(id) => find(mcp, id, &sent.arrived)?,
         None => return Err(Failure::new(Kind::SessionMissing, MISSING)),
     };
     check_version(&sent.headers)?;
@@ -109,10 +114,11 @@ pub(super) fn named(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
 }
 
 /// # Errors
-/// 404 when there is none of that id for this caller.
-pub(super) fn find(mcp: &McpState, id: &str, caller: &Caller) -> Result<Arc<Session>, Failure> {
+/// 404 when there is none of that id for this caller at this address.
+pub(super) fn find(mcp: &McpState, id: &str, arrived: &Arrived) -> Result<Arc<Session>, Failure> {
     let gone = || Failure::new(Kind::SessionUnknown, "this session is not known here; begin again with `initialize`");
-    mcp.sessions.find(id, caller).ok_or_else(gone)
+    let found = mcp.sessions.find(id, &arrived.caller);
+    found.filter(|session| session.agreed.scope == arrived.scope).ok_or_else(gone)
 }
 
 /// # Errors
@@ -137,7 +143,7 @@ pub(super) async fn end(
         let Some(id) = named(&headers)? else {
             return Err(Failure::new(Kind::MethodNotAllowed, "DELETE ends a session and names none"));
         };
-        find(&mcp, id, &arrived.caller)?;
+        find(&mcp, id, &arrived)?;
         check_version(&headers)?;
         mcp.sessions.end(id, &arrived.caller);
         Ok(StatusCode::NO_CONTENT.into_response())

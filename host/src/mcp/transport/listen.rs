@@ -32,7 +32,7 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     let Some(id) = legacy::named(headers)? else {
         return Err(Failure::new(Kind::MethodNotAllowed, "GET opens the stream of a session and names none"));
     };
-    let session = legacy::find(mcp, id, &arrived.caller)?;
+    let session = legacy::find(mcp, id, &arrived)?;
     legacy::check_version(headers)?;
     if !Accepts::of(headers).events {
         return Err(Failure::new(Kind::NotAcceptable, "send `Accept: text/event-stream`"));
@@ -116,7 +116,7 @@ impl Listening {
     /// None when the catalogue cannot be read now; the client is told to list again all the same.
     async fn generation(&self) -> Option<u64> {
         let service = &self.mcp.dispatcher.service;
-        let listing = self.mcp.dispatcher.listings.current(service, &self.arrived.caller).await;
+        let listing = self.mcp.dispatcher.listings.current(service, &self.arrived.caller, &self.arrived.scope).await;
         listing.map(|listing| listing.generation).ok()
     }
 }

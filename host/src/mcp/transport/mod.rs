@@ -1,6 +1,6 @@
-//! MCP over HTTP: one address that takes `POST`, and for sessions `GET` and `DELETE`.
+//! MCP over HTTP: addresses that take `POST`, and for sessions `GET` and `DELETE`.
 //!
-//! What arrives passes in this order: origin and host, caller, size and type, JSON-RPC, the era's
+//! What arrives passes in this order: origin and host, caller, address, size and type, JSON-RPC, the era's
 //! own rules. Whoever is refused at one step is not looked at further.
 
 mod arrive;
@@ -29,7 +29,8 @@ use super::jsonrpc::{self, Id};
 pub(super) fn router(state: McpState) -> Router {
     let endpoint = on_post(post::receive).get(listen::receive).delete(legacy::end);
     Router::new()
-        .route("/mcp", endpoint)
+        .route("/mcp", endpoint.clone())
+        .route("/mcp/servers/{server}", endpoint)
         .layer(middleware::from_fn_with_state(state.clone(), arrive::guard))
         .route("/mcp/health", get(health::show))
         .with_state(state)

@@ -31,11 +31,13 @@ pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: &M
     let guard = Some(cancel.clone().drop_guard());
     let context = Context {
         era: Era::Modern(declared),
+        scope: sent.arrived.scope,
         caller: sent.arrived.caller,
         request_id: sent.arrived.request_id,
         cancel,
         progress_token: meta.progress_token(),
         outbox: None,
+        peer: None,
     };
     let work = Work { id, method, params, context, running: None, guard };
     answer(mcp, sent.accepts, work).await
@@ -56,7 +58,7 @@ async fn check_mirrors(mcp: &McpState, sent: &Sent, params: &Params) -> Result<(
     let listing = mcp
         .dispatcher
         .listings
-        .current(&mcp.dispatcher.service, &sent.arrived.caller)
+        .current(&mcp.dispatcher.service, &sent.arrived.caller, &sent.arrived.scope)
         .await
         .map_err(|error| Dispatcher::failure(error, &sent.arrived.request_id))?;
     mirror::check(listing.mirrors(&call.name), &sent.headers, call.arguments)

@@ -1,7 +1,7 @@
 //! What this server says of itself, in the words of each era.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::meta::SERVER_INFO;
 use super::versions::Version;
@@ -38,13 +38,14 @@ pub fn instructions_of(server: &ServerName, description: &str) -> String {
     text
 }
 
-/// `ServerCapabilities`. A modern server that says `listChanged` must serve `subscriptions/listen`,
-/// so only the legacy era has it.
+/// `ServerCapabilities`. Prompts, resources and completions are always served: their lists may be empty.
 pub fn capabilities(version: Version) -> Value {
     if version.is_modern() {
-        json!({"logging": {}, "tools": {}})
+        json!({"logging": {}, "tools": {}, "prompts": {}, "resources": {}, "completions": {}})
+    } else if version >= Version::V2025_03_26 {
+        json!({"logging": {}, "tools": {"listChanged": true}, "prompts": {}, "resources": {}, "completions": {}})
     } else {
-        json!({"logging": {}, "tools": {"listChanged": true}})
+        json!({"logging": {}, "tools": {"listChanged": true}, "prompts": {}, "resources": {}})
     }
 }
 
@@ -72,6 +73,17 @@ impl<'a> ResultMeta<'a> {
 pub(super) fn modern_members() -> String {
     let meta = json!({SERVER_INFO: IMPLEMENTATION});
     format!(r#""resultType":"{COMPLETE}","_meta":{meta}"#)
+}
+
+/// Adds what ends a modern result that is all there is.
+pub(super) fn complete(members: &mut Map<String, Value>) {
+    ended_as(members, COMPLETE);
+}
+
+/// Adds what ends a modern result of this type.
+pub(super) fn ended_as(members: &mut Map<String, Value>, result_type: &str) {
+    members.insert("resultType".to_owned(), result_type.into());
+    members.insert("_meta".to_owned(), json!({ SERVER_INFO: IMPLEMENTATION }));
 }
 
 /// `resultType` of a result that is all there is.

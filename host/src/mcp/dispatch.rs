@@ -6,6 +6,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::about;
+use super::asking::Waiting;
 use super::error::{Failure, Told, tell};
 use super::jsonrpc::{Id, Notification, Params, Payload};
 use super::listing::Listings;
@@ -20,6 +21,7 @@ use super::versions::Version;
 use crate::domain::caller::Caller;
 use crate::service::Error;
 use crate::service::Service;
+use crate::service::catalogue::Catalogue;
 use crate::telemetry::RequestId;
 use std::sync::Arc;
 
@@ -90,18 +92,21 @@ pub type Reply = Result<Payload, Failure>;
 pub struct Dispatcher {
     pub(super) service: Service,
     pub(super) listings: Listings,
+    /// The places for calls that wait for an answer.
+    pub(super) waiting: Waiting,
 }
 
 impl Dispatcher {
     pub fn new(service: Service) -> Self {
-        Self { service, listings: Listings::default() }
+        let waiting = Waiting::new(service.limits());
+        Self { service, listings: Listings::default(), waiting }
     }
 
     /// Answers one request.
     pub async fn request(&self, context: &Context, method: Method, params: &Params) -> Reply {
         match method {
             Method::Ping => methods::ping::answer(),
-            Method::SetLevel => methods::set_level::answer(context, params),
+            Method::SetLevel => methods::set_level::answer(self, context, params).await,
             Method::Discover => {
                 let record = Record::begin(&self.service, context, method).await;
                 record.end(methods::discover::answer(self, context).await).await
@@ -110,6 +115,21 @@ impl Dispatcher {
                 let record = Record::begin(&self.service, context, method).await;
                 record.end(methods::tools_list::answer(self, context, params).await).await
             }
+            Method::PromptsList => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::prompts_list::answer(self, context, params).await).await
+            }
+            Method::ResourcesList => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::resources_list::answer(self, context, params).await).await
+            }
+            Method::TemplatesList => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::templates_list::answer(self, context, params).await).await
+            }
+            Method::PromptsGet => methods::prompts_get::answer(self, context, params).await,
+            Method::ResourcesRead => methods::resources_read::answer(self, context, params).await,
+            Method::Complete => methods::complete::answer(self, context, params).await,
             Method::ToolsCall => methods::tools_call::answer(self, context, params).await,
         }
     }
@@ -119,6 +139,18 @@ impl Dispatcher {
         if notification.method == "notifications/cancelled" {
             methods::cancelled::note(session, &notification.params);
         }
+    }
+
+    /// What is offered at the address of a request.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub(super) async fn catalogue(&self, context: &Context) -> Result<Arc<Catalogue>, Failure> {
+        let catalogue = match &context.scope {
+            Scope::Everything => self.service.catalogue(&context.caller).await,
+            Scope::Server(name) => self.service.catalogue_of(&context.caller, name.as_str()).await,
+        };
+        catalogue.map_err(|error| Self::failure(error, &context.request_id))
     }
 
     /// What a model is told of this address before it sees any tool.

@@ -7,8 +7,11 @@
 //!
 //! `transport` is HTTP; `dispatch` and below know nothing of it.
 
+mod abilities;
 pub mod about;
+mod asking;
 pub mod body;
+mod call;
 pub mod cursor;
 pub mod dispatch;
 pub mod error;
@@ -23,12 +26,16 @@ pub mod mirror;
 pub mod nearest;
 pub mod origin;
 pub mod outbox;
+mod pages;
 pub mod peer;
 mod record;
 pub mod scope;
 pub mod session;
+pub mod sessions;
+mod spoken;
 pub mod stream;
 mod transport;
+mod uris;
 pub mod versions;
 
 use std::sync::Arc;
@@ -40,7 +47,7 @@ use tokio_util::task::TaskTracker;
 
 use self::dispatch::Dispatcher;
 pub use self::origin::McpSettings;
-use self::session::Sessions;
+use self::sessions::Sessions;
 use self::stream::Streams;
 use crate::auth::McpAuth;
 use crate::limits::Limits;
@@ -74,7 +81,7 @@ impl McpState {
         shutdown: CancellationToken,
     ) -> Self {
         Self(Arc::new(Inner {
-            sessions: Sessions::new(service.limits(), service.clock().clone()),
+            sessions: Sessions::new(&service),
             streams: Streams::new(service.limits()),
             dispatcher: Dispatcher::new(service),
             auth,
@@ -93,15 +100,15 @@ impl McpState {
     /// Ends sessions that nobody uses, once a minute, until the process stops.
     pub async fn sweep_sessions(self) {
         const PAUSE: Duration = Duration::from_secs(60);
-        let clock = self.dispatcher.service.clock().clone();
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
                 () = tokio::time::sleep(PAUSE) => {}
             }
-            let ended = self.sessions.sweep(clock.now());
-            if ended > 0 {
-                tracing::debug!(ended, "idle sessions ended");
+            match self.sessions.sweep().await {
+                Ok(0) => {}
+                Ok(ended) => tracing::debug!(ended, "idle sessions ended"),
+                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "sessions were not swept"),
             }
         }
     }

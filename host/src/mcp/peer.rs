@@ -98,7 +98,8 @@ mod tests {
     use crate::limits::Limits;
     use crate::mcp::jsonrpc::{Id, Response};
     use crate::mcp::outbox::Reader;
-    use crate::mcp::session::{Agreed, Sessions};
+    use crate::mcp::scope::Scope;
+    use crate::mcp::session::Agreed;
     use crate::mcp::versions::Version;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -106,9 +107,10 @@ mod tests {
     /// A call of a session, and what its client reads of it.
     fn call(most: u64) -> (Arc<Session>, Outbox, Peer, Reader) {
         let limits = Limits { open_questions: most, ..Limits::default() };
-        let agreed = Agreed { version: Version::NEWEST_LEGACY, capabilities: Map::new(), client: None };
+        let (version, scope) = (Version::NEWEST_LEGACY, Scope::Everything);
+        let agreed = Agreed { version, scope, capabilities: Map::new(), client: None };
         let caller = Caller { who: Who::Local, from: None };
-        let session = Sessions::new(&limits, Clock::system()).open(&caller, agreed);
+        let session = Session::of_connection(&caller, agreed, &limits, Clock::system().now());
         let outbox = Outbox::new(Id::Integer(1.into()), &limits);
         let (peer, reader) = (Peer::new(Arc::clone(&session), outbox.clone()), outbox.reader(0));
         (session, outbox, peer, reader)

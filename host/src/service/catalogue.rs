@@ -11,13 +11,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
 
 use super::calls::content;
+use super::offered::Offered;
 use super::{Error, Service, exports, tools};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Located;
 use crate::db::{Database, PageRequest as RowPage};
 use crate::domain::caller::Caller;
-use crate::domain::component::ToolAnnotations;
+use crate::domain::component::{Icon, ToolAnnotations};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::names::ServerName;
@@ -49,6 +50,7 @@ pub struct ListedTool {
     pub input_schema: Box<RawValue>,
     pub output_schema: Option<Box<RawValue>>,
     pub annotations: Option<ToolAnnotations>,
+    pub icons: Vec<Icon>,
 }
 
 /// A server that runs.
@@ -76,6 +78,8 @@ pub struct Catalogue {
     pub tools: Vec<Arc<ListedTool>>,
     /// Those that run, by name, also when they have no tools.
     pub servers: Vec<ListedServer>,
+    /// Prompts and resources.
+    pub offered: Offered,
     by_name: HashMap<String, Led>,
     /// Name, tool and approved digest of each: equal lists and equal servers, equal catalogues.
     identity: Vec<(String, ToolId, Digest)>,
@@ -107,12 +111,14 @@ impl Catalogue {
                 part.tools.push(Arc::clone(tool));
             }
         }
+        part.offered = self.offered.part(servers);
         part.servers.extend(self.servers.iter().filter(|server| servers.contains(&server.id)).cloned());
         part
     }
 
     fn equals(&self, other: &Self) -> bool {
-        self.identity == other.identity && self.servers == other.servers
+        let faces = self.offered.faces() == other.offered.faces();
+        self.identity == other.identity && self.servers == other.servers && faces
     }
 }
 
@@ -287,6 +293,7 @@ async fn load(db: &Database) -> Result<Catalogue, Error> {
 
 fn compose(located: &[Located]) -> Result<Catalogue, Error> {
     let mut catalogue = Catalogue::default();
+    let mut offered = Offered::default();
     for Located { server, tool, version } in located {
         let digest = content(version).digest();
         if tool.live_digest != Some(digest) {
@@ -303,9 +310,13 @@ fn compose(located: &[Located]) -> Result<Catalogue, Error> {
             let mut listed = listed(server, &export.name, &export.description, input, output)?;
             listed.title.clone_from(&export.title);
             listed.annotations = export.annotations;
+            let icons = version.surface.as_ref().and_then(|surface| surface.offer.tool_icons.get(&export.name));
+            listed.icons = icons.cloned().unwrap_or_default();
             catalogue.add(listed, tool, digest);
         }
+        offered.add(server, tool, version)?;
     }
+    catalogue.offered = offered.finish();
     Ok(catalogue)
 }
 
@@ -327,6 +338,7 @@ fn listed(
         input_schema: schema(input)?,
         output_schema: output.map(schema).transpose()?,
         annotations: None,
+        icons: Vec::new(),
     })
 }
 

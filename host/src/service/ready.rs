@@ -18,6 +18,7 @@ use crate::db::tools::{self, Callable, Tool};
 use crate::db::versions::Version;
 use crate::domain::binding::BoundSecrets;
 use crate::domain::caller::Caller;
+use crate::domain::component::Entry;
 use crate::domain::grant::Grants;
 use crate::domain::names;
 use crate::domain::redact::Redactor;
@@ -90,12 +91,19 @@ impl Default for ReadyCache {
 }
 
 impl Service {
-    /// What a name leads to, if it may be called now.
+    /// What an entry leads to by the names that clients know, if it may be called now.
     ///
     /// # Errors
     /// [`Error::NotFound`] when nothing of this name may be called, [`Error::Forbidden`] when it is not what
     /// was approved.
-    pub(super) async fn ready(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
+    pub(super) async fn ready(&self, caller: &Caller, entry: &Entry) -> Result<Arc<Ready>, Error> {
+        match entry {
+            Entry::Tool(name) => self.ready_tool(caller, name).await,
+            beside => self.ready_beside(caller, beside).await,
+        }
+    }
+
+    async fn ready_tool(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
         let cache = &self.0.ready.0;
         let as_of = AsOf { writes: self.db().writes(), at: self.clock().now() };
         if let Some(seen) = cache.get(name).await

@@ -51,7 +51,7 @@ use crate::domain::caller::Caller;
 use crate::domain::content::{Content, ToolResult};
 use crate::domain::outcome::GuestEvent;
 use crate::service::Service;
-use crate::service::calls::{CallAnswer, Execution};
+use crate::service::calls::Execution;
 use crate::service::{Error, Problem};
 use crate::telemetry::RequestId;
 
@@ -197,12 +197,6 @@ pub struct Answered {
     pub is_error: bool,
     /// Of a guest, when one ran.
     pub execution: Option<Execution>,
-}
-
-impl From<CallAnswer> for Answered {
-    fn from(CallAnswer { result, is_error, execution }: CallAnswer) -> Self {
-        Self { result, is_error, execution: Some(execution) }
-    }
 }
 
 impl Answered {

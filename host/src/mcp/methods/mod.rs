@@ -1,10 +1,16 @@
 //! The methods of MCP that are answered here, one file each.
 
 pub mod cancelled;
+pub mod complete;
 pub mod discover;
 pub mod initialize;
 pub mod ping;
+pub mod prompts_get;
+pub mod prompts_list;
+pub mod resources_list;
+pub mod resources_read;
 pub mod set_level;
+pub mod templates_list;
 pub mod tools_call;
 pub mod tools_list;
 
@@ -22,15 +28,27 @@ pub enum Method {
     Discover,
     ToolsList,
     ToolsCall,
+    PromptsList,
+    PromptsGet,
+    ResourcesList,
+    TemplatesList,
+    ResourcesRead,
+    Complete,
 }
 
 /// Name, whether legacy sessions have it, whether modern requests have it.
-const TABLE: [(&str, Method, bool, bool); 5] = [
+const TABLE: [(&str, Method, bool, bool); 11] = [
     ("ping", Method::Ping, true, false),
     ("logging/setLevel", Method::SetLevel, true, false),
     ("server/discover", Method::Discover, false, true),
     ("tools/list", Method::ToolsList, true, true),
     ("tools/call", Method::ToolsCall, true, true),
+    ("prompts/list", Method::PromptsList, true, true),
+    ("prompts/get", Method::PromptsGet, true, true),
+    ("resources/list", Method::ResourcesList, true, true),
+    ("resources/templates/list", Method::TemplatesList, true, true),
+    ("resources/read", Method::ResourcesRead, true, true),
+    ("completion/complete", Method::Complete, true, true),
 ];
 
 impl Method {
@@ -54,7 +72,7 @@ impl Method {
 
     /// Whether it may run for long and say something before its answer.
     pub fn is_long(self) -> bool {
-        matches!(self, Self::ToolsCall)
+        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead | Self::Complete)
     }
 }
 
@@ -79,6 +97,9 @@ mod tests {
             ("server/discover", false, true),
             ("tools/list", true, true),
             ("tools/call", true, true),
+            ("prompts/list", true, true),
+            ("resources/read", true, true),
+            ("completion/complete", true, true),
             ("initialize", false, false),
             ("resources/subscribe", false, false),
             ("TOOLS/LIST", false, false),

@@ -34,7 +34,7 @@ pub(super) async fn serve(
     sent: Sent,
     messages: Vec<Result<Message, Malformed>>,
 ) -> Result<Response, Refused> {
-    let session = legacy::session(mcp, &sent)?;
+    let session = legacy::session(mcp, &sent).await?;
     if !session.agreed.version.has_batches() {
         let message = format!("protocol version {} has no batches; send one message", session.agreed.version);
         return Err(Failure::new(Kind::InvalidRequest, message).into());
@@ -97,7 +97,7 @@ async fn begin(mcp: &McpState, session: &Arc<Session>, sent: &Sent, request: Req
 }
 
 async fn failed(mcp: &McpState, sent: &Sent, id: Option<&Id>, failure: &Failure) -> Pending {
-    let Arrived { caller, request_id } = sent.arrived.clone();
+    let Arrived { caller, request_id, .. } = sent.arrived.clone();
     record::refused(mcp, caller, request_id, failure).await;
     Pending::There(jsonrpc::error(id, failure))
 }

@@ -32,7 +32,7 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     let Some(id) = legacy::named(headers)? else {
         return Err(Failure::new(Kind::MethodNotAllowed, "GET opens the stream of a session and names none"));
     };
-    let session = legacy::find(mcp, id, &arrived)?;
+    let session = legacy::find(mcp, id, &arrived).await?;
     legacy::check_version(headers)?;
     if !Accepts::of(headers).events {
         return Err(Failure::new(Kind::NotAcceptable, "send `Accept: text/event-stream`"));

@@ -76,7 +76,7 @@ async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body)
                 // The revision defines none for HTTP: closing the answer is how to cancel.
                 return Ok(accepted());
             }
-            let session = legacy::session(mcp, &sent)?;
+            let session = legacy::session(mcp, &sent).await?;
             mcp.dispatcher.notification(&session, &notification);
             Ok(accepted())
         }
@@ -86,7 +86,7 @@ async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body)
                 return Err(Refused::of(&response.id, true, Failure::new(Kind::InvalidRequest, message)));
             }
             // One that nobody waits for is taken all the same: the two may have crossed on their way.
-            legacy::session(mcp, &sent)?.answered(response);
+            legacy::session(mcp, &sent).await?.answered(response);
             Ok(accepted())
         }
     }

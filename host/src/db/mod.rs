@@ -34,6 +34,7 @@ pub mod network_requests;
 pub mod package_failures;
 pub mod package_sets;
 mod page;
+mod rows;
 mod search;
 pub mod secrets;
 pub mod servers;

@@ -23,14 +23,14 @@ pub(super) type Answers = BTreeMap<String, Said>;
 
 /// The places for calls that wait for an answer; clones share them.
 #[derive(Clone, Debug)]
-pub struct Waiting {
+pub(super) struct Waiting {
     places: Arc<Semaphore>,
     most: usize,
     within: Duration,
 }
 
 impl Waiting {
-    pub fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         let most = Limits::size(limits.calls_asking).min(Semaphore::MAX_PERMITS);
         Self { places: Arc::new(Semaphore::new(most)), most, within: Duration::from_secs(limits.answer_wait_s) }
     }
@@ -320,7 +320,11 @@ mod tests {
     fn client(brought: &Value) -> Retried {
         let brought: BTreeMap<String, Box<RawValue>> = serde_json::from_value(brought.clone()).expect("a map");
         let brought = brought.into_iter().map(|(key, answer)| (key, Said::Result(answer))).collect();
-        Retried::new(Abilities { elicitation: true, tasks: true, ..Abilities::default() }, brought, Waiting::new(&Limits::default()))
+        Retried::new(
+            Abilities { elicitation: true, tasks: true, ..Abilities::default() },
+            brought,
+            Waiting::new(&Limits::default()),
+        )
     }
 
     #[tokio::test]

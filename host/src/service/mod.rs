@@ -191,11 +191,6 @@ impl Service {
         &self.0.events
     }
 
-    /// Resolves when no new calls are taken any more.
-    pub async fn stopping(&self) {
-        self.0.parts.stopping.cancelled().await;
-    }
-
     /// Waits until every row of the logs is written. For the end, when no call runs.
     pub async fn finish(&self) {
         tokio::join!(self.0.log.finish(), self.0.activity.finish());

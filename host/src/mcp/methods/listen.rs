@@ -79,7 +79,8 @@ async fn listen(dispatcher: &Dispatcher, context: &Context, params: &Params) -> 
     let Listen { notifications: mut filter } = read(params)?;
     let most = dispatcher.service.limits().session_subscriptions;
     if filter.resource_subscriptions.len() as u64 > most || filter.task_ids.len() as u64 > most {
-        let message = format!("one subscription names at most {most} resources or tasks (MCPBOX_SESSION_SUBSCRIPTIONS)");
+        let message =
+            format!("one subscription names at most {most} resources or tasks (MCPBOX_SESSION_SUBSCRIPTIONS)");
         return Err(Failure::new(Kind::InvalidParams, message));
     }
     let follows = match &context.era {
@@ -97,10 +98,11 @@ async fn listen(dispatcher: &Dispatcher, context: &Context, params: &Params) -> 
     let mut acknowledged = Map::new();
     acknowledged.insert("notifications".to_owned(), json!(filter));
     say(outbox, "notifications/subscriptions/acknowledged", acknowledged);
+    let stopping = dispatcher.service.stopping();
     loop {
         let told = tokio::select! {
             () = context.cancel.cancelled() => break,
-            () = dispatcher.service.stopping() => break,
+            () = stopping.cancelled() => break,
             told = notices.next() => told,
         };
         let Some(told) = told else { break };

@@ -271,6 +271,8 @@ limits! {
         "Event streams and sockets of the API that are open in one process; the next is refused with the reason.";
     write_stall_ms, "MCPBOX_WRITE_STALL_MS", Milliseconds, 30_000, 100, 3_600_000,
         "How long a client may take nothing of what it is sent; then its connection is closed.";
+    connection_requests, "MCPBOX_CONNECTION_REQUESTS", Count, 100, 1, 10_000,
+        "Requests of one MCP client at standard input, or at the old event stream, that are answered at the same time; the next is refused.";
     sessions, "MCPBOX_SESSIONS", Count, 1_000, 1, 1_000_000,
         "MCP sessions in one process; the longest idle one makes room for a new one.";
     task_after_ms, "MCPBOX_TASK_AFTER_MS", Milliseconds, 10_000, 10, 3_600_000,
@@ -291,6 +293,14 @@ limits! {
         "How long an MCP session lives without a request.";
     session_subscriptions, "MCPBOX_SESSION_SUBSCRIPTIONS", Count, 200, 1, 10_000,
         "Resources of whose changes the client of one MCP session may want to hear; the next is refused.";
+    stream_kept_bytes, "MCPBOX_STREAM_KEPT_BYTES", Bytes, 4 * MIB, KIB, GIB,
+        "Messages of one MCP call that its client has read and may ask for again, after its connection broke.";
+    streams_kept_bytes, "MCPBOX_STREAMS_KEPT_BYTES", Bytes, 64 * MIB, KIB, 16 * GIB,
+        "The same of all calls that have ended, and what was not read of them; the oldest are forgotten first.";
+    stream_kept_s, "MCPBOX_STREAM_KEPT_S", Seconds, 300, 1, 86_400,
+        "How long the messages of an MCP call are kept after its end, for a client that comes back for them.";
+    stream_poll_s, "MCPBOX_STREAM_POLL_S", Seconds, 240, 1, 86_400,
+        "How long the event stream of one call stays open to a client that can take it up again; then it is closed, and the call goes on.";
     open_questions, "MCPBOX_OPEN_QUESTIONS", Count, 16, 1, 1_000,
         "Questions of guests to the client of one MCP session that wait for an answer; the next is refused.";
     page_size_max, "MCPBOX_PAGE_SIZE_MAX", Count, 100, 1, 1_000,

@@ -38,6 +38,7 @@ mod search;
 pub mod secrets;
 pub mod servers;
 pub mod settings;
+pub mod signing_keys;
 pub mod stream_tickets;
 pub mod tasks;
 #[cfg(test)]

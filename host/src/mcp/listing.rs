@@ -275,7 +275,9 @@ mod tests {
 
     fn listing(tools: Vec<ListedTool>) -> Listing {
         let tools = tools.into_iter().map(Arc::new).collect();
-        Listing::new(&Catalogue { tools, ..Catalogue::default() }, &Scope::Everything).expect("JSON")
+        let mut catalogue = Catalogue::default();
+        catalogue.tools = tools;
+        Listing::new(&catalogue, &Scope::Everything).expect("JSON")
     }
 
     fn read(page: &Payload) -> (Vec<String>, Option<String>, Value) {
@@ -337,7 +339,9 @@ mod tests {
     fn a_server_by_itself_has_bare_names_and_no_management_tools() {
         let tools = ["s__b", "s__a"].map(|name| Arc::new(tool(name, None))).into();
         let scope = Scope::Server("s".parse().expect("a name"));
-        let listing = Listing::new(&Catalogue { tools, ..Catalogue::default() }, &scope).expect("JSON");
+        let mut catalogue = Catalogue::default();
+        catalogue.tools = tools;
+        let listing = Listing::new(&catalogue, &scope).expect("JSON");
         let (names, cursor, _) = read(&listing.page(true, None, 1).expect("a page"));
         assert_eq!(names, ["a"]);
         let (names, next, _) = read(&listing.page(true, cursor.as_deref(), 1).expect("a page"));

@@ -238,7 +238,8 @@ impl Service {
         let Ready { server, tool, version, runnable, given } = &*call.ready;
         let redactor = &given.redactor;
         let own = version.timeout_ms.or(server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
-        let budget = Budget::new(self.limits(), own);
+        let mut budget = Budget::new(self.limits(), own);
+        budget.written_bytes = budget.written_bytes.min(given.room_bytes.unwrap_or(u64::MAX));
         // What the caller reads, if a person wants it so; what is kept never holds a secret.
         let shown = match policies.redact_secrets_in_output {
             true => Arc::clone(redactor),

@@ -64,6 +64,7 @@ mod retention;
 pub mod secrets;
 pub mod servers;
 pub mod sessions;
+mod signing;
 pub mod statistics;
 pub mod streams;
 pub mod tasks;
@@ -97,7 +98,6 @@ use self::ready::ReadyCache;
 use self::redactors::Redactors;
 use self::writer::Writer;
 use crate::clock::Clock;
-use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
 use crate::events::{Change, Events};
@@ -111,8 +111,6 @@ use crate::upstream::Upstream;
 pub struct Parts {
     pub db: Database,
     pub vault: Vault,
-    /// Signs what is exported.
-    pub signer: Signer,
     pub executor: Executor,
     pub packages: Packages,
     pub upstream: Upstream,
@@ -159,7 +157,7 @@ impl Service {
         let queue = Limits::size(parts.limits.log_queue_rows);
         let log = Writer::start(ExecutionRows { db: parts.db.clone(), events: events.clone() }, queue);
         let activity = Writer::start(ActivityRows { db: parts.db.clone(), events: events.clone() }, queue);
-        Self(Arc::new(Inner {
+        let service = Self(Arc::new(Inner {
             rates: Rates::new(&parts.limits),
             log,
             activity,
@@ -175,7 +173,15 @@ impl Service {
             passwords: Passwords::new(&parts.limits),
             noted: Noted::default(),
             parts,
-        }))
+        }));
+        // Weak, because the service owns the client that tells it.
+        let inner = Arc::downgrade(&service.0);
+        service.upstream().on_list_changed(move |source| {
+            if let Some(inner) = inner.upgrade() {
+                Self(inner).source_refresh_beside(source);
+            }
+        });
+        service
     }
 
     pub fn limits(&self) -> &Limits {

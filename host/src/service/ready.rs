@@ -41,6 +41,8 @@ pub(super) struct Given {
     /// Those that the host adds to its requests, and that it never sees.
     pub(super) bound: Arc<BoundSecrets>,
     pub(super) grants: Arc<Grants>,
+    /// Bytes that it may write into its folders, if people bounded them.
+    pub(super) room_bytes: Option<u64>,
     pub(super) redactor: Arc<Redactor>,
 }
 
@@ -50,6 +52,7 @@ impl Default for Given {
             secrets: Arc::default(),
             bound: Arc::default(),
             grants: Arc::default(),
+            room_bytes: None,
             redactor: Arc::new(Redactor::new([])),
         }
     }
@@ -129,7 +132,8 @@ impl Service {
         // Side by side: waiting for the database is most of what this waits for.
         let (opened, grants) = tokio::try_join!(self.secrets_of(tool.server_id), self.grants_of(tool, version))?;
         let Opened { secrets, bound, redactor } = opened;
-        Ok(Given { secrets, bound, grants: Arc::new(grants), redactor })
+        let room_bytes = if grants.folders.is_empty() { None } else { self.folder_room(tool.id).await? };
+        Ok(Given { secrets, bound, grants: Arc::new(grants), room_bytes, redactor })
     }
 
     async fn callable(&self, caller: &Caller, name: &str) -> Result<(Callable, String), Error> {

@@ -4,6 +4,7 @@
 //! one function of the service. To add one: its file, and its line in [`ALL`].
 
 mod add_external_source;
+mod asking;
 mod create_server;
 mod create_server_secret;
 mod create_tool;

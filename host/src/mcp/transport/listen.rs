@@ -3,6 +3,8 @@
 //! What it tells is that a list has changed, or a resource that the session subscribed to. Its event ids carry
 //! the generation of the list of tools, so that a client that comes back after a break is told at once what it
 //! missed of that.
+//!
+//! With the id of an event of a call it is the stream of that call, from there on.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::arrive::Arrived;
+use super::post::Told;
 use super::{Refused, legacy};
 use crate::domain::outcome::Listing;
 use crate::mcp::McpState;
@@ -47,21 +50,18 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     let last = match last.map(EventId::parse) {
         None => None,
         Some(Some(EventId::Session { generation })) => Some(generation),
-        Some(None) => {
-            let message = "no stream of this session can be taken up from that event";
-            return Err(Failure::new(Kind::MethodNotAllowed, message));
+        Some(Some(EventId::Call { stream, number })) => {
+            let reader = mcp.kept.find(&session, stream).and_then(|outbox| outbox.resume(number));
+            let reader = reader.ok_or_else(nothing_to_take_up)?;
+            let place = mcp.streams.place()?;
+            let told =
+                Told { stream: Some(stream), may_close: session.agreed.version >= Version::V2025_11_25, _guard: None };
+            return Ok(answer(told.rest(mcp, reader), mcp.keep_alive(), place));
         }
+        Some(None) => return Err(nothing_to_take_up()),
     };
     let place = mcp.streams.place()?;
-    let over = session.open_stream();
-    let mut listening = Listening {
-        notices: Notices::new(&mcp.dispatcher, &arrived.caller, &arrived.scope).await,
-        session: Arc::clone(&session),
-        ready: VecDeque::new(),
-        _closed: over.clone().drop_guard(),
-        over,
-        mcp: mcp.clone(),
-    };
+    let mut listening = Listening::of(mcp, &arrived, &session).await;
     let first = listening.first(last);
     let later = stream::unfold(listening, |mut listening| async move {
         let event = listening.next().await?;
@@ -70,8 +70,14 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     Ok(answer(stream::iter(first).chain(later), mcp.keep_alive(), place))
 }
 
+/// # Errors
+/// 405: the client asks for a stream that is not here.
+fn nothing_to_take_up() -> Failure {
+    Failure::new(Kind::MethodNotAllowed, "no stream of this session can be taken up from that event")
+}
+
 /// An open stream. When it is dropped, the session knows that nobody listens any more.
-struct Listening {
+pub(super) struct Listening {
     notices: Notices,
     session: Arc<Session>,
     /// What is to be said next.
@@ -83,9 +89,22 @@ struct Listening {
 }
 
 impl Listening {
+    /// Listens from now on; a stream of this session that is open ends.
+    pub(super) async fn of(mcp: &McpState, arrived: &Arrived, session: &Arc<Session>) -> Self {
+        let over = session.open_stream();
+        Self {
+            notices: Notices::new(&mcp.dispatcher, &arrived.caller, &arrived.scope).await,
+            session: Arc::clone(session),
+            ready: VecDeque::new(),
+            _closed: over.clone().drop_guard(),
+            over,
+            mcp: mcp.clone(),
+        }
+    }
+
     /// What is said at once: from where on to ask after a break, or that something was missed in
     /// one.
-    fn first(&mut self, last: Option<u64>) -> Option<Event> {
+    pub(super) fn first(&mut self, last: Option<u64>) -> Option<Event> {
         let generation = self.notices.seen?.generation;
         match last {
             Some(last) if last != generation => Some(changed(Some(generation))),
@@ -98,7 +117,7 @@ impl Listening {
     }
 
     /// Waits for a change. Several that come together are told as one. None: the stream is over.
-    async fn next(&mut self) -> Option<Event> {
+    pub(super) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);

@@ -258,8 +258,7 @@ impl Conversation {
         let conversation = self.clone();
         let over = self.0.over.clone();
         let telling = async move {
-            let mut listening = Listening::of(&conversation.0.mcp, conversation.arrived(), &session);
-            listening.first(&session, None).await;
+            let mut listening = Listening::of(&conversation.0.mcp, &conversation.arrived(), &session).await;
             loop {
                 let event = tokio::select! {
                     () = over.cancelled() => return,

@@ -72,6 +72,12 @@ pub async fn list(db: &impl Conn, page: &PageRequest) -> Result<Page<Server>, Db
     load(Entity::find().order_by_asc(Column::Name), &db.on(), page, "list the servers").await
 }
 
+/// Those that run, by name.
+pub async fn running(db: &impl Conn, page: &PageRequest) -> Result<Page<Server>, DbError> {
+    let query = Entity::find().filter(Column::Status.eq(ServerStatus::Running)).order_by_asc(Column::Name);
+    load(query, &db.on(), page, "list the running servers").await
+}
+
 /// Whether there was such a server.
 ///
 /// # Errors

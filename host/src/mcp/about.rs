@@ -1,10 +1,12 @@
 //! What this server says of itself, in the words of each era.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::abilities::TASKS;
 use super::meta::SERVER_INFO;
 use super::versions::Version;
+use crate::domain::names::ServerName;
 use crate::service::calls::Execution;
 
 /// `Implementation` of the schema.
@@ -26,14 +28,32 @@ mcpbox_request_publish; then a person approves it, and it appears in the list of
 as its server runs (mcpbox_start_server). A tool is Python or JavaScript with a function `main`; mcpbox_help tells all about it. \
 When a tool is unknown, list the tools again: the list changes whenever a person approves one.";
 
-/// `ServerCapabilities`. A modern server that says `listChanged` must serve `subscriptions/listen`,
-/// so only the legacy era has it.
-pub fn capabilities(version: Version) -> Value {
-    if version.is_modern() {
-        json!({"logging": {}, "tools": {}})
-    } else {
-        json!({"logging": {}, "tools": {"listChanged": true}})
+/// The same for one server that is served by itself.
+pub fn instructions_of(server: &ServerName, description: &str) -> String {
+    let mut text = format!("The tools of `{server}`, each call of them in a fresh sandbox of MCPbox. ");
+    if !description.is_empty() {
+        text.push_str(description);
+        text.push(' ');
     }
+    text.push_str("When a tool is unknown, list the tools again: the list changes whenever a person approves one.");
+    text
+}
+
+/// `ServerCapabilities`. Prompts, resources and completions are always served: their lists may be empty.
+pub fn capabilities(version: Version) -> Value {
+    let mut capabilities = json!({
+        "logging": {},
+        "tools": {"listChanged": true},
+        "prompts": {"listChanged": true},
+        "resources": {"subscribe": true, "listChanged": true},
+    });
+    if version >= Version::V2025_03_26 {
+        capabilities["completions"] = json!({});
+    }
+    if version.is_modern() {
+        capabilities["extensions"] = json!({ TASKS: {} });
+    }
+    capabilities
 }
 
 /// `_meta` of a result.
@@ -60,6 +80,17 @@ impl<'a> ResultMeta<'a> {
 pub(super) fn modern_members() -> String {
     let meta = json!({SERVER_INFO: IMPLEMENTATION});
     format!(r#""resultType":"{COMPLETE}","_meta":{meta}"#)
+}
+
+/// Adds what ends a modern result that is all there is.
+pub(super) fn complete(members: &mut Map<String, Value>) {
+    ended_as(members, COMPLETE);
+}
+
+/// Adds what ends a modern result of this type.
+pub(super) fn ended_as(members: &mut Map<String, Value>, result_type: &str) {
+    members.insert("resultType".to_owned(), result_type.into());
+    members.insert("_meta".to_owned(), json!({ SERVER_INFO: IMPLEMENTATION }));
 }
 
 /// `resultType` of a result that is all there is.

@@ -21,6 +21,10 @@ pub enum Kind {
     InvalidRequest,
     MethodNotFound,
     InvalidParams,
+    /// There is no such resource, to a legacy client; a modern one reads of invalid parameters.
+    ResourceUnknown,
+    /// What the guest of a prompt or a resource said of its failure, or how it broke.
+    GuestFailed,
     /// A modern request whose `_meta` lacks what each request must carry.
     InvalidMeta,
     Internal,
@@ -38,6 +42,8 @@ pub enum Kind {
     MethodNotAllowed,
     SessionMissing,
     SessionUnknown,
+    /// No server of this name is served.
+    AddressUnknown,
     Unauthenticated,
     Forbidden,
     RateLimited,
@@ -59,11 +65,14 @@ impl Kind {
             | Self::MethodNotAllowed
             | Self::SessionMissing
             | Self::SessionUnknown
+            | Self::AddressUnknown
             | Self::Unauthenticated
             | Self::Forbidden => -32600,
             Self::MethodNotFound => -32601,
             Self::InvalidParams | Self::InvalidMeta => -32602,
-            Self::Internal => -32603,
+            // "Error Handling" of resources, up to 2025-11-25.
+            Self::ResourceUnknown => -32002,
+            Self::Internal | Self::GuestFailed => -32603,
             Self::HeaderMismatch => -32020,
             Self::MissingCapability => -32021,
             Self::UnsupportedVersion => -32022,
@@ -84,14 +93,14 @@ impl Kind {
             | Self::UnsupportedVersion
             | Self::SessionMissing => StatusCode::BAD_REQUEST,
             Self::MethodNotFound if modern => StatusCode::NOT_FOUND,
-            Self::MethodNotFound | Self::InvalidParams => StatusCode::OK,
+            Self::MethodNotFound | Self::InvalidParams | Self::ResourceUnknown | Self::GuestFailed => StatusCode::OK,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SessionUnknown => StatusCode::NOT_FOUND,
+            Self::SessionUnknown | Self::AddressUnknown => StatusCode::NOT_FOUND,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -282,6 +291,7 @@ mod tests {
             Kind::InvalidRequest,
             Kind::MethodNotFound,
             Kind::InvalidParams,
+            Kind::GuestFailed,
             Kind::InvalidMeta,
             Kind::Internal,
             Kind::HeaderMismatch,
@@ -294,6 +304,7 @@ mod tests {
             Kind::MethodNotAllowed,
             Kind::SessionMissing,
             Kind::SessionUnknown,
+            Kind::AddressUnknown,
             Kind::Unauthenticated,
             Kind::Forbidden,
             Kind::RateLimited,

@@ -1,7 +1,8 @@
 //! The list of tools as clients read it: written once per change, then only cut into pages.
 //!
-//! The management tools come first, on the first page; then the catalogue by name. Each tool is
-//! written into one buffer per era, so that a page is a slice of it.
+//! Where everything is served, the management tools come first, on the first page; then the catalogue by
+//! name. Where one server is served, its tools stand there under their own names. Each tool is written into
+//! one buffer per era, so that a page is a slice of it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +14,10 @@ use super::cursor;
 use super::error::{Failure, Kind};
 use super::jsonrpc::Payload;
 use super::mirror::{Mirror, mirrors};
+use super::scope::Scope;
 use super::{about, manage};
 use crate::domain::caller::Caller;
-use crate::domain::component::ToolAnnotations;
+use crate::domain::component::{Icon, ToolAnnotations};
 use crate::service::catalogue::{Catalogue, ListedTool};
 use crate::service::{Error, Service};
 
@@ -26,6 +28,7 @@ const FRESH_MS: u64 = 5_000;
 pub struct Listing {
     /// Changes whenever the catalogue does.
     pub generation: u64,
+    scope: Scope,
     /// Sorted; the same order as the lines.
     names: Vec<String>,
     legacy: Lines,
@@ -77,22 +80,25 @@ struct Line<'a> {
     output_schema: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<ToolAnnotations>,
+    #[serde(skip_serializing_if = "<[Icon]>::is_empty")]
+    icons: &'a [Icon],
 }
 
 impl<'a> Line<'a> {
-    fn of(tool: &'a ListedTool, modern: bool) -> Self {
+    fn of(tool: &'a ListedTool, name: &'a str, modern: bool) -> Self {
         let title = tool.title.as_deref();
         // A description is what makes a model find a tool, and some clients drop tools without one.
         let description = Some(tool.description.as_str()).filter(|text| !text.is_empty()).or(title);
         // Until 2025-11-25 structured output was an object or nothing.
         let output = tool.output_schema.as_deref().filter(|schema| modern || is_of_objects(schema));
         Self {
-            name: &tool.name,
+            name,
             title,
-            description: description.unwrap_or(&tool.name),
+            description: description.unwrap_or(name),
             input_schema: &tool.input_schema,
             output_schema: output,
             annotations: tool.annotations,
+            icons: &tool.icons,
         }
     }
 }
@@ -109,26 +115,32 @@ fn is_of_objects(schema: &RawValue) -> bool {
 impl Listing {
     /// # Errors
     /// When a tool cannot be written as JSON, which is a fault of ours.
-    fn new(generation: u64, tools: &[ListedTool]) -> Result<Self, serde_json::Error> {
-        let mut tools: Vec<&ListedTool> = tools.iter().collect();
-        tools.sort_by(|a, b| a.name.cmp(&b.name));
+    fn new(catalogue: &Catalogue, scope: &Scope) -> Result<Self, serde_json::Error> {
+        let mut tools: Vec<(&str, &ListedTool)> =
+            catalogue.tools.iter().map(|tool| (name_at(scope, tool), &**tool)).collect();
+        tools.sort_by_key(|(name, _)| *name);
         let (mut legacy, mut modern) = (Lines::default(), Lines::default());
         let mut mirrored = HashMap::new();
-        for tool in &tools {
-            legacy.push(&Line::of(tool, false))?;
-            modern.push(&Line::of(tool, true))?;
+        for (name, tool) in &tools {
+            legacy.push(&Line::of(tool, name, false))?;
+            modern.push(&Line::of(tool, name, true))?;
             let mirrors = mirrors(&tool.input_schema);
             if !mirrors.is_empty() {
-                mirrored.insert(tool.name.clone(), mirrors);
+                mirrored.insert((*name).to_owned(), mirrors);
             }
         }
-        let names = tools.iter().map(|tool| tool.name.clone()).collect();
-        Ok(Self { generation, names, legacy, modern, mirrors: mirrored })
+        let names = tools.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let (generation, scope) = (catalogue.generation, scope.clone());
+        Ok(Self { generation, scope, names, legacy, modern, mirrors: mirrored })
     }
 
     /// Every name that can be called.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        manage::all().iter().map(|tool| tool.name).chain(self.names.iter().map(String::as_str))
+        self.management().iter().map(|tool| tool.name).chain(self.names.iter().map(String::as_str))
+    }
+
+    fn management(&self) -> &'static [manage::Tool] {
+        if self.scope.has_management() { manage::all() } else { &[] }
     }
 
     /// The arguments of a tool that modern clients repeat in headers.
@@ -136,7 +148,7 @@ impl Listing {
         self.mirrors.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// One page: a `ListToolsResult`. The first holds the management tools too.
+    /// One page: a `ListToolsResult`. The first holds the management tools too, where there are any.
     ///
     /// # Errors
     /// -32602 when the cursor is not one of ours.
@@ -154,11 +166,11 @@ impl Listing {
         let page = lines.slice(start, size);
         let mut out = Vec::with_capacity(page.len() + manage::lines().len() + 256);
         out.extend_from_slice(br#"{"tools":["#);
-        if cursor.is_none() {
+        if cursor.is_none() && self.scope.has_management() {
             out.extend_from_slice(manage::lines());
-        }
-        if cursor.is_none() && !page.is_empty() {
-            out.push(b',');
+            if !page.is_empty() {
+                out.push(b',');
+            }
         }
         out.extend_from_slice(page);
         out.push(b']');
@@ -176,30 +188,63 @@ impl Listing {
     }
 }
 
-/// A catalogue and what was written of it.
-type Written = (Arc<Catalogue>, Arc<Listing>);
+/// The name of a tool at an address.
+fn name_at<'a>(scope: &Scope, tool: &'a ListedTool) -> &'a str {
+    match scope {
+        Scope::Everything => &tool.name,
+        Scope::Server(_) => &tool.own_name,
+    }
+}
 
-/// The listing of the catalogue that is in force; made anew when the service hands out another.
+/// Listings that are kept: one for each address and each choice of servers that somebody looked at lately.
+const KEPT: usize = 64;
+
+/// Listings of the catalogues that are in force; made anew when the service hands out another catalogue.
 #[derive(Clone, Default)]
 pub struct Listings {
-    last: Arc<Mutex<Option<Written>>>,
+    /// The one that was looked at last stands last.
+    kept: Arc<Mutex<Vec<Written>>>,
+}
+
+/// A catalogue and what was written of it.
+#[derive(Clone)]
+struct Written {
+    catalogue: Arc<Catalogue>,
+    listing: Arc<Listing>,
 }
 
 impl Listings {
     /// # Errors
     /// Those of the catalogue.
-    pub async fn current(&self, service: &Service, caller: &Caller) -> Result<Arc<Listing>, Error> {
-        let catalogue = service.catalogue(caller).await?;
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // The same allocation, not only the same number: two callers may see different catalogues.
-        if let Some((_, listing)) = last.filter(|(written, _)| Arc::ptr_eq(written, &catalogue)) {
+    pub async fn current(&self, service: &Service, caller: &Caller, scope: &Scope) -> Result<Arc<Listing>, Error> {
+        let catalogue = match scope {
+            Scope::Everything => service.catalogue(caller).await?,
+            Scope::Server(name) => service.catalogue_of(caller, name.as_str()).await?,
+        };
+        if let Some(listing) = self.kept(&catalogue, scope) {
             return Ok(listing);
         }
-        let listing = Listing::new(catalogue.generation, &catalogue.tools)
-            .map_err(|error| Error::internal("writing the list of tools", error))?;
+        let listing =
+            Listing::new(&catalogue, scope).map_err(|error| Error::internal("writing the list of tools", error))?;
         let listing = Arc::new(listing);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((catalogue, Arc::clone(&listing)));
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push(Written { catalogue, listing: Arc::clone(&listing) });
         Ok(listing)
+    }
+
+    fn kept(&self, catalogue: &Arc<Catalogue>, scope: &Scope) -> Option<Arc<Listing>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // The same allocation, not only the same number: two callers may see different catalogues.
+        let is_it = |written: &Written| Arc::ptr_eq(&written.catalogue, catalogue) && written.listing.scope == *scope;
+        let at = kept.iter().rposition(is_it)?;
+        if at + 1 < kept.len() {
+            let written = kept.remove(at);
+            kept.push(written);
+        }
+        kept.last().map(|written| Arc::clone(&written.listing))
     }
 }
 
@@ -208,6 +253,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::ids::ServerId;
 
     fn raw(value: &Value) -> Box<RawValue> {
         serde_json::value::to_raw_value(value).expect("JSON")
@@ -216,16 +262,22 @@ mod tests {
     fn tool(name: &str, output: Option<Value>) -> ListedTool {
         ListedTool {
             name: name.to_owned(),
+            own_name: name.split_once("__").map_or(name, |(_, own)| own).to_owned(),
+            server: ServerId::new(),
             title: None,
             description: String::new(),
             input_schema: raw(&json!({"type": "object"})),
             output_schema: output.map(|schema| raw(&schema)),
             annotations: None,
+            icons: Vec::new(),
         }
     }
 
     fn listing(tools: Vec<ListedTool>) -> Listing {
-        Listing::new(7, &tools).expect("JSON")
+        let tools = tools.into_iter().map(Arc::new).collect();
+        let mut catalogue = Catalogue::default();
+        catalogue.tools = tools;
+        Listing::new(&catalogue, &Scope::Everything).expect("JSON")
     }
 
     fn read(page: &Payload) -> (Vec<String>, Option<String>, Value) {
@@ -281,6 +333,20 @@ mod tests {
         let (_, _, legacy) = read(&listing.page(false, None, 10).expect("a page"));
         assert_eq!(legacy.as_object().map(|map| map.len()), Some(1), "nothing but tools");
         assert!(!output(&legacy, "a__list") && output(&legacy, "a__map"));
+    }
+
+    #[test]
+    fn a_server_by_itself_has_bare_names_and_no_management_tools() {
+        let tools = ["s__b", "s__a"].map(|name| Arc::new(tool(name, None))).into();
+        let scope = Scope::Server("s".parse().expect("a name"));
+        let mut catalogue = Catalogue::default();
+        catalogue.tools = tools;
+        let listing = Listing::new(&catalogue, &scope).expect("JSON");
+        let (names, cursor, _) = read(&listing.page(true, None, 1).expect("a page"));
+        assert_eq!(names, ["a"]);
+        let (names, next, _) = read(&listing.page(true, cursor.as_deref(), 1).expect("a page"));
+        assert_eq!((names, next), (vec!["b".to_owned()], None));
+        assert_eq!(listing.names().collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

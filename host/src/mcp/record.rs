@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 use super::McpState;
 use super::dispatch::{Context, Era, Reply};
 use super::error::{Failure, Kind};
-use super::manage;
 use super::methods::Method;
 use super::session::Session;
 use crate::domain::activity::LogType;
 use crate::domain::caller::Caller;
+use crate::domain::component::Entry;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ServerId;
 use crate::domain::outcome::LogLevel;
@@ -73,20 +73,37 @@ impl Record {
         record
     }
 
-    /// Writes that a call is here.
-    pub(super) async fn begin_call(&mut self, name: &str, arguments: Option<&RawValue>) {
+    /// Writes that a call is here, by the name under which the service knows the tool.
+    pub(super) async fn begin_call(&mut self, name: &str, is_management: bool, arguments: Option<&RawValue>) {
         let known = match self.service.catalogue(&self.caller).await {
             Ok(catalogue) => catalogue.led(name).map(|led| led.server),
             // What is wrong with it is told where it is needed.
             Err(_) => None,
         };
         self.server_id = known;
-        self.subject = match known.is_some() || manage::find(name).is_some() {
+        self.subject = match is_management || known.is_some() {
             true => format!("{} {name}", self.method.as_str()),
             false => format!("{} of a tool that is not there", self.method.as_str()),
         };
         let row = self.row(LogType::McpRequest, LogLevel::Info, self.subject.clone());
         self.service.activity_add(row.with("arguments_bytes", arguments.map_or(0, |raw| raw.get().len()))).await;
+    }
+
+    /// Writes that somebody wants a prompt, a resource or a completion. A URI may hold what a client wrote, and is
+    /// not named.
+    pub(super) async fn begin_entry(&mut self, entry: &Entry, name: &str) {
+        let owner = match self.service.catalogue(&self.caller).await {
+            Ok(catalogue) => catalogue.offered.owner(entry).map(|owner| owner.server),
+            // What is wrong with it is told where it is needed.
+            Err(_) => None,
+        };
+        self.server_id = owner;
+        self.subject = match (owner, entry) {
+            (None, _) => format!("{} of something that is not there", self.method.as_str()),
+            (Some(_), Entry::Prompt { .. }) => format!("{} {name}", self.method.as_str()),
+            (Some(_), _) => self.method.as_str().to_owned(),
+        };
+        self.service.activity_add(self.row(LogType::McpRequest, LogLevel::Info, self.subject.clone())).await;
     }
 
     /// Takes note of how a call ended.
@@ -186,6 +203,8 @@ fn told(kind: Kind) -> &'static str {
         Kind::InvalidRequest => "it is no valid request",
         Kind::MethodNotFound => "the method is not known here",
         Kind::InvalidParams => "its parameters do not fit",
+        Kind::ResourceUnknown => "there is no such resource",
+        Kind::GuestFailed => "the guest failed",
         Kind::InvalidMeta => "its `_meta` lacks what it must have",
         Kind::Internal => "the host failed",
         Kind::HeaderMismatch => "its headers and its body differ",
@@ -198,6 +217,7 @@ fn told(kind: Kind) -> &'static str {
         Kind::MethodNotAllowed => "the HTTP method is not taken here",
         Kind::SessionMissing => "it names no session",
         Kind::SessionUnknown => "its session is not known here",
+        Kind::AddressUnknown => "it names no server that runs",
         Kind::Unauthenticated => "it shows no valid credential",
         Kind::Forbidden => "it comes from where nobody may ask, or asks for what is not allowed",
         Kind::RateLimited => "the caller asks too often",

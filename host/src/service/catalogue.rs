@@ -11,14 +11,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
 
 use super::calls::content;
+use super::offered::Offered;
 use super::{Error, Service, exports, tools};
+use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Located;
 use crate::db::{Database, PageRequest as RowPage};
 use crate::domain::caller::Caller;
-use crate::domain::component::ToolAnnotations;
+use crate::domain::component::{Icon, ToolAnnotations};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
+use crate::domain::names::ServerName;
 use crate::events::Change;
 
 /// How long a catalogue is believed: short enough that what another process did is seen before a
@@ -27,16 +30,35 @@ const BELIEVED: TimeDelta = TimeDelta::seconds(2);
 
 /// Tools that are read in one query.
 const TOOLS_PER_QUERY: u64 = 500;
+/// Servers that are read in one query.
+const SERVERS_PER_QUERY: u64 = 500;
+
+/// Parts of the catalogue that are kept: one for each server that is served by itself, and one for each choice
+/// of servers that somebody is shown.
+const PARTS: usize = 1_000;
 
 /// A tool as a client sees it.
 #[derive(Clone, Debug)]
 pub struct ListedTool {
+    /// `{server}__{tool}`.
     pub name: String,
+    /// Its name on its server.
+    pub own_name: String,
+    pub server: ServerId,
     pub title: Option<String>,
     pub description: String,
     pub input_schema: Box<RawValue>,
     pub output_schema: Option<Box<RawValue>>,
     pub annotations: Option<ToolAnnotations>,
+    pub icons: Vec<Icon>,
+}
+
+/// A server that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedServer {
+    pub id: ServerId,
+    pub name: ServerName,
+    pub description: String,
 }
 
 /// What a name leads to.
@@ -48,14 +70,18 @@ pub struct Led {
     pub name: String,
 }
 
-/// All tools that can be called, in the order of their server's and their own names.
+/// All tools that can be called, or those of some servers, in the order of their server's and their own names.
 #[derive(Debug, Default)]
 pub struct Catalogue {
     /// Another number: other tools, or another face of one. Counts in this process.
     pub generation: u64,
-    pub tools: Vec<ListedTool>,
+    pub tools: Vec<Arc<ListedTool>>,
+    /// Those that run, by name, also when they have no tools.
+    pub servers: Vec<ListedServer>,
+    /// Prompts and resources.
+    pub offered: Offered,
     by_name: HashMap<String, Led>,
-    /// Name, tool and approved digest of each: equal lists, equal catalogues.
+    /// Name, tool and approved digest of each: equal lists and equal servers, equal catalogues.
     identity: Vec<(String, ToolId, Digest)>,
 }
 
@@ -65,10 +91,34 @@ impl Catalogue {
         self.by_name.get(name)
     }
 
+    /// The running server of this name.
+    pub fn server(&self, name: &str) -> Option<&ListedServer> {
+        self.servers.iter().find(|server| server.name.as_str() == name)
+    }
+
     /// The names of a server's tools, in their order.
     pub(super) fn of_server(&self, server: ServerId) -> Vec<String> {
-        let is_of_it = |name: &&String| self.led(name).is_some_and(|led| led.server == server);
-        self.tools.iter().map(|tool| &tool.name).filter(is_of_it).cloned().collect()
+        self.tools.iter().filter(|tool| tool.server == server).map(|tool| tool.name.clone()).collect()
+    }
+
+    /// What it has of some servers.
+    fn part(&self, servers: &[ServerId]) -> Self {
+        let mut part = Self::default();
+        for (tool, identity) in self.tools.iter().zip(&self.identity) {
+            if servers.contains(&tool.server) {
+                part.by_name.extend(self.led(&tool.name).map(|led| (tool.name.clone(), led.clone())));
+                part.identity.push(identity.clone());
+                part.tools.push(Arc::clone(tool));
+            }
+        }
+        part.offered = self.offered.part(servers);
+        part.servers.extend(self.servers.iter().filter(|server| servers.contains(&server.id)).cloned());
+        part
+    }
+
+    fn equals(&self, other: &Self) -> bool {
+        let faces = self.offered.faces() == other.offered.faces();
+        self.identity == other.identity && self.servers == other.servers && faces
     }
 }
 
@@ -86,6 +136,16 @@ struct State {
     /// How often the catalogue was forgotten.
     forgotten: u64,
     kept: Option<Kept>,
+    /// The last number that was given to a catalogue.
+    generation: u64,
+    /// Parts of the catalogue by the servers that are in them.
+    parts: HashMap<Vec<ServerId>, Part>,
+}
+
+/// What the catalogue has of some servers.
+struct Part {
+    whole: Arc<Catalogue>,
+    part: Arc<Catalogue>,
 }
 
 struct Kept {
@@ -130,15 +190,40 @@ impl CatalogueCache {
     fn keep(&self, ticket: &Ticket, mut loaded: Catalogue) -> (Arc<Catalogue>, bool) {
         let mut state = self.locked();
         let previous = state.kept.as_ref().map(|kept| &kept.catalogue);
-        let same = previous.filter(|kept| kept.identity == loaded.identity).map(Arc::clone);
+        let same = previous.filter(|kept| kept.equals(&loaded)).map(Arc::clone);
         let differs = same.is_none();
         let catalogue = same.unwrap_or_else(|| {
-            loaded.generation = previous.map_or(0, |kept| kept.generation) + 1;
+            state.generation += 1;
+            loaded.generation = state.generation;
             Arc::new(loaded)
         });
         let (forgotten, at) = (ticket.forgotten, ticket.at);
         state.kept = Some(Kept { catalogue: Arc::clone(&catalogue), forgotten, at });
         (catalogue, differs)
+    }
+
+    /// The part of `whole` that some servers have. It keeps its generation while nothing of theirs changes.
+    fn part(&self, whole: &Arc<Catalogue>, servers: &[ServerId]) -> Arc<Catalogue> {
+        let mut state = self.locked();
+        let known = state.parts.get(servers);
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.whole, whole)) {
+            return Arc::clone(&known.part);
+        }
+        let mut part = whole.part(servers);
+        let same = known.filter(|known| known.part.equals(&part)).map(|known| Arc::clone(&known.part));
+        if state.parts.len() >= PARTS {
+            state.parts.retain(|_, known| Arc::ptr_eq(&known.whole, whole));
+        }
+        if state.parts.len() >= PARTS {
+            state.parts.clear();
+        }
+        let part = same.unwrap_or_else(|| {
+            state.generation += 1;
+            part.generation = state.generation;
+            Arc::new(part)
+        });
+        state.parts.insert(servers.to_vec(), Part { whole: Arc::clone(whole), part: Arc::clone(&part) });
+        part
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, State> {
@@ -168,6 +253,17 @@ impl Service {
         }
         Ok(catalogue)
     }
+
+    /// The tools of one running server.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when no server of this name runs.
+    pub async fn catalogue_of(&self, caller: &Caller, server: &str) -> Result<Arc<Catalogue>, Error> {
+        let catalogue = self.catalogue(caller).await?;
+        let found = catalogue.server(server).map(|server| server.id);
+        let id = found.ok_or_else(|| Error::not_found("running server", server, "list the servers"))?;
+        Ok(self.0.catalogue.part(&catalogue, &[id]))
+    }
 }
 
 async fn load(db: &Database) -> Result<Catalogue, Error> {
@@ -180,11 +276,24 @@ async fn load(db: &Database) -> Result<Catalogue, Error> {
             break;
         }
     }
-    compose(&located)
+    let mut catalogue = compose(&located)?;
+    for number in 1.. {
+        let page = server_rows::running(db, &RowPage::new(number, SERVERS_PER_QUERY, SERVERS_PER_QUERY)).await?;
+        let last = page.items.is_empty() || number >= page.pages();
+        for server in page.items {
+            let name = server.name.parse().map_err(|error| Error::internal("reading the name of a server", error))?;
+            catalogue.servers.push(ListedServer { id: server.id, name, description: server.description });
+        }
+        if last {
+            break;
+        }
+    }
+    Ok(catalogue)
 }
 
 fn compose(located: &[Located]) -> Result<Catalogue, Error> {
     let mut catalogue = Catalogue::default();
+    let mut offered = Offered::default();
     for Located { server, tool, version } in located {
         let digest = content(version).digest();
         if tool.live_digest != Some(digest) {
@@ -193,45 +302,58 @@ fn compose(located: &[Located]) -> Result<Catalogue, Error> {
         }
         if !version.kind.has_exports() {
             let (input, output) = (&version.input_schema, version.output_schema.as_deref());
-            let listed = listed(tools::called(server, &tool.name)?, &version.description, input, output)?;
-            catalogue.add(listed, tool, &tool.name, digest);
+            let listed = listed(server, &tool.name, &version.description, input, output)?;
+            catalogue.add(listed, tool, digest);
         }
         for export in version.exports.0.iter().filter(|export| exports::is_enabled(tool, &export.name)) {
             let (input, output) = (&export.input_schema, export.output_schema.as_deref());
-            let mut listed = listed(tools::called(server, &export.name)?, &export.description, input, output)?;
+            let mut listed = listed(server, &export.name, &export.description, input, output)?;
             listed.title.clone_from(&export.title);
             listed.annotations = export.annotations;
-            catalogue.add(listed, tool, &export.name, digest);
+            let icons = version.surface.as_ref().and_then(|surface| surface.offer.tool_icons.get(&export.name));
+            listed.icons = icons.cloned().unwrap_or_default();
+            catalogue.add(listed, tool, digest);
         }
+        offered.add(server, tool, version)?;
     }
+    catalogue.offered = offered.finish();
     Ok(catalogue)
 }
 
-fn listed(name: String, description: &str, input: &str, output: Option<&str>) -> Result<ListedTool, Error> {
+fn listed(
+    server: &Server,
+    own_name: &str,
+    description: &str,
+    input: &str,
+    output: Option<&str>,
+) -> Result<ListedTool, Error> {
     let schema =
         |text: &str| RawValue::from_string(text.to_owned()).map_err(|error| Error::internal("reading a schema", error));
     Ok(ListedTool {
-        name,
+        name: tools::called(server, own_name)?,
+        own_name: own_name.to_owned(),
+        server: server.id,
         title: None,
         description: description.to_owned(),
         input_schema: schema(input)?,
         output_schema: output.map(schema).transpose()?,
         annotations: None,
+        icons: Vec::new(),
     })
 }
 
 impl Catalogue {
-    fn add(&mut self, listed: ListedTool, tool: &Tool, own_name: &str, digest: Digest) {
+    fn add(&mut self, listed: ListedTool, tool: &Tool, digest: Digest) {
         let name = &listed.name;
         // Shortened names can meet, if somebody tries: the first one, in the order of names, has it.
         if self.by_name.contains_key(name) {
             tracing::warn!(tool = %tool.id, %name, "another tool has the same name for clients; not listing this one");
             return;
         }
-        let led = Led { server: tool.server_id, tool: tool.id, name: own_name.to_owned() };
+        let led = Led { server: tool.server_id, tool: tool.id, name: listed.own_name.clone() };
         self.by_name.insert(name.clone(), led);
         self.identity.push((name.clone(), tool.id, digest));
-        self.tools.push(listed);
+        self.tools.push(Arc::new(listed));
     }
 }
 
@@ -239,10 +361,8 @@ impl Catalogue {
 mod tests {
     use super::*;
     use crate::db::Texts;
-    use crate::db::servers::Server;
     use crate::domain::caller::Who;
     use crate::domain::component::Export;
-    use crate::domain::ids::ServerId;
     use crate::domain::tool::{ApprovalStatus, ServerStatus, ToolKind};
     use crate::domain::version::VersionContent;
     use crate::service::versions;

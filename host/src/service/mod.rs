@@ -13,7 +13,9 @@ pub mod approvals;
 mod arguments;
 pub mod asking;
 pub mod audit;
+mod behind;
 pub mod bulk;
+mod call_row;
 pub mod calls;
 pub mod catalogue;
 pub mod circuits;
@@ -40,9 +42,12 @@ pub mod import;
 pub mod installation;
 mod lockout;
 pub mod logs;
+pub mod mcp_sessions;
 pub mod module_requests;
 pub mod modules;
 pub mod network_requests;
+mod notifier;
+pub mod offered;
 pub mod offers;
 pub mod packages;
 pub mod page;
@@ -54,12 +59,15 @@ mod programs;
 mod rate;
 mod ready;
 mod redactors;
+pub mod request_state;
 mod retention;
 pub mod secrets;
 pub mod servers;
 pub mod sessions;
+mod signing;
 pub mod statistics;
 pub mod streams;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod tool_status;
@@ -90,7 +98,6 @@ use self::ready::ReadyCache;
 use self::redactors::Redactors;
 use self::writer::Writer;
 use crate::clock::Clock;
-use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
 use crate::events::{Change, Events};
@@ -104,8 +111,6 @@ use crate::upstream::Upstream;
 pub struct Parts {
     pub db: Database,
     pub vault: Vault,
-    /// Signs what is exported.
-    pub signer: Signer,
     pub executor: Executor,
     pub packages: Packages,
     pub upstream: Upstream,
@@ -152,7 +157,7 @@ impl Service {
         let queue = Limits::size(parts.limits.log_queue_rows);
         let log = Writer::start(ExecutionRows { db: parts.db.clone(), events: events.clone() }, queue);
         let activity = Writer::start(ActivityRows { db: parts.db.clone(), events: events.clone() }, queue);
-        Self(Arc::new(Inner {
+        let service = Self(Arc::new(Inner {
             rates: Rates::new(&parts.limits),
             log,
             activity,
@@ -168,7 +173,15 @@ impl Service {
             passwords: Passwords::new(&parts.limits),
             noted: Noted::default(),
             parts,
-        }))
+        }));
+        // Weak, because the service owns the client that tells it.
+        let inner = Arc::downgrade(&service.0);
+        service.upstream().on_list_changed(move |source| {
+            if let Some(inner) = inner.upgrade() {
+                Self(inner).source_refresh_beside(source);
+            }
+        });
+        service
     }
 
     pub fn limits(&self) -> &Limits {
@@ -182,6 +195,11 @@ impl Service {
     /// What changes, as it does.
     pub fn events(&self) -> &Events {
         &self.0.events
+    }
+
+    /// Resolves when no new calls are taken any more.
+    pub async fn stopping(&self) {
+        self.0.parts.stopping.cancelled().await;
     }
 
     /// Waits until every row of the logs is written. For the end, when no call runs.

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{Admin, Host, REVISION};
+use crate::harness::{Admin, Door, Host, REVISION};
 
 /// Longer than anything here takes on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -68,13 +68,19 @@ pub struct Answer {
 /// Speaks raw HTTP to one host, each request over a connection of its own.
 pub struct Client {
     address: String,
+    path: String,
     connections: TaskTracker,
 }
 
 impl Client {
-    pub fn of(host: &Host) -> Self {
-        let address = host.base.trim_start_matches("http://").to_owned();
-        Self { address, connections: TaskTracker::new() }
+    pub fn of(door: &Door) -> Self {
+        let address = door.base.trim_start_matches("http://").to_owned();
+        Self { address, path: "/mcp".to_owned(), connections: TaskTracker::new() }
+    }
+
+    /// The same client at another address of the host.
+    pub fn at(self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self }
     }
 
     /// Sends bytes under these headers, and `Host: localhost` when they name none.
@@ -82,7 +88,7 @@ impl Client {
         let stream = tokio::net::TcpStream::connect(&self.address).await.expect("the host listens");
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
         self.connections.spawn(connection);
-        let mut request = hyper::Request::builder().method(method).uri("/mcp");
+        let mut request = hyper::Request::builder().method(method).uri(&self.path);
         if !headers.iter().any(|(name, _)| *name == "host") {
             request = request.header("host", "localhost");
         }

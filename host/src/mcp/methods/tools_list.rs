@@ -19,7 +19,7 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
     let List { cursor } = read(params)?;
     let listing = dispatcher
         .listings
-        .current(&dispatcher.service, &context.caller)
+        .current(&dispatcher.service, &context.caller, &context.scope)
         .await
         .map_err(|error| Dispatcher::failure(error, &context.request_id))?;
     let size = Limits::size(dispatcher.service.limits().page_size_max);

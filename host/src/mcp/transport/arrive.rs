@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -15,6 +15,7 @@ use crate::mcp::McpState;
 use crate::mcp::dispatch::Dispatcher;
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::record;
+use crate::mcp::scope::{self, Scope};
 use crate::telemetry::{REQUEST_ID_HEADER, RequestId};
 
 /// A request that was let in. Handlers ask for this; without the layer below there is none, and
@@ -22,6 +23,8 @@ use crate::telemetry::{REQUEST_ID_HEADER, RequestId};
 #[derive(Clone, Debug)]
 pub(super) struct Arrived {
     pub(super) request_id: RequestId,
+    /// The address.
+    pub(super) scope: Scope,
     pub(super) caller: Caller,
 }
 
@@ -32,6 +35,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
 pub(super) async fn guard(
     State(mcp): State<McpState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    server: Option<Path<String>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -48,7 +52,7 @@ pub(super) async fn guard(
                     origin.preflight(request.headers(), response.headers_mut());
                     return response;
                 }
-                _ => enter(&mcp, peer, request_id.clone(), request, next).await,
+                _ => enter(&mcp, peer, request_id.clone(), server.as_deref().map(String::as_str), request, next).await,
             };
             if let Some(origin) = origin {
                 origin.decorate(response.headers_mut());
@@ -64,7 +68,14 @@ pub(super) async fn guard(
     response
 }
 
-async fn enter(mcp: &McpState, peer: SocketAddr, request_id: RequestId, mut request: Request, next: Next) -> Response {
+async fn enter(
+    mcp: &McpState,
+    peer: SocketAddr,
+    request_id: RequestId,
+    server: Option<&str>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if request.method() == Method::OPTIONS {
         let message = "OPTIONS is for browsers, which say where they come from";
         return Refused::from(Failure::new(Kind::MethodNotAllowed, message)).into_response();
@@ -75,10 +86,16 @@ async fn enter(mcp: &McpState, peer: SocketAddr, request_id: RequestId, mut requ
     }
     match mcp.auth.caller(peer, request.headers()).await {
         Ok(caller) => match mcp.dispatcher.service.rate_count(&caller).await {
-            Ok(()) => {
-                request.extensions_mut().insert(Arrived { request_id, caller });
-                next.run(request).await
-            }
+            Ok(()) => match scope(mcp, &caller, server, &request_id).await {
+                Ok(scope) => {
+                    request.extensions_mut().insert(Arrived { request_id, scope, caller });
+                    next.run(request).await
+                }
+                Err(failure) => {
+                    record::refused(mcp, caller, request_id, &failure).await;
+                    Refused::from(failure).into_response()
+                }
+            },
             Err(error) => {
                 let failure = Dispatcher::failure(error, &request_id);
                 record::turned_away(mcp, peer, &request_id, &failure).await;
@@ -90,6 +107,25 @@ async fn enter(mcp: &McpState, peer: SocketAddr, request_id: RequestId, mut requ
             record::turned_away(mcp, peer, &request_id, &failure).await;
             deny(failure)
         }
+    }
+}
+
+/// What an address serves to this caller.
+///
+/// # Errors
+/// 404 when there is no running server of this name.
+async fn scope(
+    mcp: &McpState,
+    caller: &Caller,
+    server: Option<&str>,
+    request_id: &RequestId,
+) -> Result<Scope, Failure> {
+    let Some(server) = server else { return Ok(Scope::Everything) };
+    let catalogue = mcp.dispatcher.service.catalogue(caller).await;
+    let catalogue = catalogue.map_err(|error| Dispatcher::failure(error, request_id))?;
+    match catalogue.server(server) {
+        Some(found) => Ok(Scope::Server(found.name.clone())),
+        None => Err(scope::unknown(server, &catalogue)),
     }
 }
 

@@ -14,8 +14,8 @@ use crate::domain::component::{Export, Surface};
 use crate::domain::digest::Digest;
 use crate::domain::grant::FolderAccess;
 use crate::domain::ids::{
-    ActivityId, AdminId, ApiKeyId, AuditId, CallId, GrantRequestId, SecretId, ServerId, SessionId, SourceId, TaskId, ToolId,
-    VersionId,
+    ActivityId, AdminId, ApiKeyId, AuditId, CallId, GrantRequestId, SecretId, ServerId, SessionId, SourceId, TaskId,
+    ToolId, VersionId,
 };
 use crate::domain::outcome::LogLevel;
 use crate::domain::package::Distribution;

@@ -89,7 +89,9 @@ impl Asking {
         if !answer.get().starts_with('{') {
             return false;
         }
-        let Ok(Answer { action, content, role, model, roots }) = serde_json::from_str(answer.get()) else { return false };
+        let Ok(Answer { action, content, role, model, roots }) = serde_json::from_str(answer.get()) else {
+            return false;
+        };
         match self {
             Asking::Elicitation => {
                 let is_known = matches!(action.as_deref(), Some("accept" | "decline" | "cancel"));

@@ -320,7 +320,11 @@ mod tests {
     fn client(brought: &Value) -> Retried {
         let brought: BTreeMap<String, Box<RawValue>> = serde_json::from_value(brought.clone()).expect("a map");
         let brought = brought.into_iter().map(|(key, answer)| (key, Said::Result(answer))).collect();
-        Retried::new(Abilities { elicitation: true, tasks: true, ..Abilities::default() }, brought, Waiting::new(&Limits::default()))
+        Retried::new(
+            Abilities { elicitation: true, tasks: true, ..Abilities::default() },
+            brought,
+            Waiting::new(&Limits::default()),
+        )
     }
 
     #[tokio::test]

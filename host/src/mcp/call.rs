@@ -87,7 +87,11 @@ impl Call {
             // What was answered once stays as it is.
             answers.entry(key).or_insert_with(|| Said::Result(answer.to_owned()));
         }
-        let retried = Arc::new(Retried::new(abilities::declared(&declared.capabilities, true), answers, dispatcher.waiting.clone()));
+        let retried = Arc::new(Retried::new(
+            abilities::declared(&declared.capabilities, true),
+            answers,
+            dispatcher.waiting.clone(),
+        ));
         let client: Arc<dyn Client> = Arc::<Retried>::clone(&retried);
         Ok(Self { entry, arguments, client, retried: Some(retried), version })
     }

@@ -5,7 +5,6 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{about, abilities, call};
 use super::asking::Waiting;
 use super::error::{Failure, Told, tell};
 use super::jsonrpc::{Id, Notification, Params, Payload};
@@ -19,6 +18,7 @@ use super::scope::Scope;
 use super::session::Session;
 use super::tasks::Tasks;
 use super::versions::Version;
+use super::{abilities, about, call};
 use crate::domain::caller::Caller;
 use crate::domain::client::Abilities;
 use crate::service::Error;

@@ -391,11 +391,7 @@ pub(super) fn content(version: &Version) -> VersionContent {
     }
 }
 
-fn listener(
-    events: Option<mpsc::Sender<GuestEvent>>,
-    notifier: Option<Notifier>,
-    redactor: Arc<Redactor>,
-) -> Listener {
+fn listener(events: Option<mpsc::Sender<GuestEvent>>, notifier: Option<Notifier>, redactor: Arc<Redactor>) -> Listener {
     Arc::new(move |mut event| {
         match &mut event {
             GuestEvent::Log(line) => line.message = redactor.apply(&line.message).into_owned(),

@@ -158,9 +158,7 @@ impl Offered {
             return self.resources.get(at).map(|found| &*found.owner);
         }
         let (server, own) = split_uri(uri)?;
-        let fits = |known: &&Offering<ResourceTemplate>| {
-            known.owner.server_name == server && fits(&known.own, own)
-        };
+        let fits = |known: &&Offering<ResourceTemplate>| known.owner.server_name == server && fits(&known.own, own);
         self.templates.iter().find(fits).map(|found| &*found.owner)
     }
 

@@ -79,7 +79,8 @@ async fn listen(dispatcher: &Dispatcher, context: &Context, params: &Params) -> 
     let Listen { notifications: mut filter } = read(params)?;
     let most = dispatcher.service.limits().session_subscriptions;
     if filter.resource_subscriptions.len() as u64 > most || filter.task_ids.len() as u64 > most {
-        let message = format!("one subscription names at most {most} resources or tasks (MCPBOX_SESSION_SUBSCRIPTIONS)");
+        let message =
+            format!("one subscription names at most {most} resources or tasks (MCPBOX_SESSION_SUBSCRIPTIONS)");
         return Err(Failure::new(Kind::InvalidParams, message));
     }
     let follows = match &context.era {

@@ -8,15 +8,10 @@ use serde_json::value::RawValue;
 
 use crate::domain::component::Entry;
 use crate::domain::content::{Content, ToolResult};
+use crate::domain::task::TaskStatus;
 use crate::mcp::about::{COMPLETE, ResultMeta};
 use crate::mcp::asking::Retried;
 use crate::mcp::call::{Call, lacks, words};
-use crate::mcp::tasks::{created, follow};
-use crate::domain::task::TaskStatus;
-use crate::service::tasks::{TaskEnd, TaskView};
-use std::sync::Arc;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind, Told, shorten, tell};
 use crate::mcp::fit::fit;
@@ -27,9 +22,14 @@ use crate::mcp::nearest::nearest;
 use crate::mcp::outbox::events_of_a_call;
 use crate::mcp::record::Record;
 use crate::mcp::spoken::Spoken;
+use crate::mcp::tasks::{created, follow};
 use crate::mcp::uris::placed;
 use crate::service::Error;
 use crate::service::calls::{CallAnswer, End, Execution};
+use crate::service::tasks::{TaskEnd, TaskView};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// `CallToolRequestParams`; what else is in it is for others.
 #[derive(Deserialize)]

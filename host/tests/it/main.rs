@@ -24,6 +24,7 @@ mod component_policies;
 mod components;
 mod components_cli;
 mod conforms;
+mod contract;
 mod coverage;
 mod desk;
 mod durability;

@@ -50,6 +50,7 @@ changes! {
     m0037_stream_tickets,
     m0038_execution_scope_durations,
     m0039_secret_bindings,
+    m0042_profiles,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

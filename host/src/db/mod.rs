@@ -32,6 +32,7 @@ pub mod module_requests;
 pub mod network_requests;
 pub mod package_sets;
 mod page;
+pub mod profiles;
 mod search;
 pub mod secrets;
 pub mod servers;

@@ -13,7 +13,7 @@ use super::listing::Listings;
 use super::meta::{Declared, Threshold};
 use super::methods::{self, Method};
 use super::record::Record;
-use super::scope::Scope;
+use super::scope::{Scope, Wish};
 use super::session::Session;
 use super::versions::Version;
 use crate::domain::caller::Caller;
@@ -35,6 +35,8 @@ pub struct Context {
     pub era: Era,
     /// The address that it came to.
     pub scope: Scope,
+    /// Which tools it wants to see there.
+    pub tools: Wish,
     pub caller: Caller,
     pub request_id: RequestId,
     /// Ends the work: a guest is stopped.

@@ -9,6 +9,7 @@
 
 pub mod about;
 pub mod body;
+pub mod call_through;
 pub mod cursor;
 pub mod dispatch;
 pub mod error;

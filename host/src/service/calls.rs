@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::answer::{self, Answer};
 use super::error::Error;
 use super::passthrough::PassedOn;
-use super::programs::Runs;
+use super::programs::{Runnable, Runs};
 use super::ready::{Given, Ready};
 use super::{Service, programs};
 use crate::db::Texts;
@@ -175,7 +175,9 @@ impl Service {
             ));
         }
         let arguments = request.arguments.as_deref().map_or("{}", RawValue::get).to_owned();
-        self.arguments_checked(&ready.runnable.input_schema, &arguments).await?;
+        let Runnable { name, input_schema, output_schema, .. } = &ready.runnable;
+        self.arguments_checked(name, input_schema, &arguments).await?;
+        self.output_usable(name, output_schema.as_deref()).await?;
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
@@ -238,6 +240,7 @@ impl Service {
                 }
             }
         }?;
+        let report = self.result_checked(runnable.output_schema.as_deref(), report).await;
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
         if call.purpose == Purpose::DraftTest {

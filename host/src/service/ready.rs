@@ -65,10 +65,10 @@ struct Seen {
 
 /// What the database has seen so far, and when.
 #[derive(Clone, Copy)]
-struct AsOf {
+pub(super) struct AsOf {
     /// [`Database::writes`](crate::db::Database::writes).
-    writes: u64,
-    at: DateTime<Utc>,
+    pub(super) writes: u64,
+    pub(super) at: DateTime<Utc>,
 }
 
 /// How long what was read is believed, because another process may have written.
@@ -96,6 +96,12 @@ impl Service {
     /// [`Error::NotFound`] when nothing of this name may be called, [`Error::Forbidden`] when it is not what
     /// was approved.
     pub(super) async fn ready(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
+        let ready = self.ready_for_all(caller, name).await?;
+        // What a caller is not shown does not exist for it.
+        if self.shown(caller).await?.has(ready.server.id) { Ok(ready) } else { Err(unknown(name)) }
+    }
+
+    async fn ready_for_all(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
         let cache = &self.0.ready.0;
         let as_of = AsOf { writes: self.db().writes(), at: self.clock().now() };
         if let Some(seen) = cache.get(name).await
@@ -145,7 +151,7 @@ impl Service {
 
 impl AsOf {
     /// Whether what was read then may be believed now.
-    fn holds(self, now: Self) -> bool {
+    pub(super) fn holds(self, now: Self) -> bool {
         self.writes == now.writes && now.at.signed_duration_since(self.at).abs() < BELIEVED
     }
 }

@@ -18,6 +18,7 @@ mod approval;
 mod approvals;
 mod architecture;
 mod bound_secrets;
+mod catalogue;
 mod commands;
 mod component_policies;
 mod components;

@@ -94,7 +94,7 @@ async fn begin(mcp: &McpState, session: &Arc<Session>, sent: &Sent, request: Req
 }
 
 async fn failed(mcp: &McpState, sent: &Sent, id: Option<&Id>, failure: &Failure) -> Pending {
-    let Arrived { caller, request_id } = sent.arrived.clone();
+    let Arrived { caller, request_id, .. } = sent.arrived.clone();
     record::refused(mcp, caller, request_id, failure).await;
     Pending::There(jsonrpc::error(id, failure))
 }

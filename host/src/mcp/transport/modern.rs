@@ -32,6 +32,7 @@ pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: &M
     let context = Context {
         era: Era::Modern(declared),
         scope: sent.arrived.scope,
+        tools: sent.arrived.tools,
         caller: sent.arrived.caller,
         request_id: sent.arrived.request_id,
         cancel,

@@ -158,6 +158,12 @@ limits! {
         "Log lines and progress reports of one call, each; further ones are dropped and counted.";
     call_log_line_bytes, "MCPBOX_CALL_LOG_LINE_BYTES", Bytes, 4 * KIB, 64, MIB,
         "Length of one log line; a longer one is cut.";
+    call_questions, "MCPBOX_CALL_QUESTIONS", Count, 100, 1, 10_000,
+        "Questions that one call may put to its client, repeated ones included; the next are refused.";
+    call_question_bytes, "MCPBOX_CALL_QUESTION_BYTES", Bytes, 64 * KIB, KIB, MIB,
+        "Parameters of one question to a client, as JSON; a question with larger ones is refused.";
+    call_notices, "MCPBOX_CALL_NOTICES", Count, 100, 0, 10_000,
+        "Notices of one call that a list or a resource has changed; further ones are dropped and counted.";
     call_written_bytes, "MCPBOX_CALL_WRITTEN_BYTES", Bytes, 100 * MIB, 0, 64 * GIB,
         "Bytes that one call may write into the folders it was granted; past it a write fails as on a full disk.";
     folder_free_bytes, "MCPBOX_FOLDER_FREE_BYTES", Bytes, 512 * MIB, 0, 1 << 60,
@@ -205,6 +211,10 @@ limits! {
         "A compiled component, as it is given to the compiler.";
     component_tools, "MCPBOX_COMPONENT_TOOLS", Count, 256, 1, 10_000,
         "Tools of one component, or functions that it exports; one with more is refused at upload.";
+    component_offers, "MCPBOX_COMPONENT_OFFERS", Count, 500, 1, 10_000,
+        "Prompts, resources and templates of one component, each; one with more is refused at upload.";
+    icon_bytes, "MCPBOX_ICON_BYTES", Bytes, 64 * KIB, KIB, MIB,
+        "One icon of a component that is given as a `data:` URI; a component with a larger one is refused.";
     components_open, "MCPBOX_COMPONENTS_OPEN", Count, 256, 1, 100_000,
         "Components whose compiled code is kept open; the least recently used is opened again when it is called.";
     compile_time_s, "MCPBOX_COMPILE_TIME_S", Seconds, 300, 1, 3_600,
@@ -266,10 +276,38 @@ limits! {
         "Event streams and sockets of the API that are open in one process; the next is refused with the reason.";
     write_stall_ms, "MCPBOX_WRITE_STALL_MS", Milliseconds, 30_000, 100, 3_600_000,
         "How long a client may take nothing of what it is sent; then its connection is closed.";
+    connection_requests, "MCPBOX_CONNECTION_REQUESTS", Count, 100, 1, 10_000,
+        "Requests of one MCP client at standard input, or at the old event stream, that are answered at the same time; the next is refused.";
     sessions, "MCPBOX_SESSIONS", Count, 1_000, 1, 1_000_000,
         "MCP sessions in one process; the longest idle one makes room for a new one.";
+    task_after_ms, "MCPBOX_TASK_AFTER_MS", Milliseconds, 10_000, 10, 3_600_000,
+        "How long a call runs before it becomes a task, if its client follows tasks.";
+    task_ttl_s, "MCPBOX_TASK_TTL_S", Seconds, 3_600, 60, 604_800,
+        "How long a task, and what came of it, is kept from its beginning on.";
+    tasks_per_caller, "MCPBOX_TASKS_PER_CALLER", Count, 200, 0, 1_000_000,
+        "Tasks of one caller that are kept; with as many, no further call becomes one.";
+    calls_asking, "MCPBOX_CALLS_ASKING", Count, 32, 0, 10_000,
+        "Calls in one process that wait for an answer of their client; the next one is told that nobody answers.";
+    answer_wait_s, "MCPBOX_ANSWER_WAIT_S", Seconds, 300, 1, 86_400,
+        "How long a call waits for an answer of its client; that is no time of its own.";
+    request_state_s, "MCPBOX_REQUEST_STATE_S", Seconds, 600, 10, 86_400,
+        "How long a modern client may take to come back with answers before its state is too old.";
+    request_state_bytes, "MCPBOX_REQUEST_STATE_BYTES", Bytes, 256 * KIB, KIB, 16 * MIB,
+        "The answers of earlier rounds that a call carries along, sealed; a call whose answers are larger fails.";
     session_idle_s, "MCPBOX_SESSION_IDLE_S", Seconds, 3_600, 10, 604_800,
         "How long an MCP session lives without a request.";
+    session_subscriptions, "MCPBOX_SESSION_SUBSCRIPTIONS", Count, 200, 1, 10_000,
+        "Resources of whose changes the client of one MCP session may want to hear; the next is refused.";
+    stream_kept_bytes, "MCPBOX_STREAM_KEPT_BYTES", Bytes, 4 * MIB, KIB, GIB,
+        "Messages of one MCP call that its client has read and may ask for again, after its connection broke.";
+    streams_kept_bytes, "MCPBOX_STREAMS_KEPT_BYTES", Bytes, 64 * MIB, KIB, 16 * GIB,
+        "The same of all calls that have ended, and what was not read of them; the oldest are forgotten first.";
+    stream_kept_s, "MCPBOX_STREAM_KEPT_S", Seconds, 300, 1, 86_400,
+        "How long the messages of an MCP call are kept after its end, for a client that comes back for them.";
+    stream_poll_s, "MCPBOX_STREAM_POLL_S", Seconds, 240, 1, 86_400,
+        "How long the event stream of one call stays open to a client that can take it up again; then it is closed, and the call goes on.";
+    open_questions, "MCPBOX_OPEN_QUESTIONS", Count, 16, 1, 1_000,
+        "Questions of guests to the client of one MCP session that wait for an answer; the next is refused.";
     page_size_max, "MCPBOX_PAGE_SIZE_MAX", Count, 100, 1, 1_000,
         "Rows on one page of a list.";
     api_requests_per_minute, "RATE_LIMIT_REQUESTS_PER_MINUTE", Count, 100, 1, 1_000_000,

@@ -16,6 +16,13 @@ const { Client, StreamableHTTPClientTransport } = v1
 
 const client = v1 ? new Client(info) : new Client(info, { versionNegotiation: { mode: which } });
 const transport = new StreamableHTTPClientTransport(new URL(url));
+// In a session, to cancel is to send a notification; a client that closes at once does not send it.
+const sent = [];
+const send = transport.send.bind(transport);
+transport.send = (...message) => {
+  sent.push(send(...message));
+  return sent.at(-1);
+};
 await client.connect(transport);
 const call = (name, args, options) =>
   v1 ? client.callTool({ name, arguments: args }, undefined, options) : client.callTool({ name, arguments: args }, options);
@@ -35,5 +42,6 @@ seen.cancelled = await call(waits, {}, { signal: stop.signal, onprogress, timeou
   (result) => `it answered ${JSON.stringify(result)}`,
   () => true,
 );
+await Promise.allSettled(sent);
 await client.close();
 console.log(JSON.stringify(seen));

@@ -243,7 +243,7 @@ routes! {
         "Runs the approved version of a tool once and shows all that came of it.";
 
     GET    "/api/approvals/stats"                       Admin   approvals::stats,
-        "How many tools and requests are in which state.";
+        "How many tools, requests and external sources are in which state.";
     GET    "/api/approvals/tools"                       Admin   approvals::tools,
         "Lists what waits for a decision: source, schemas, and everything that it asks for; `?status=` and `?search=` pick.";
     POST   "/api/approvals/tools/{id}/action"           Admin   approvals::decide_tool [CONFLICT FORBIDDEN],
@@ -272,6 +272,8 @@ routes! {
         "Deletes a request that is not approved, so that the tool may ask again.";
     POST   "/api/approvals/modules/bulk-action"         Admin   requests::decide_modules,
         "Decides many requests for modules: `action`, `request_ids`, `reason`; a result for each.";
+    GET    "/api/approvals/sources"                     Admin   external_mcp_sources::awaiting,
+        "Lists the external sources that a person has still to allow, by `PUT` with `status` `active`, or to delete.";
     GET    "/api/approvals/server/{id}/network"         Admin   requests::network_of_server,
         "Lists the requests for hosts of one server.";
     GET    "/api/approvals/server/{id}/modules"         Admin   requests::modules_of_server,

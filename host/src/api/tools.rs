@@ -10,6 +10,7 @@ use super::ApiState;
 use super::describe::{Created, NoContent};
 use super::extract::{Admin, Json, PageQuery, Path, Query};
 use super::problem::Problem;
+use crate::domain::component::Entry;
 use crate::domain::content::ToolResult;
 use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::names::{ExportName, ToolName};
@@ -177,7 +178,7 @@ pub(super) async fn test_code(
 ) -> Result<Json<TestView>, Problem> {
     let cancel = CancellationToken::new();
     let _gone = cancel.clone().drop_guard();
-    let request = CallRequest { name: String::new(), arguments, request_id, cancel, events: None };
+    let request = CallRequest { arguments, ..CallRequest::new(Entry::Tool(String::new()), request_id, cancel) };
     let answer = state.service.tool_test(admin.caller(), tool_id, export.as_deref(), request).await?;
     Ok(Json(TestView { success: !answer.is_error, result: answer.result, execution: answer.execution }))
 }

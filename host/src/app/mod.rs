@@ -2,6 +2,7 @@
 
 mod connections;
 pub mod lifecycle;
+mod talk;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,13 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::connections::Pace;
 use self::lifecycle::Lifecycle;
+pub use self::talk::{Talk, TalkError, converse};
 use crate::api::{self, ApiSettings, ApiState};
 use crate::auth::McpAuth;
 use crate::clock::Clock;
 use crate::config::{self, ConfigError, Packaging, Place, Settings};
 use crate::crypto::key::{KeyError, MasterKey};
 use crate::crypto::setup_code::{SetupCode, SetupCodeError};
-use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::migrate::{self, MigrateError};
 use crate::db::{Database, DbError, Location, LocationError};
@@ -266,7 +267,6 @@ async fn make(
     let service = Service::new(Parts {
         db: db.clone(),
         vault: Vault::new(&key, &[]),
-        signer: Signer::new(&key),
         executor: Executor::new(sandbox.clone(), limits),
         packages: Packages::new(packages, limits.clone(), egress, world.clock.clone()),
         upstream,
@@ -324,7 +324,7 @@ fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycl
     let mcp = McpState::new(
         service.clone(),
         McpAuth::new(service.clone()),
-        McpSettings { local, allowed_origins: origins, allowed_hosts: names.clone() },
+        McpSettings { local, allowed_origins: origins, allowed_hosts: names.clone(), legacy_sse: serving.legacy_sse },
         lifecycle.calls.clone(),
         lifecycle.stopping.clone(),
     );

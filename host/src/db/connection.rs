@@ -164,8 +164,8 @@ impl Database {
         Ok(Tx { write: Some(Write(Arc::clone(&self.writes))), ..begun })
     }
 
-    /// Begins a transaction that writes rows of logs and nothing that anybody decides by: it is not counted
-    /// in [`writes`](Self::writes).
+    /// Begins a transaction that writes rows of logs or sessions and nothing by which a call is decided: it is
+    /// not counted in [`writes`](Self::writes).
     ///
     /// # Errors
     /// As [`begin`](Self::begin).

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use futures_util::future::join_all;
 
 use super::super::testing::{all, bare, fresh, server};
-use super::super::{servers, settings};
+use super::super::{migrate, servers, settings};
 use super::*;
 use crate::db::connection::on::On as _;
 use crate::db::testing::at;
@@ -78,6 +78,34 @@ async fn two_pools_on_one_file_wait_for_each_other() -> Result<(), DbError> {
         done?;
     }
     assert_eq!(servers::list(&other, &all()).await?.total, 20);
+    other.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_writers_and_readers_at_once_never_meet_a_locked_database() -> Result<(), DbError> {
+    // Two processes' worth of connections that come and go, so that logs are folded into the file meanwhile.
+    let limits = Limits { db_connections: 1, db_overflow: 4, db_wait_s: 120, ..Limits::default() };
+    let db = bare(&limits).await;
+    migrate::up(&db).await.expect("the schema is applied");
+    let other = Database::connect(db.location(), &limits).await?;
+    let round = async |n: usize| -> Result<(), DbError> {
+        let db = if n.is_multiple_of(2) { &*db } else { &other };
+        let tx = if n.is_multiple_of(3) { db.begin_rows().await? } else { db.begin().await? };
+        // Reads first: a transaction that only then became one that writes would find that others wrote meanwhile.
+        let there = servers::list(&tx, &all()).await?.total;
+        servers::insert(&tx, server(&format!("server{n}"))).await?;
+        assert_eq!(servers::list(&tx, &all()).await?.total, there + 1);
+        match n % 7 {
+            // Somebody who goes away in the middle.
+            0 => drop(tx),
+            _ => tx.commit().await?,
+        }
+        servers::list(db, &all()).await.map(drop)
+    };
+    for done in join_all((0..140).map(round)).await {
+        done?;
+    }
+    assert_eq!(servers::list(&other, &all()).await?.total, 120);
     other.close().await
 }
 

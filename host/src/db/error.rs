@@ -81,10 +81,10 @@ fn translate(source: DbErr, doing: &'static str) -> DbError {
         SqlxError::Database(error) => match error.code().as_deref() {
             // character_not_in_repertoire (PostgreSQL, appendix A).
             Some("22021") => DbError::Unstorable,
-            // Class 57P, the server is stopping; class 08, connections; SQLITE_BUSY.
-            Some(code) if code.starts_with("57P") || code.starts_with("08") || code == "5" => {
-                DbError::Unavailable { doing, source }
-            }
+            // Class 57P, the server is stopping; class 08, connections.
+            Some(code) if code.starts_with("57P") || code.starts_with("08") => DbError::Unavailable { doing, source },
+            // SQLITE_BUSY, and its forms that no waiting helps against: RECOVERY, SNAPSHOT, TIMEOUT.
+            Some("5" | "261" | "517" | "773") => DbError::Unavailable { doing, source },
             _ => DbError::Query { doing, source },
         },
         _ => DbError::Query { doing, source },

@@ -22,6 +22,9 @@ pub struct Budget {
     pub result_bytes: usize,
     pub log_lines: usize,
     pub log_line_bytes: usize,
+    pub questions: usize,
+    pub question_bytes: usize,
+    pub notices: usize,
     pub written_bytes: u64,
     /// What stays free on the file system of a folder.
     pub folder_free_bytes: u64,
@@ -45,6 +48,9 @@ impl Budget {
             result_bytes: Limits::size(limits.call_result_bytes),
             log_lines: Limits::size(limits.call_log_lines),
             log_line_bytes: Limits::size(limits.call_log_line_bytes),
+            questions: Limits::size(limits.call_questions),
+            question_bytes: Limits::size(limits.call_question_bytes),
+            notices: Limits::size(limits.call_notices),
             written_bytes: limits.call_written_bytes,
             folder_free_bytes: limits.folder_free_bytes,
         }

@@ -26,5 +26,7 @@ pub mod request;
 pub mod schema;
 pub mod secret;
 pub mod source;
+pub mod task;
 pub mod tool;
+pub mod uri_template;
 pub mod version;

@@ -65,6 +65,8 @@ pub struct PyPi {
     pub released_at: Option<String>,
     /// Whether the latest version has a wheel of Python alone; without one it cannot be installed.
     pub pure_python: bool,
+    /// Whether the latest version has wheels with code for some machine.
+    pub native_code: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -1,8 +1,9 @@
 //! What this server says of itself, in the words of each era.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::abilities::TASKS;
 use super::meta::SERVER_INFO;
 use super::versions::Version;
 use crate::domain::names::ServerName;
@@ -39,14 +40,21 @@ pub fn instructions_of(server: &ServerName, description: &str) -> String {
     text
 }
 
-/// `ServerCapabilities`. A modern server that says `listChanged` must serve `subscriptions/listen`,
-/// so only the legacy era has it.
+/// `ServerCapabilities`. Prompts, resources and completions are always served: their lists may be empty.
 pub fn capabilities(version: Version) -> Value {
-    if version.is_modern() {
-        json!({"logging": {}, "tools": {}})
-    } else {
-        json!({"logging": {}, "tools": {"listChanged": true}})
+    let mut capabilities = json!({
+        "logging": {},
+        "tools": {"listChanged": true},
+        "prompts": {"listChanged": true},
+        "resources": {"subscribe": true, "listChanged": true},
+    });
+    if version >= Version::V2025_03_26 {
+        capabilities["completions"] = json!({});
     }
+    if version.is_modern() {
+        capabilities["extensions"] = json!({ TASKS: {} });
+    }
+    capabilities
 }
 
 /// `_meta` of a result.
@@ -73,6 +81,17 @@ impl<'a> ResultMeta<'a> {
 pub(super) fn modern_members() -> String {
     let meta = json!({SERVER_INFO: IMPLEMENTATION});
     format!(r#""resultType":"{COMPLETE}","_meta":{meta}"#)
+}
+
+/// Adds what ends a modern result that is all there is.
+pub(super) fn complete(members: &mut Map<String, Value>) {
+    ended_as(members, COMPLETE);
+}
+
+/// Adds what ends a modern result of this type.
+pub(super) fn ended_as(members: &mut Map<String, Value>, result_type: &str) {
+    members.insert("resultType".to_owned(), result_type.into());
+    members.insert("_meta".to_owned(), json!({ SERVER_INFO: IMPLEMENTATION }));
 }
 
 /// `resultType` of a result that is all there is.

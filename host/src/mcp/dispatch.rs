@@ -3,23 +3,27 @@
 //! Nothing here knows of HTTP: a transport makes a [`Context`], asks, and writes what comes. What a
 //! request says before its answer goes through the [`Outbox`].
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::about;
+use super::asking::Waiting;
 use super::error::{Failure, Told, tell};
-use super::jsonrpc::{self, Id, Notification, Params, Payload};
+use super::jsonrpc::{Id, Notification, Params, Payload};
 use super::listing::Listings;
 use super::meta::{Declared, Threshold};
 use super::methods::{self, Method};
+use super::outbox::Outbox;
+use super::peer::Peer;
 use super::record::Record;
 use super::scope::{Scope, Wish};
 use super::session::Session;
+use super::tasks::Tasks;
 use super::versions::Version;
+use super::{abilities, about, call};
 use crate::domain::caller::Caller;
-use crate::limits::Limits;
+use crate::domain::client::Abilities;
 use crate::service::Error;
 use crate::service::Service;
+use crate::service::catalogue::Catalogue;
 use crate::telemetry::RequestId;
 use std::sync::Arc;
 
@@ -45,6 +49,8 @@ pub struct Context {
     pub progress_token: Option<Id>,
     /// Where to say something before the answer; none when nobody listens.
     pub outbox: Option<Outbox>,
+    /// Whom to ask while the call runs, in a legacy session; none when nobody would hear it.
+    pub peer: Option<Peer>,
 }
 
 impl Context {
@@ -59,6 +65,45 @@ impl Context {
         }
     }
 
+    /// The same client, with nobody at the other end.
+    pub(super) fn aside(&self) -> Self {
+        Self {
+            era: self.era.clone(),
+            scope: self.scope.clone(),
+            tools: self.tools,
+            caller: self.caller.clone(),
+            request_id: self.request_id.clone(),
+            cancel: CancellationToken::new(),
+            progress_token: None,
+            outbox: None,
+            peer: None,
+        }
+    }
+
+    /// # Errors
+    /// -32021 when the client did not say that it follows tasks.
+    pub(super) fn follows_tasks(&self) -> Result<(), Failure> {
+        let follows = match &self.era {
+            Era::Modern(declared) => abilities::declared(&declared.capabilities, true).tasks,
+            Era::Legacy(_) => false,
+        };
+        if follows { Ok(()) } else { Err(call::lacks(Abilities { tasks: true, ..Abilities::default() })) }
+    }
+
+    /// Whether there may be something to tell the client before its answer.
+    pub fn listens(&self) -> bool {
+        let asked = matches!(&self.era, Era::Legacy(session) if session.agreed.can_be_asked());
+        asked || self.progress_token.is_some() || self.log_level().is_some()
+    }
+
+    /// What is said before the answer goes here, and what a guest asks a legacy client.
+    pub(super) fn hears(&mut self, outbox: &Outbox) {
+        self.outbox = Some(outbox.clone());
+        if let Era::Legacy(session) = &self.era {
+            self.peer = Some(Peer::new(Arc::clone(session), outbox.clone()));
+        }
+    }
+
     /// The least serious log line that the client wants; none: no lines.
     pub fn log_level(&self) -> Option<Threshold> {
         match &self.era {
@@ -66,29 +111,6 @@ impl Context {
             Era::Legacy(session) => session.log_level(),
         }
     }
-}
-
-/// Notifications about one request, on their way to its client.
-#[derive(Clone, Debug)]
-pub struct Outbox(mpsc::Sender<Vec<u8>>);
-
-impl Outbox {
-    /// An outbox that holds all that one call may say, so that nothing is lost to a slow client and
-    /// memory stays bounded by the limits of the call.
-    pub fn new(limits: &Limits) -> (Self, mpsc::Receiver<Vec<u8>>) {
-        let (sender, receiver) = mpsc::channel(events_of_a_call(limits));
-        (Self(sender), receiver)
-    }
-
-    /// Says something; dropped when the client has gone.
-    pub fn say(&self, method: &str, params: &impl serde::Serialize) {
-        let _ = self.0.try_send(jsonrpc::notification(method, params));
-    }
-}
-
-/// Log lines and progress reports that one call may make, together.
-pub(super) fn events_of_a_call(limits: &Limits) -> usize {
-    Limits::size(limits.call_log_lines.saturating_mul(2)).max(1)
 }
 
 /// The answer to a request.
@@ -99,18 +121,22 @@ pub type Reply = Result<Payload, Failure>;
 pub struct Dispatcher {
     pub(super) service: Service,
     pub(super) listings: Listings,
+    /// The places for calls that wait for an answer.
+    pub(super) waiting: Waiting,
+    pub(super) tasks: Tasks,
 }
 
 impl Dispatcher {
     pub fn new(service: Service) -> Self {
-        Self { service, listings: Listings::default() }
+        let waiting = Waiting::new(service.limits());
+        Self { service, listings: Listings::default(), waiting, tasks: Tasks::default() }
     }
 
     /// Answers one request.
     pub async fn request(&self, context: &Context, method: Method, params: &Params) -> Reply {
         match method {
             Method::Ping => methods::ping::answer(),
-            Method::SetLevel => methods::set_level::answer(context, params),
+            Method::SetLevel => methods::set_level::answer(self, context, params).await,
             Method::Discover => {
                 let record = Record::begin(&self.service, context, method).await;
                 record.end(methods::discover::answer(self, context).await).await
@@ -119,6 +145,27 @@ impl Dispatcher {
                 let record = Record::begin(&self.service, context, method).await;
                 record.end(methods::tools_list::answer(self, context, params).await).await
             }
+            Method::PromptsList => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::prompts_list::answer(self, context, params).await).await
+            }
+            Method::ResourcesList => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::resources_list::answer(self, context, params).await).await
+            }
+            Method::TemplatesList => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::templates_list::answer(self, context, params).await).await
+            }
+            Method::ResourcesSubscribe => methods::resources_subscribe::answer(self, context, params).await,
+            Method::ResourcesUnsubscribe => methods::resources_subscribe::undo(self, context, params).await,
+            Method::Listen => methods::listen::answer(self, context, params).await,
+            Method::TasksGet => methods::tasks_get::answer(self, context, params).await,
+            Method::TasksUpdate => methods::tasks_update::answer(self, context, params).await,
+            Method::TasksCancel => methods::tasks_cancel::answer(self, context, params).await,
+            Method::PromptsGet => methods::prompts_get::answer(self, context, params).await,
+            Method::ResourcesRead => methods::resources_read::answer(self, context, params).await,
+            Method::Complete => methods::complete::answer(self, context, params).await,
             Method::ToolsCall => methods::tools_call::answer(self, context, params).await,
         }
     }
@@ -127,6 +174,24 @@ impl Dispatcher {
     pub fn notification(&self, session: &Session, notification: &Notification) {
         if notification.method == "notifications/cancelled" {
             methods::cancelled::note(session, &notification.params);
+        }
+    }
+
+    /// What is offered at the address of a request.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub(super) async fn catalogue(&self, context: &Context) -> Result<Arc<Catalogue>, Failure> {
+        let catalogue = self.catalogue_at(&context.caller, &context.scope).await;
+        catalogue.map_err(|error| Self::failure(error, &context.request_id))
+    }
+
+    /// # Errors
+    /// Those of the catalogue.
+    pub(super) async fn catalogue_at(&self, caller: &Caller, scope: &Scope) -> Result<Arc<Catalogue>, Error> {
+        match scope {
+            Scope::Everything => self.service.catalogue(caller).await,
+            Scope::Server(name) => self.service.catalogue_of(caller, name.as_str()).await,
         }
     }
 

@@ -21,6 +21,10 @@ pub enum Kind {
     InvalidRequest,
     MethodNotFound,
     InvalidParams,
+    /// There is no such resource, to a legacy client; a modern one reads of invalid parameters.
+    ResourceUnknown,
+    /// What the guest of a prompt or a resource said of its failure, or how it broke.
+    GuestFailed,
     /// A modern request whose `_meta` lacks what each request must carry.
     InvalidMeta,
     Internal,
@@ -66,7 +70,9 @@ impl Kind {
             | Self::Forbidden => -32600,
             Self::MethodNotFound => -32601,
             Self::InvalidParams | Self::InvalidMeta => -32602,
-            Self::Internal => -32603,
+            // "Error Handling" of resources, up to 2025-11-25.
+            Self::ResourceUnknown => -32002,
+            Self::Internal | Self::GuestFailed => -32603,
             Self::HeaderMismatch => -32020,
             Self::MissingCapability => -32021,
             Self::UnsupportedVersion => -32022,
@@ -87,7 +93,7 @@ impl Kind {
             | Self::UnsupportedVersion
             | Self::SessionMissing => StatusCode::BAD_REQUEST,
             Self::MethodNotFound if modern => StatusCode::NOT_FOUND,
-            Self::MethodNotFound | Self::InvalidParams => StatusCode::OK,
+            Self::MethodNotFound | Self::InvalidParams | Self::ResourceUnknown | Self::GuestFailed => StatusCode::OK,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -285,6 +291,7 @@ mod tests {
             Kind::InvalidRequest,
             Kind::MethodNotFound,
             Kind::InvalidParams,
+            Kind::GuestFailed,
             Kind::InvalidMeta,
             Kind::Internal,
             Kind::HeaderMismatch,

@@ -19,7 +19,8 @@ pub fn fit(result: ToolResult, version: Version) -> ToolResult {
     ToolResult { content, structured_content }
 }
 
-fn fit_block(block: Content, version: Version) -> Content {
+/// One block of it.
+pub(super) fn fit_block(block: Content, version: Version) -> Content {
     match block {
         Content::ResourceLink { uri, name, annotations, .. } if version < Version::V2025_06_18 => {
             Content::Text { text: format!("{name}: {uri}"), annotations }

@@ -19,6 +19,9 @@ use super::error::{Failure, Kind};
 /// for what a message is wrapped in later.
 pub const DEPTH_MAX: usize = 100;
 
+/// Characters kept of the message of a client's error.
+const ERROR_CHARACTERS: usize = 1_000;
+
 /// The name of a request, chosen by its sender; also the form of a progress token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
@@ -76,8 +79,15 @@ pub struct Notification {
 pub enum Message {
     Request(Request),
     Notification(Notification),
-    /// An answer to something that the server asked.
-    Response(Id),
+    Response(Response),
+}
+
+/// An answer to something that the server asked.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub id: Id,
+    /// The result as it came, or the message of the error.
+    pub said: Result<Box<RawValue>, String>,
 }
 
 /// What cannot be understood, and the id under which to say so when there is one.
@@ -185,10 +195,13 @@ fn message(text: &str) -> Result<Message, Malformed> {
         None => None,
     };
     let Some(method) = wire.method else {
-        return match (id, wire.result.is_some() ^ wire.error.is_some()) {
-            (Some(id), true) => Ok(Message::Response(id)),
-            _ => Err(refuse("`method` is missing")),
+        let said = match (wire.result, wire.error) {
+            (Some(result), None) => Ok(result.to_owned()),
+            (None, Some(error)) => Err(error_message(error)),
+            _ => return Err(refuse("`method` is missing")),
         };
+        let Some(id) = id else { return Err(refuse("`method` is missing")) };
+        return Ok(Message::Response(Response { id, said }));
     };
     let Ok(method) = serde_json::from_str::<String>(method.get()) else {
         return Err(refuse("`method` must be a string"));
@@ -202,6 +215,16 @@ fn message(text: &str) -> Result<Message, Malformed> {
         Some(id) => Message::Request(Request { id, method, params }),
         None => Message::Notification(Notification { method, params }),
     })
+}
+
+/// What the error of a response says, bounded.
+fn error_message(error: &RawValue) -> String {
+    #[derive(Deserialize)]
+    struct Inner {
+        message: String,
+    }
+    let message = serde_json::from_str::<Inner>(error.get()).map(|Inner { message }| message);
+    message.unwrap_or_else(|_| "an error without a message".to_owned()).chars().take(ERROR_CHARACTERS).collect()
 }
 
 /// What can be told of a JSON text without recursion. Exact for valid JSON; for anything else the
@@ -297,6 +320,20 @@ pub fn error(id: Option<&Id>, failure: &Failure) -> Vec<u8> {
     let inner = Inner { code: failure.kind.code(), message: &failure.message, data: failure.data.as_ref() };
     let mut out = Vec::with_capacity(128);
     write(&mut out, &Wire { jsonrpc: "2.0", id, error: inner });
+    out
+}
+
+/// The text of a request.
+pub fn request(id: &Id, method: &str, params: &impl Serialize) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Wire<'a, P> {
+        jsonrpc: &'static str,
+        id: &'a Id,
+        method: &'a str,
+        params: &'a P,
+    }
+    let mut out = Vec::with_capacity(256);
+    write(&mut out, &Wire { jsonrpc: "2.0", id, method, params });
     out
 }
 

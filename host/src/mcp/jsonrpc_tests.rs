@@ -30,9 +30,9 @@ fn messages_are_told_apart() {
     let said = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     assert!(matches!(one(said), Ok(Message::Notification(_))));
     let answered = r#"{"jsonrpc":"2.0","id":3,"result":{}}"#;
-    assert!(matches!(one(answered), Ok(Message::Response(id)) if id == number(3)));
+    assert!(matches!(one(answered), Ok(Message::Response(Response { id, said: Ok(_) })) if id == number(3)));
     let failed = r#"{"jsonrpc":"2.0","id":3,"error":{"code":1,"message":"no"}}"#;
-    assert!(matches!(one(failed), Ok(Message::Response(_))));
+    assert!(matches!(one(failed), Ok(Message::Response(Response { said: Err(_), .. }))));
     let extra = r#"{"jsonrpc":"2.0","id":3,"method":"ping","trace":[1,2]}"#;
     assert!(matches!(one(extra), Ok(Message::Request(_))));
 }

@@ -17,7 +17,7 @@ use super::mirror::{Mirror, mirrors};
 use super::scope::{Scope, Wish};
 use super::{about, manage};
 use crate::domain::caller::Caller;
-use crate::domain::component::ToolAnnotations;
+use crate::domain::component::{Icon, ToolAnnotations};
 use crate::service::catalogue::{Catalogue, ListedTool};
 use crate::service::{Error, Service};
 
@@ -106,6 +106,8 @@ struct Line<'a> {
     output_schema: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<ToolAnnotations>,
+    #[serde(skip_serializing_if = "<[Icon]>::is_empty")]
+    icons: &'a [Icon],
 }
 
 impl<'a> Line<'a> {
@@ -129,6 +131,7 @@ impl<'a> Line<'a> {
             input_schema,
             output_schema: output,
             annotations: tool.annotations,
+            icons: &tool.icons,
         }
     }
 }
@@ -305,6 +308,7 @@ mod tests {
             output_schema: output.map(|schema| raw(&schema)),
             fitted: Fitted::default(),
             annotations: None,
+            icons: Vec::new(),
         }
     }
 

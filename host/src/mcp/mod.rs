@@ -7,8 +7,11 @@
 //!
 //! `transport` is HTTP; `dispatch` and below know nothing of it.
 
+mod abilities;
 pub mod about;
+mod asking;
 pub mod body;
+mod call;
 pub mod call_through;
 pub mod cursor;
 pub mod dispatch;
@@ -16,32 +19,46 @@ pub mod error;
 pub mod fit;
 pub mod headers;
 pub mod jsonrpc;
+mod kept;
 pub mod listing;
 pub mod manage;
 pub mod meta;
 pub mod methods;
 pub mod mirror;
 pub mod nearest;
+mod notices;
 pub mod origin;
+pub mod outbox;
+mod pages;
+pub mod peer;
 mod record;
 pub mod scope;
 pub mod session;
+pub mod sessions;
+mod spoken;
 pub mod stream;
+mod tasks;
 mod transport;
+mod uris;
 pub mod versions;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::dispatch::Dispatcher;
+use self::kept::Kept;
 pub use self::origin::McpSettings;
-use self::session::Sessions;
+use self::scope::Scope;
+use self::sessions::Sessions;
 use self::stream::Streams;
 use crate::auth::McpAuth;
+use crate::domain::caller::{Caller, Who};
 use crate::limits::Limits;
 use crate::service::Service;
 
@@ -53,11 +70,13 @@ pub struct McpState {
     settings: Arc<McpSettings>,
     pub sessions: Sessions,
     pub streams: Streams,
+    kept: Kept,
     /// Calls run on it, so that the process waits for them when it stops.
     tracker: TaskTracker,
     /// Cancelled at a soft stop: streams that only listen end; calls go on.
     shutdown: CancellationToken,
     signs: transport::Signs,
+    conversations: transport::Conversations,
 }
 
 impl McpState {
@@ -69,14 +88,16 @@ impl McpState {
         shutdown: CancellationToken,
     ) -> Self {
         Self {
-            sessions: Sessions::new(service.limits(), service.clock().clone()),
+            sessions: Sessions::new(&service),
             streams: Streams::new(service.limits()),
+            kept: Kept::new(service.limits(), service.clock().clone()),
             dispatcher: Dispatcher::new(service),
             auth,
             settings: Arc::new(settings),
             tracker,
             shutdown,
             signs: transport::Signs::default(),
+            conversations: transport::Conversations::default(),
         }
     }
 
@@ -88,15 +109,15 @@ impl McpState {
     /// Ends sessions that nobody uses, once a minute, until the process stops.
     pub async fn sweep_sessions(self) {
         const PAUSE: Duration = Duration::from_secs(60);
-        let clock = self.dispatcher.service.clock().clone();
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
                 () = tokio::time::sleep(PAUSE) => {}
             }
-            let ended = self.sessions.sweep(clock.now());
-            if ended > 0 {
-                tracing::debug!(ended, "idle sessions ended");
+            match self.sessions.sweep().await {
+                Ok(0) => {}
+                Ok(ended) => tracing::debug!(ended, "idle sessions ended"),
+                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "sessions were not swept"),
             }
         }
     }
@@ -108,6 +129,40 @@ impl McpState {
     fn keep_alive(&self) -> Duration {
         Duration::from_secs(self.limits().sse_keep_alive_s)
     }
+}
+
+/// Why a conversation did not come about, or broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum ConverseError {
+    #[error("there is no running server `{0}`; without --server all are served")]
+    Server(String),
+    #[error(transparent)]
+    Service(#[from] crate::service::Error),
+    #[error("standard input or output broke off: {0}")]
+    Broken(#[from] io::Error),
+}
+
+/// Serves one client over a pair of byte streams, a message a line: everything, or one running server. It is a
+/// client on this machine.
+///
+/// # Errors
+/// See [`ConverseError`].
+pub async fn converse(
+    state: &McpState,
+    server: Option<&str>,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+) -> Result<(), ConverseError> {
+    let caller = Caller { who: Who::Local, from: None };
+    let scope = match server {
+        None => Scope::Everything,
+        Some(name) => {
+            let catalogue = state.dispatcher.service.catalogue(&caller).await?;
+            let found = catalogue.server(name).map(|server| Scope::Server(server.name.clone()));
+            found.ok_or_else(|| ConverseError::Server(name.to_owned()))?
+        }
+    };
+    Ok(transport::stdio::serve(state, scope, caller, input, output).await?)
 }
 
 /// The routes `/mcp`, `/mcp/servers/{server}` and `/mcp/health`. They need `ConnectInfo<SocketAddr>`.

@@ -18,6 +18,7 @@ use super::methods::Method;
 use super::session::Session;
 use crate::domain::activity::LogType;
 use crate::domain::caller::Caller;
+use crate::domain::component::Entry;
 use crate::domain::digest::Digest;
 use crate::domain::ids::ServerId;
 use crate::domain::outcome::LogLevel;
@@ -86,6 +87,23 @@ impl Record {
         };
         let row = self.row(LogType::McpRequest, LogLevel::Info, self.subject.clone());
         self.service.activity_add(row.with("arguments_bytes", arguments.map_or(0, |raw| raw.get().len()))).await;
+    }
+
+    /// Writes that somebody wants a prompt, a resource or a completion. A URI may hold what a client wrote, and is
+    /// not named.
+    pub(super) async fn begin_entry(&mut self, entry: &Entry, name: &str) {
+        let owner = match self.service.catalogue(&self.caller).await {
+            Ok(catalogue) => catalogue.offered.owner(entry).map(|owner| owner.server),
+            // What is wrong with it is told where it is needed.
+            Err(_) => None,
+        };
+        self.server_id = owner;
+        self.subject = match (owner, entry) {
+            (None, _) => format!("{} of something that is not there", self.method.as_str()),
+            (Some(_), Entry::Prompt { .. }) => format!("{} {name}", self.method.as_str()),
+            (Some(_), _) => self.method.as_str().to_owned(),
+        };
+        self.service.activity_add(self.row(LogType::McpRequest, LogLevel::Info, self.subject.clone())).await;
     }
 
     /// Takes note of how a call ended.
@@ -185,6 +203,8 @@ fn told(kind: Kind) -> &'static str {
         Kind::InvalidRequest => "it is no valid request",
         Kind::MethodNotFound => "the method is not known here",
         Kind::InvalidParams => "its parameters do not fit",
+        Kind::ResourceUnknown => "there is no such resource",
+        Kind::GuestFailed => "the guest failed",
         Kind::InvalidMeta => "its `_meta` lacks what it must have",
         Kind::Internal => "the host failed",
         Kind::HeaderMismatch => "its headers and its body differ",

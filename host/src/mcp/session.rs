@@ -3,8 +3,10 @@
 //! A session belongs to the caller that opened it; to anybody else it does not exist. Their number
 //! is bounded: the one that rested longest makes room. One that nobody used for a while ends. Ending
 //! a session stops its calls and closes its stream.
+//!
+//! What is here is what this process has at hand; [`super::sessions`] knows what is in the database.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::jsonrpc::Id;
+use super::jsonrpc::{Id, Response};
 use super::meta::Threshold;
 use super::scope::Scope;
 use super::versions::Version;
@@ -24,7 +28,7 @@ use crate::domain::caller::{Caller, Who};
 use crate::limits::Limits;
 use crate::telemetry::metrics::{self, Counted};
 
-/// What was agreed on at the start. All that another process would need to take a session over.
+/// What was agreed on at the start.
 #[derive(Clone, Debug)]
 pub struct Agreed {
     pub version: Version,
@@ -36,6 +40,13 @@ pub struct Agreed {
     pub client: Option<String>,
 }
 
+impl Agreed {
+    /// Whether the client said that a guest may ask it something.
+    pub fn can_be_asked(&self) -> bool {
+        ["elicitation", "sampling", "roots"].into_iter().any(|ability| self.capabilities.contains_key(ability))
+    }
+}
+
 /// One session.
 pub struct Session {
     id: String,
@@ -43,54 +54,111 @@ pub struct Session {
     pub agreed: Agreed,
     /// Microseconds since 1970 of the last use.
     used: AtomicI64,
+    /// The same of the last use that the database knows of; none for a session that is in no database.
+    noted: Option<AtomicI64>,
     /// 0: no level set; otherwise one more than the level's place.
     log_level: AtomicU8,
+    /// Addresses of the resources of which the client wants to hear.
+    subscriptions: Mutex<BTreeSet<String>>,
+    subscriptions_most: usize,
     calls: Mutex<HashMap<Id, CancellationToken>>,
+    /// What the client was asked and has not answered, and how many that may be.
+    questions: Mutex<HashMap<Id, oneshot::Sender<Said>>>,
+    questions_most: usize,
     /// Ends the stream that is open, if one is.
     stream: Mutex<Option<CancellationToken>>,
     ended: CancellationToken,
+    /// The client says nothing any more.
+    silent: CancellationToken,
     _counted: Counted,
 }
 
-/// All sessions of this process; clones are the same.
+/// What a client said to a question: a result, or the message of an error.
+type Said = Result<Box<RawValue>, String>;
+
+/// The sessions that this process has at hand; clones are the same.
 #[derive(Clone)]
-pub struct Sessions {
+pub(super) struct Here {
     clock: Clock,
-    most: usize,
-    idle: TimeDelta,
+    bounds: Bounds,
     open: Arc<Mutex<HashMap<String, Arc<Session>>>>,
 }
 
-impl Sessions {
-    pub fn new(limits: &Limits, clock: Clock) -> Self {
+/// What limits sessions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    most: usize,
+    questions: usize,
+    subscriptions: usize,
+    idle: TimeDelta,
+}
+
+/// A use is noted in the database at most this often, and before a tenth of the time is over that a session
+/// lives without one.
+const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
+
+impl Bounds {
+    pub(super) fn of(limits: &Limits) -> Self {
         let idle = i64::try_from(limits.session_idle_s).ok().and_then(TimeDelta::try_seconds);
-        Self { clock, most: Limits::size(limits.sessions), idle: idle.unwrap_or(TimeDelta::MAX), open: Arc::default() }
+        Self {
+            most: Limits::size(limits.sessions),
+            questions: Limits::size(limits.open_questions),
+            subscriptions: Limits::size(limits.session_subscriptions),
+            idle: idle.unwrap_or(TimeDelta::MAX),
+        }
     }
 
-    /// Opens a session. When there are as many as may be, idle ones end first, then the one that
-    /// rested longest, whether or not it is due.
-    pub fn open(&self, caller: &Caller, agreed: Agreed) -> Arc<Session> {
-        let now = self.clock.now();
-        let session = Arc::new(Session::new(caller.who.clone(), agreed, now));
-        if self.count() >= self.most {
-            self.sweep(now);
+    fn noted_every(self) -> TimeDelta {
+        NOTED_EVERY.min(self.idle / 10)
+    }
+}
+
+impl Here {
+    pub(super) fn new(limits: &Limits, clock: Clock) -> Self {
+        Self { clock, bounds: Bounds::of(limits), open: Arc::default() }
+    }
+
+    /// A new session, not among the others yet.
+    pub(super) fn make(&self, caller: &Caller, agreed: Agreed) -> Session {
+        // 192 random bits, from the generator that the operating system seeds.
+        let id = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>());
+        self.known(id, caller, agreed)
+    }
+
+    /// A session of this id, not among the others yet.
+    pub(super) fn known(&self, id: String, caller: &Caller, agreed: Agreed) -> Session {
+        Session::new(id, caller.who.clone(), agreed, self.clock.now(), self.bounds)
+    }
+
+    /// Takes a session in, and answers the one of this id that is here now. When there are as many as may be,
+    /// idle ones end first, then the one that rested longest, whether or not it is due; that one is answered
+    /// too.
+    pub(super) fn take(&self, session: Session) -> (Arc<Session>, Option<Arc<Session>>) {
+        if self.count() >= self.bounds.most {
+            self.sweep();
         }
         let mut open = held(&self.open);
-        while open.len() >= self.most {
+        if let Some(known) = open.get(&session.id).filter(|known| known.owner == session.owner) {
+            return (Arc::clone(known), None);
+        }
+        let mut gone = None;
+        while open.len() >= self.bounds.most {
             let Some(rested) = open.values().min_by_key(|session| session.rest_key()).cloned() else { break };
             open.remove(&rested.id);
             rested.ended.cancel();
+            gone = Some(rested);
         }
+        let session = Arc::new(session);
         open.insert(session.id.clone(), Arc::clone(&session));
-        session
+        (session, gone)
     }
 
     /// The session of this id, if it is this caller's and still lives. Counts as a use.
-    pub fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
+    pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
         let now = self.clock.now();
         let mut open = held(&self.open);
         let session = open.get(id).filter(|session| session.owner == caller.who)?;
-        if session.is_over(now, self.idle) {
+        if session.is_over(now, self.bounds.idle) {
             let session = open.remove(id)?;
             session.ended.cancel();
             return None;
@@ -99,8 +167,16 @@ impl Sessions {
         Some(Arc::clone(session))
     }
 
+    /// Whether the database does not know of the last uses of a session.
+    pub(super) fn is_due(&self, session: &Session) -> bool {
+        session.noted.as_ref().is_some_and(|noted| {
+            let since = self.clock.now().timestamp_micros().saturating_sub(noted.load(Ordering::Relaxed));
+            since >= self.bounds.noted_every().num_microseconds().unwrap_or(i64::MAX)
+        })
+    }
+
     /// Ends a session of this caller. False when there was none.
-    pub fn end(&self, id: &str, caller: &Caller) -> bool {
+    pub(super) fn end(&self, id: &str, caller: &Caller) -> bool {
         let mut open = held(&self.open);
         if open.get(id).is_none_or(|session| session.owner != caller.who) {
             return false;
@@ -112,11 +188,12 @@ impl Sessions {
     }
 
     /// Ends every session that has rested too long; answers how many.
-    pub fn sweep(&self, now: DateTime<Utc>) -> usize {
+    pub(super) fn sweep(&self) -> usize {
+        let now = self.clock.now();
         let mut open = held(&self.open);
         let before = open.len();
         open.retain(|_, session| {
-            let over = session.is_over(now, self.idle);
+            let over = session.is_over(now, self.bounds.idle);
             if over {
                 session.ended.cancel();
             }
@@ -125,13 +202,26 @@ impl Sessions {
         before - open.len()
     }
 
-    pub fn count(&self) -> usize {
+    /// Those that are at work and of whose last uses the database does not know.
+    pub(super) fn unnoted(&self) -> Vec<Arc<Session>> {
+        let open: Vec<_> = held(&self.open).values().cloned().collect();
+        open.into_iter().filter(|session| session.is_busy() && self.is_due(session)).collect()
+    }
+
+    pub(super) fn count(&self) -> usize {
         held(&self.open).len()
     }
 
     /// Marks a session as used now: when a call ends, not only when it begins.
-    pub fn touch(&self, session: &Session) {
+    pub(super) fn touch(&self, session: &Session) {
         session.touch(self.clock.now());
+    }
+
+    /// Notes that the database knows of the uses up to now.
+    pub(super) fn noted(&self, session: &Session) {
+        if let Some(noted) = &session.noted {
+            noted.store(self.clock.now().timestamp_micros(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -143,20 +233,55 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    fn new(owner: Who, agreed: Agreed, now: DateTime<Utc>) -> Self {
-        // 192 random bits, from the generator that the operating system seeds.
-        let id = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>());
+    fn new(id: String, owner: Who, agreed: Agreed, now: DateTime<Utc>, bounds: Bounds) -> Self {
         Self {
             id,
             owner,
             agreed,
             used: AtomicI64::new(now.timestamp_micros()),
+            noted: Some(AtomicI64::new(now.timestamp_micros())),
             log_level: AtomicU8::new(0),
+            subscriptions: Mutex::default(),
+            subscriptions_most: bounds.subscriptions,
             calls: Mutex::default(),
+            questions: Mutex::default(),
+            questions_most: bounds.questions,
             stream: Mutex::default(),
             ended: CancellationToken::new(),
+            silent: CancellationToken::new(),
             _counted: metrics::mcp_session(),
         }
+    }
+
+    /// A session that lives and ends with its connection: no database knows of it.
+    pub(super) fn of_connection(caller: &Caller, agreed: Agreed, limits: &Limits, now: DateTime<Utc>) -> Arc<Self> {
+        let session = Self::new(String::new(), caller.who.clone(), agreed, now, Bounds::of(limits));
+        Arc::new(Self { noted: None, ..session })
+    }
+
+    /// The client says nothing any more: what it was asked stays without an answer.
+    pub(super) fn hears_no_more(&self) {
+        self.silent.cancel();
+    }
+
+    /// Whether a request of this id is running.
+    pub(super) fn is_running(&self, id: &Id) -> bool {
+        held(&self.calls).contains_key(id)
+    }
+
+    /// Whose it is.
+    pub(super) fn caller(&self) -> Caller {
+        Caller { who: self.owner.clone(), from: None }
+    }
+
+    /// Whether it is in the database.
+    pub(super) fn is_kept(&self) -> bool {
+        self.noted.is_some()
+    }
+
+    /// Ends it: its calls and its stream with it.
+    pub(super) fn end(&self) {
+        self.ended.cancel();
     }
 
     /// Visible ASCII, as the protocol wants it.
@@ -179,6 +304,40 @@ impl Session {
         self.log_level.store(level as u8 + 1, Ordering::Relaxed);
     }
 
+    pub(super) fn set_no_log_level(&self) {
+        self.log_level.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes note that the client wants to hear of a resource.
+    ///
+    /// # Errors
+    /// How many there are, when no more may be.
+    pub fn subscribe(&self, uri: &str) -> Result<(), usize> {
+        let mut subscriptions = held(&self.subscriptions);
+        if subscriptions.len() >= self.subscriptions_most && !subscriptions.contains(uri) {
+            return Err(subscriptions.len());
+        }
+        subscriptions.insert(uri.to_owned());
+        Ok(())
+    }
+
+    pub fn unsubscribe(&self, uri: &str) {
+        held(&self.subscriptions).remove(uri);
+    }
+
+    /// Whether the client wants to hear of this resource.
+    pub fn is_subscribed(&self, uri: &str) -> bool {
+        held(&self.subscriptions).contains(uri)
+    }
+
+    pub(super) fn subscriptions(&self) -> Vec<String> {
+        held(&self.subscriptions).iter().cloned().collect()
+    }
+
+    pub(super) fn set_subscriptions(&self, uris: Vec<String>) {
+        *held(&self.subscriptions) = uris.into_iter().take(self.subscriptions_most).collect();
+    }
+
     /// Takes note of a running request. None when one of this id is running already.
     pub fn begin(self: &Arc<Self>, id: &Id) -> Option<Running> {
         let mut calls = held(&self.calls);
@@ -194,6 +353,28 @@ impl Session {
     pub fn cancel(&self, id: &Id) -> bool {
         let cancel = held(&self.calls).get(id).cloned();
         cancel.inspect(CancellationToken::cancel).is_some()
+    }
+
+    /// Opens a question to the client, under a new id.
+    ///
+    /// # Errors
+    /// How many are open, when no more may be.
+    pub(super) fn question(self: &Arc<Self>) -> Result<Question, usize> {
+        let mut questions = held(&self.questions);
+        if questions.len() >= self.questions_most {
+            return Err(questions.len());
+        }
+        let id = Id::Text(format!("mcpbox-{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 12]>())));
+        let (answer, said) = oneshot::channel();
+        questions.insert(id.clone(), answer);
+        Ok(Question { session: Arc::clone(self), id, said })
+    }
+
+    /// Takes an answer of the client. False when nobody waits for it: it is late, came before, or answers
+    /// nothing that was asked.
+    pub fn answered(&self, response: Response) -> bool {
+        let waiting = held(&self.questions).remove(&response.id);
+        waiting.is_some_and(|waiting| waiting.send(response.said).is_ok())
     }
 
     /// Opens the stream of this session; an older one ends, because a client that asks anew has lost
@@ -241,128 +422,40 @@ impl Drop for Running {
     }
 }
 
+/// A question that is open; forgotten when this is dropped.
+#[derive(Debug)]
+pub(super) struct Question {
+    session: Arc<Session>,
+    id: Id,
+    said: oneshot::Receiver<Said>,
+}
+
+impl Question {
+    pub(super) fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// What the client says. None: the session has ended, or the client says nothing any more.
+    pub(super) async fn answer(&mut self) -> Option<Said> {
+        tokio::select! {
+            said = &mut self.said => said.ok(),
+            () = self.session.ended.cancelled() => None,
+            () = self.session.silent.cancelled() => None,
+        }
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        held(&self.session.questions).remove(&self.id);
+    }
+}
+
 /// The lock, whatever became of who held it before: no invariant spans two of its uses.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sessions(most: u64, idle_s: u64) -> (Sessions, Clock) {
-        let clock = Clock::system();
-        let limits = Limits { sessions: most, session_idle_s: idle_s, ..Limits::default() };
-        (Sessions::new(&limits, clock.clone()), clock)
-    }
-
-    fn agreed() -> Agreed {
-        Agreed { version: Version::NEWEST_LEGACY, scope: Scope::Everything, capabilities: Map::new(), client: None }
-    }
-
-    fn local() -> Caller {
-        Caller { who: Who::Local, from: None }
-    }
-
-    #[test]
-    fn ids_are_long_visible_and_never_the_same() {
-        let (sessions, _) = sessions(10, 60);
-        let one = sessions.open(&local(), agreed());
-        let two = sessions.open(&local(), agreed());
-        assert_ne!(one.id(), two.id());
-        assert_eq!(one.id().len(), 32);
-        assert!(one.id().bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
-    }
-
-    #[test]
-    fn a_session_is_nobody_elses() {
-        let (sessions, _) = sessions(10, 60);
-        let session = sessions.open(&local(), agreed());
-        assert!(sessions.find(session.id(), &Caller::operator()).is_none());
-        assert!(!sessions.end(session.id(), &Caller::operator()));
-        assert!(sessions.find(session.id(), &local()).is_some());
-        assert!(sessions.end(session.id(), &local()));
-        assert!(sessions.find(session.id(), &local()).is_none());
-        assert!(!sessions.end(session.id(), &local()));
-    }
-
-    #[test]
-    fn the_one_that_rested_longest_makes_room() {
-        let (sessions, clock) = sessions(2, 600);
-        let first = sessions.open(&local(), agreed());
-        clock.turn(TimeDelta::seconds(1));
-        let second = sessions.open(&local(), agreed());
-        clock.turn(TimeDelta::seconds(1));
-        assert!(sessions.find(first.id(), &local()).is_some());
-        let third = sessions.open(&local(), agreed());
-        assert!(second.ended.is_cancelled());
-        assert!(sessions.find(first.id(), &local()).is_some() && sessions.find(third.id(), &local()).is_some());
-        assert_eq!(sessions.count(), 2);
-    }
-
-    #[test]
-    fn one_that_is_at_work_makes_room_last() {
-        let (sessions, clock) = sessions(2, 600);
-        let working = sessions.open(&local(), agreed());
-        let call = working.begin(&Id::Text("a".into())).expect("a new id");
-        clock.turn(TimeDelta::seconds(1));
-        let resting = sessions.open(&local(), agreed());
-        sessions.open(&local(), agreed());
-        assert!(resting.ended.is_cancelled() && !call.cancel.is_cancelled());
-    }
-
-    #[test]
-    fn idle_sessions_end_and_busy_ones_do_not() {
-        let (sessions, clock) = sessions(10, 60);
-        let idle = sessions.open(&local(), agreed());
-        let calling = sessions.open(&local(), agreed());
-        let listening = sessions.open(&local(), agreed());
-        let call = calling.begin(&Id::Text("a".into()));
-        let stream = listening.open_stream();
-        clock.turn(TimeDelta::seconds(59));
-        assert_eq!(sessions.sweep(clock.now()), 0);
-        clock.turn(TimeDelta::seconds(2));
-        assert!(sessions.find(idle.id(), &local()).is_none(), "also without a sweep");
-        assert_eq!(sessions.sweep(clock.now()), 0);
-        drop(call);
-        stream.cancel();
-        assert_eq!(sessions.sweep(clock.now()), 2);
-        assert_eq!(sessions.count(), 0);
-    }
-
-    #[test]
-    fn a_running_request_is_cancelled_by_its_id_and_by_the_end_of_its_session() {
-        let (sessions, _) = sessions(10, 60);
-        let session = sessions.open(&local(), agreed());
-        let (one, two) = (Id::Integer(1.into()), Id::Text("1".into()));
-        let first = session.begin(&one).expect("a new id");
-        let second = session.begin(&two).expect("another id, though it looks alike");
-        assert!(session.begin(&one).is_none(), "the id is in use");
-        assert!(session.cancel(&one) && !session.cancel(&Id::Integer(2.into())));
-        assert!(first.cancel.is_cancelled() && !second.cancel.is_cancelled());
-        drop(first);
-        assert!(session.begin(&one).is_some());
-        sessions.end(session.id(), &local());
-        assert!(second.cancel.is_cancelled());
-    }
-
-    #[test]
-    fn a_newer_stream_takes_the_place_of_the_older() {
-        let (sessions, _) = sessions(10, 60);
-        let session = sessions.open(&local(), agreed());
-        let older = session.open_stream();
-        let newer = session.open_stream();
-        assert!(older.is_cancelled() && !newer.is_cancelled());
-    }
-
-    #[test]
-    fn the_log_level_is_none_until_it_is_set() {
-        let (sessions, _) = sessions(10, 60);
-        let session = sessions.open(&local(), agreed());
-        assert_eq!(session.log_level(), None);
-        for level in Threshold::ALL {
-            session.set_log_level(level);
-            assert_eq!(session.log_level(), Some(level));
-        }
-    }
-}
+#[path = "session_tests.rs"]
+mod tests;

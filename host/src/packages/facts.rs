@@ -69,7 +69,8 @@ impl Packages {
         (TimeDelta::zero()..BELIEVED).contains(&age).then_some(kept)
     }
 
-    async fn pypi(&self, distribution: &str) -> Known<PyPi> {
+    /// What PyPI says of a distribution.
+    pub(super) async fn pypi(&self, distribution: &str) -> Known<PyPi> {
         let answer = self.ask(&self.0.settings.pypi, &format!("pypi/{distribution}/json"), None).await;
         answer.read(pypi)
     }
@@ -183,7 +184,8 @@ fn text(value: &Value) -> Option<String> {
 fn pypi(answer: &Value) -> Option<PyPi> {
     let info = &answer["info"];
     let files = answer["urls"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let pure = |file: &Value| file["filename"].as_str().is_some_and(|name| name.ends_with("-none-any.whl"));
+    let wheels = || files.iter().filter_map(|file| file["filename"].as_str()).filter(|name| name.ends_with(".whl"));
+    let pure = |name: &str| name.ends_with("-none-any.whl");
     Some(PyPi {
         summary: text(&info["summary"]),
         latest_version: text(&info["version"])?,
@@ -191,7 +193,8 @@ fn pypi(answer: &Value) -> Option<PyPi> {
         home_page: text(&info["home_page"]).or_else(|| text(&info["project_urls"]["Homepage"])),
         requires_python: text(&info["requires_python"]),
         released_at: files.iter().filter_map(|file| text(&file["upload_time_iso_8601"])).min(),
-        pure_python: files.iter().any(pure),
+        pure_python: wheels().any(pure),
+        native_code: wheels().any(|name| !pure(name)),
     })
 }
 
@@ -236,6 +239,7 @@ mod tests {
             requires_python: Some(">=3".into()),
             released_at: Some("2026-02-01T09:00:00Z".into()),
             pure_python: true,
+            native_code: false,
         };
         assert_eq!(pypi(&answer), Some(expected));
         assert_eq!(pypi(&json!({"info": {}})), None);

@@ -13,8 +13,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::refusal::{self, Unfit};
 use super::tree::{self, Fetched};
 use super::{Packages, PackagesSettings};
+use crate::domain::package::{Known, PyPi};
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +35,14 @@ pub enum InstallError {
          is with MCPBOX_UV"
     )]
     NoInstaller,
-    #[error("a package has native code, and tools run pure Python: {0}")]
-    Native(String),
+    #[error("the package `{package}`{} {why}; nothing was installed", needed(.by))]
+    Unfit {
+        /// Its distribution.
+        package: String,
+        /// Some of those that need it.
+        by: Vec<String>,
+        why: Unfit,
+    },
     #[error("the packages could not be resolved or fetched: {0}")]
     Refused(String),
     #[error("{0}; nothing was installed")]
@@ -47,6 +55,15 @@ pub enum InstallError {
     Machine(String),
 }
 
+/// The part of a sentence that says who needs a package.
+fn needed(by: &[String]) -> String {
+    match by {
+        [] => String::new(),
+        [one] => format!(", which `{one}` needs,"),
+        several => format!(", which `{}` need,", several.join("`, `")),
+    }
+}
+
 /// The interpreter that the packages are for, and a platform without machine code.
 const TARGET: &[&str] = &["--python-version", "3.14", "--python-platform", "wasm32-pyodide2024", "--no-build"];
 
@@ -57,8 +74,6 @@ const FILE_BLOCKS_PER_MIB: u64 = 2 * 1024;
 
 /// What a child may say; more is cut.
 const SAID_BYTES: u64 = 64 << 10;
-/// What of it is told.
-const TOLD_CHARS: usize = 1_000;
 
 /// How the shell takes the bounds upon itself before it becomes the program. `ulimit` is POSIX.
 const BOUNDED: &str =
@@ -92,11 +107,26 @@ impl Packages {
         let resolve = ["pip", "compile", "wanted.txt", "--output-file", "locked.txt", "--generate-hashes"];
         let unpack = ["pip", "install", "--target", "site", "--require-hashes", "-r", "locked.txt", "--no-deps"];
         let unpack_more = ["--link-mode", "copy"];
-        self.run(&uv, &workshop.0, &[&resolve[..], &["--no-header", "--no-annotate"]].concat(), until).await?;
+        let resolved =
+            self.run(&uv, &workshop.0, &[&resolve[..], &["--no-header", "--no-annotate"]].concat(), until).await;
+        if let Err(InstallError::Unfit { package, by, .. }) = resolved {
+            let why = self.unfit(&package, until).await;
+            return Err(InstallError::Unfit { package, by, why });
+        }
+        resolved?;
         self.run(&uv, &workshop.0, &[&unpack[..], &unpack_more].concat(), until).await?;
         let (site, limits) = (workshop.0.join("site"), self.0.limits.clone());
         let taken = tokio::task::spawn_blocking(move || tree::take(&site, &limits)).await;
         taken.map_err(|error| InstallError::Machine(error.to_string()))?
+    }
+
+    /// What a package without a wheel of pure Python has instead, as far as PyPI knows it.
+    async fn unfit(&self, package: &str, until: Instant) -> Unfit {
+        match tokio::time::timeout_at(until, self.pypi(package)).await {
+            Ok(Known::Known(PyPi { pure_python: false, native_code: true, .. })) => Unfit::Native,
+            Ok(Known::Known(PyPi { pure_python: false, native_code: false, .. })) => Unfit::SourceOnly,
+            _ => Unfit::NoPureWheel,
+        }
     }
 
     async fn run(&self, uv: &Path, folder: &Path, arguments: &[&str], until: Instant) -> Result<(), InstallError> {
@@ -130,7 +160,7 @@ impl Packages {
         let status = status.map_err(machine)?;
         match status.code() {
             Some(0) => Ok(()),
-            Some(_) => Err(refused(&said)),
+            Some(_) => Err(refusal::read(&said)),
             None => Err(InstallError::TooLarge(
                 "the packages, or one file of them, need more memory, CPU time or room than installing may have"
                     .to_owned(),
@@ -168,30 +198,9 @@ async fn said(stream: Option<impl AsyncRead + Unpin>) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// The words in which uv says that there are wheels, but none without machine code.
-const NO_WHEEL: &[&str] = &["no usable wheels", "has no wheels with", "have no wheels with", "doesn't have a wheel"];
-
-fn refused(said: &str) -> InstallError {
-    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let told: String = words.chars().take(TOLD_CHARS).collect();
-    match NO_WHEEL.iter().any(|sign| words.contains(sign)) {
-        true => InstallError::Native(told),
-        false => InstallError::Refused(told),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_has_no_wheel_of_python_alone_is_told_as_native() {
-        let said =
-            "error: No solution found\n  cause: Because numpy>=2 has\n     no usable wheels and you require numpy";
-        let told = refused(said).to_string();
-        assert!(told.contains("native code") && told.contains("Because numpy>=2 has no usable wheels"), "{told}");
-        assert!(matches!(refused("error: x was not found in the package registry"), InstallError::Refused(_)));
-    }
 
     #[test]
     fn a_requirement_is_a_line() {

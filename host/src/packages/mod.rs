@@ -7,6 +7,7 @@
 
 mod facts;
 mod install;
+mod refusal;
 mod set;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::install::InstallError;
+use super::refusal::Unfit;
 use crate::domain::package::{Distribution, normalized};
 use crate::limits::Limits;
 
@@ -33,9 +34,16 @@ const DEPTH: usize = 40;
 /// # Errors
 /// See the module.
 pub(super) fn take(site: &Path, limits: &Limits) -> Result<Fetched, InstallError> {
-    let mut taken = Taken { limits, fetched: Fetched::default(), bytes: 0, records: BTreeMap::new() };
+    let mut taken = Taken { limits, fetched: Fetched::default(), bytes: 0, records: BTreeMap::new(), native: None };
     taken.folder(site, "", 0)?;
-    let Taken { mut fetched, records, .. } = taken;
+    let Taken { mut fetched, records, native, .. } = taken;
+    if let Some(file) = native {
+        return Err(InstallError::Unfit {
+            package: brought_by(&records, &file),
+            by: Vec::new(),
+            why: Unfit::Holds(file),
+        });
+    }
     for (folder, record) in records {
         let (name, version) = named(&folder);
         let mut modules = BTreeSet::new();
@@ -62,6 +70,8 @@ struct Taken<'a> {
     bytes: u64,
     /// The `RECORD` of each `dist-info` folder.
     records: BTreeMap<String, String>,
+    /// The first file that is machine code.
+    native: Option<String>,
 }
 
 impl Taken<'_> {
@@ -98,7 +108,9 @@ impl Taken<'_> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
         let ending = name.rsplit_once('.').map(|(_, ending)| ending).unwrap_or_default();
         if NATIVE.contains(&ending) || name.contains(".so.") {
-            return Err(InstallError::Native(format!("`{path}` is machine code")));
+            // Who brought it is known when all is read.
+            self.native.get_or_insert(path);
+            return Ok(());
         }
         let is_description = folder.ends_with(".dist-info") && !folder.contains('/');
         if ending == "pyc" || (folder.is_empty() && name == ".lock") {
@@ -125,6 +137,13 @@ impl Taken<'_> {
         }
         Ok(())
     }
+}
+
+/// The distribution whose record lists a file; failing that, the folder that it lies in.
+fn brought_by(records: &BTreeMap<String, String>, file: &str) -> String {
+    let lists = |record: &str| record.lines().any(|line| line.split(',').next() == Some(file));
+    let found = records.iter().find(|(_, record)| lists(record));
+    found.map_or_else(|| file.split('/').next().unwrap_or(file).to_owned(), |(folder, _)| named(folder).0)
 }
 
 /// Name and version in the name of a `dist-info` folder.
@@ -196,6 +215,14 @@ mod tests {
             let told = take(folder.path(), &Limits::default()).expect_err("it is native").to_string();
             assert!(told.contains("native code") && told.contains(file), "{told}");
         }
+    }
+
+    #[test]
+    fn machine_code_is_told_with_the_package_that_brought_it() {
+        let record = ("The_Fast-2.0.dist-info/RECORD", "fast/__init__.py,,\nfast/_speed.so,,\n");
+        let folder = site(&[GREETER, &[("fast/_speed.so", ""), record]].concat());
+        let told = take(folder.path(), &Limits::default()).expect_err("it is native").to_string();
+        assert!(told.starts_with("the package `the-fast` has native code (`fast/_speed.so`)"), "{told}");
     }
 
     #[test]

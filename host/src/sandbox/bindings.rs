@@ -2,11 +2,22 @@
 //!
 //! Host functions answer `wasmtime::Result`, so that a bound that was reached can end the guest.
 
-/// The world of compiled tools; its imports are those of every guest.
+/// The world of compiled tools with everything that they may export; its imports are those of every
+/// guest.
 pub(super) mod tool {
     wasmtime::component::bindgen!({
         path: "../guest-sdk/wit",
-        world: "tool",
+        inline: "
+            package mcpbox:host;
+            world whole {
+                include mcpbox:guest/tool@1.0.0;
+                include mcpbox:guest/with-icons@1.0.0;
+                include mcpbox:guest/with-prompts@1.0.0;
+                include mcpbox:guest/with-resources@1.0.0;
+                include mcpbox:guest/with-completion@1.0.0;
+            }
+        ",
+        world: "mcpbox:host/whole",
         imports: { default: async | trappable },
         exports: { default: async },
     });
@@ -35,6 +46,7 @@ pub(super) mod interpreter {
             "mcpbox:guest/secrets@1.0.0": super::tool::mcpbox::guest::secrets,
             "mcpbox:guest/log@1.0.0": super::tool::mcpbox::guest::log,
             "mcpbox:guest/progress@1.0.0": super::tool::mcpbox::guest::progress,
+            "mcpbox:guest/client@1.0.0": super::tool::mcpbox::guest::client,
         },
     });
 }

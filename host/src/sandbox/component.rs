@@ -1,47 +1,157 @@
-//! Compiled tools: a component of the contract's world `tool`, a fresh instance per call.
+//! Components of the contract: a fresh instance for each tool that is called, prompt that is made and
+//! resource that is read.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use wasmtime::Store;
+use wasmtime::component::InstancePre;
+use wasmtime::component::types::ComponentItem;
 
-use super::bindings::tool::exports::mcpbox::guest::tools;
-use super::bindings::tool::mcpbox::guest::types;
-use super::bindings::tool::{Tool, ToolPre};
+use super::bindings::tool::exports::mcpbox::guest::{completion, icons, prompts, resources, tools};
 use super::compile::CompileError;
+use super::content::{body_bytes, content, embedded, role, size_bytes};
 use super::guest::{Ended, Watch, supervise};
+use super::offers::{self, Listed};
 use super::state::State;
-use crate::domain::component::{Export, ToolAnnotations};
-use crate::domain::content::{Annotations, Content, EmbeddedResource, ResourceBody, Role, ToolResult};
+use crate::domain::component::{Completion, CompletionOf, Entry, Export, ToolAnnotations};
+use crate::domain::content::{Content, EmbeddedResource, Role, ToolResult};
 use crate::domain::json;
 use crate::domain::outcome::{Bound, Exception, Outcome};
 use crate::limits::Limits;
 
-async fn start(pre: &ToolPre<State>, store: &mut Store<State>, watch: &Watch) -> Ended<Tool> {
-    supervise(store, watch, async |store| pre.instantiate_async(store).await).await
+/// Suggestions in one answer, as MCP has it.
+const SUGGESTIONS_MAX: usize = 100;
+
+/// A component that speaks the contract, ready to be instantiated, with the interfaces that it has.
+pub(super) struct Contract {
+    pre: InstancePre<State>,
+    tools: tools::GuestIndices,
+    icons: Option<icons::GuestIndices>,
+    prompts: Option<prompts::GuestIndices>,
+    resources: Option<resources::GuestIndices>,
+    completion: Option<completion::GuestIndices>,
 }
 
-/// The tools of a component.
-pub(super) async fn list(pre: &ToolPre<State>, store: &mut Store<State>, watch: &Watch) -> Ended<Vec<Export>> {
-    let instance = start(pre, store, watch).await?;
-    let guest = instance.mcpbox_guest_tools();
-    let listed = supervise(store, watch, async |store| guest.call_list_tools(store).await).await?;
-    Ok(listed
-        .into_iter()
-        .map(|tool| Export {
-            name: tool.name,
-            title: tool.title,
-            description: tool.description,
-            input_schema: tool.input_schema,
-            output_schema: tool.output_schema,
-            annotations: tool.annotations.map(|hints| ToolAnnotations {
-                read_only: hints.read_only,
-                destructive: hints.destructive,
-                idempotent: hints.idempotent,
-                open_world: hints.open_world,
-            }),
+impl Contract {
+    /// # Errors
+    /// When an interface that it exports lacks a function.
+    pub(super) fn new(pre: InstancePre<State>) -> wasmtime::Result<Self> {
+        Ok(Self {
+            tools: tools::GuestIndices::new(&pre)?,
+            icons: exports(&pre, "icons").then(|| icons::GuestIndices::new(&pre)).transpose()?,
+            prompts: exports(&pre, "prompts").then(|| prompts::GuestIndices::new(&pre)).transpose()?,
+            resources: exports(&pre, "resources").then(|| resources::GuestIndices::new(&pre)).transpose()?,
+            completion: exports(&pre, "completion").then(|| completion::GuestIndices::new(&pre)).transpose()?,
+            pre,
         })
-        .collect())
+    }
+
+    /// Its tools, and what it lists beside them.
+    pub(super) async fn list(&self, store: &mut Store<State>, watch: &Watch) -> Ended<(Vec<Export>, Listed)> {
+        let instance = supervise(store, watch, async |store| self.pre.instantiate_async(store).await).await?;
+        let tools = supervise(store, watch, async |store| {
+            self.tools.load(&mut *store, &instance)?.call_list_tools(store).await
+        });
+        let tools = tools.await?.into_iter().map(export).collect();
+        let mut listed = Listed { completes: self.completion.is_some(), ..Listed::default() };
+        if let Some(prompts) = &self.prompts {
+            listed.prompts = supervise(store, watch, async |store| {
+                prompts.load(&mut *store, &instance)?.call_list_prompts(store).await
+            })
+            .await?;
+        }
+        if let Some(resources) = &self.resources {
+            (listed.resources, listed.templates) = supervise(store, watch, async |store| {
+                let resources = resources.load(&mut *store, &instance)?;
+                Ok((resources.call_list_resources(&mut *store).await?, resources.call_list_templates(store).await?))
+            })
+            .await?;
+        }
+        if let Some(icons) = &self.icons {
+            listed.icons =
+                supervise(store, watch, async |store| icons.load(&mut *store, &instance)?.call_list_icons(store).await)
+                    .await?;
+        }
+        Ok((tools, listed))
+    }
+
+    /// Runs one thing of it to its end.
+    pub(super) async fn run(&self, store: &mut Store<State>, watch: &Watch, entry: &Entry, arguments: &str) -> Outcome {
+        let result_bytes = store.data().budget.result_bytes;
+        let ended = match (entry, self) {
+            (Entry::Tool(name), _) => {
+                let called = supervise(store, watch, async |store| {
+                    let instance = self.pre.instantiate_async(&mut *store).await?;
+                    self.tools.load(&mut *store, &instance)?.call_call_tool(store, name, arguments).await
+                });
+                called.await.map(|answer| tool_answered(name, answer, result_bytes))
+            }
+            (Entry::Prompt { name, arguments }, Self { prompts: Some(prompts), .. }) => {
+                let arguments = pairs(arguments);
+                let called = supervise(store, watch, async |store| {
+                    let instance = self.pre.instantiate_async(&mut *store).await?;
+                    prompts.load(&mut *store, &instance)?.call_get_prompt(store, name, &arguments).await
+                });
+                called.await.map(|answer| prompt_answered(entry, answer, result_bytes))
+            }
+            (Entry::Resource { uri }, Self { resources: Some(resources), .. }) => {
+                let called = supervise(store, watch, async |store| {
+                    let instance = self.pre.instantiate_async(&mut *store).await?;
+                    resources.load(&mut *store, &instance)?.call_read_resource(store, uri).await
+                });
+                called.await.map(|answer| resource_answered(entry, answer, result_bytes))
+            }
+            (Entry::Completion(wanted), Self { completion: Some(completion), .. }) => {
+                let Completion { of, name, value, others } = wanted;
+                let (of, others) = (reference(of), pairs(others));
+                let called = supervise(store, watch, async |store| {
+                    let instance = self.pre.instantiate_async(&mut *store).await?;
+                    let completion = completion.load(&mut *store, &instance)?;
+                    completion.call_complete(store, &of, name, value, &others).await
+                });
+                called.await.map(|suggestions| suggested(suggestions, result_bytes))
+            }
+            (other, _) => Ok(has_none(other)),
+        };
+        ended.unwrap_or_else(|outcome| outcome)
+    }
+}
+
+/// Whether a component exports this interface of the contract.
+fn exports(pre: &InstancePre<State>, interface: &str) -> bool {
+    let name = format!("mcpbox:guest/{interface}@1.");
+    let component = pre.component();
+    component
+        .component_type()
+        .exports(component.engine())
+        .any(|(export, item)| export.starts_with(&name) && matches!(item.ty, ComponentItem::ComponentInstance(_)))
+}
+
+fn pairs(arguments: &std::collections::BTreeMap<String, String>) -> Vec<(String, String)> {
+    arguments.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn reference(of: &CompletionOf) -> completion::Reference {
+    match of {
+        CompletionOf::Prompt(name) => completion::Reference::Prompt(name.clone()),
+        CompletionOf::Template(template) => completion::Reference::Template(template.clone()),
+    }
+}
+
+fn export(tool: tools::Tool) -> Export {
+    Export {
+        name: tool.name,
+        title: tool.title,
+        description: tool.description,
+        input_schema: tool.input_schema,
+        output_schema: tool.output_schema,
+        annotations: tool.annotations.map(|hints| ToolAnnotations {
+            read_only: hints.read_only,
+            destructive: hints.destructive,
+            idempotent: hints.idempotent,
+            open_world: hints.open_world,
+        }),
+    }
 }
 
 /// What a component says of its tools, if it can be.
@@ -61,9 +171,9 @@ pub(super) fn checked(mut tools: Vec<Export>, limits: &Limits) -> Result<Vec<Exp
     }
     tools.sort_by(|one, other| one.name.cmp(&other.name));
     for (at, tool) in tools.iter().enumerate() {
-        let name: String = tool.name.chars().take(NAME_MAX).collect();
-        let fault = if !is_name(&tool.name) {
-            Some(format!("its name is not 1 to {NAME_MAX} of `A-Z`, `a-z`, `0-9`, `_` and `-`"))
+        let name: String = tool.name.chars().take(offers::NAME_BYTES).collect();
+        let fault = if !offers::is_name(&tool.name) {
+            Some(offers::NAME_RULE.to_owned())
         } else if at > 0 && tools[at - 1].name == tool.name {
             Some("it is listed twice".to_owned())
         } else {
@@ -75,14 +185,6 @@ pub(super) fn checked(mut tools: Vec<Export>, limits: &Limits) -> Result<Vec<Exp
         }
     }
     Ok(tools)
-}
-
-/// Length of a tool's name.
-const NAME_MAX: usize = 64;
-
-fn is_name(name: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(is_letter)
 }
 
 /// MCP wants the schema of an object for both.
@@ -105,28 +207,34 @@ fn schema_fault(what: &str, schema: &str) -> Option<String> {
     }
 }
 
-/// Calls one tool of a component.
-pub(super) async fn call(
-    pre: &ToolPre<State>,
-    store: &mut Store<State>,
-    watch: &Watch,
-    name: &str,
-    arguments: &str,
-) -> Outcome {
-    let instance = match start(pre, store, watch).await {
-        Ok(instance) => instance,
-        Err(outcome) => return outcome,
-    };
-    let result_bytes = store.data().budget.result_bytes;
-    let guest = instance.mcpbox_guest_tools();
-    match supervise(store, watch, async |store| guest.call_call_tool(store, name, arguments).await).await {
-        Err(outcome) => outcome,
-        Ok(Ok(result)) => returned(result, result_bytes),
-        Ok(Err(tools::ToolError::UnknownTool)) => {
-            Outcome::Trapped { message: format!("the component does not know its own tool `{name}`") }
-        }
-        Ok(Err(tools::ToolError::InvalidArguments(message))) => Outcome::InvalidArguments { message },
-        Ok(Err(tools::ToolError::Failed(message))) => Outcome::Raised(Exception { message, ..Exception::default() }),
+/// What becomes of a request for something that a component does not have at all.
+pub(super) fn has_none(entry: &Entry) -> Outcome {
+    match entry {
+        Entry::Tool(name) => Outcome::Trapped { message: format!("the component does not know its own tool `{name}`") },
+        Entry::Prompt { name, .. } => Outcome::InvalidArguments { message: format!("there is no prompt `{name}`") },
+        Entry::Resource { uri } => Outcome::ResourceNotFound { uri: uri.clone() },
+        Entry::Completion(_) => answered(&Suggested { values: Vec::new(), total: None, has_more: false }),
+    }
+}
+
+fn raised(message: String) -> Outcome {
+    Outcome::Raised(Exception { message, ..Exception::default() })
+}
+
+/// The members of MCP's result.
+fn answered(members: &impl Serialize) -> Outcome {
+    match serde_json::value::to_raw_value(members) {
+        Ok(json) => Outcome::Answered(json),
+        Err(error) => Outcome::Trapped { message: format!("the answer is no JSON: {error}") },
+    }
+}
+
+fn tool_answered(name: &str, answer: Result<tools::ToolResult, tools::ToolError>, result_bytes: usize) -> Outcome {
+    match answer {
+        Ok(result) => returned(result, result_bytes),
+        Err(tools::ToolError::UnknownTool) => has_none(&Entry::Tool(name.to_owned())),
+        Err(tools::ToolError::InvalidArguments(message)) => Outcome::InvalidArguments { message },
+        Err(tools::ToolError::Failed(message)) => raised(message),
     }
 }
 
@@ -148,66 +256,80 @@ fn returned(result: tools::ToolResult, result_bytes: usize) -> Outcome {
     Outcome::Returned(ToolResult { content: result.content.into_iter().map(content).collect(), structured_content })
 }
 
-/// What a piece of content weighs; text and bytes count, the words around them do not.
-fn size_bytes(content: &types::Content) -> usize {
-    match content {
-        types::Content::Text(text) => text.text.len(),
-        types::Content::Image(blob) | types::Content::Audio(blob) => blob.data.len(),
-        types::Content::ResourceLink(link) => link.uri.len() + link.name.len(),
-        types::Content::Resource(resource) => match &resource.body {
-            types::ResourceBody::Text(text) => text.len(),
-            types::ResourceBody::Blob(bytes) => bytes.len(),
-        },
-    }
+/// MCP's `GetPromptResult`.
+#[derive(Serialize)]
+struct PromptMade {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    messages: Vec<Message>,
 }
 
-fn content(content: types::Content) -> Content {
-    match content {
-        types::Content::Text(text) => Content::Text { text: text.text, annotations: text.annotations.map(annotations) },
-        types::Content::Image(blob) => Content::Image {
-            data: STANDARD.encode(blob.data),
-            mime_type: blob.mime_type,
-            annotations: blob.annotations.map(annotations),
-        },
-        types::Content::Audio(blob) => Content::Audio {
-            data: STANDARD.encode(blob.data),
-            mime_type: blob.mime_type,
-            annotations: blob.annotations.map(annotations),
-        },
-        types::Content::ResourceLink(link) => Content::ResourceLink {
-            uri: link.uri,
-            name: link.name,
-            title: link.title,
-            description: link.description,
-            mime_type: link.mime_type,
-            size: link.size,
-            annotations: link.annotations.map(annotations),
-        },
-        types::Content::Resource(resource) => Content::Resource {
-            resource: EmbeddedResource {
-                uri: resource.uri,
-                mime_type: resource.mime_type,
-                body: match resource.body {
-                    types::ResourceBody::Text(text) => ResourceBody::Text(text),
-                    types::ResourceBody::Blob(bytes) => ResourceBody::Blob(STANDARD.encode(bytes)),
-                },
-            },
-            annotations: resource.annotations.map(annotations),
-        },
-    }
+#[derive(Serialize)]
+struct Message {
+    role: Role,
+    content: Content,
 }
 
-fn annotations(given: types::ContentAnnotations) -> Annotations {
-    Annotations {
-        audience: given
-            .audience
-            .into_iter()
-            .map(|role| match role {
-                types::Role::User => Role::User,
-                types::Role::Assistant => Role::Assistant,
-            })
-            .collect(),
-        priority: given.priority.filter(|priority| priority.is_finite()),
-        last_modified: given.last_modified,
+fn prompt_answered(
+    asked: &Entry,
+    answer: Result<prompts::PromptResult, prompts::PromptError>,
+    result_bytes: usize,
+) -> Outcome {
+    let prompts::PromptResult { description, messages } = match answer {
+        Ok(result) => result,
+        Err(prompts::PromptError::UnknownPrompt) => return has_none(asked),
+        Err(prompts::PromptError::InvalidArguments(message)) => return Outcome::InvalidArguments { message },
+        Err(prompts::PromptError::Failed(message)) => return raised(message),
+    };
+    let size = messages.iter().map(|message| size_bytes(&message.content)).sum::<usize>();
+    if size + description.as_ref().map_or(0, String::len) > result_bytes {
+        return Outcome::Stopped(Bound::ResultSize);
     }
+    let message = |message: prompts::Message| Message { role: role(message.role), content: content(message.content) };
+    answered(&PromptMade { description, messages: messages.into_iter().map(message).collect() })
+}
+
+/// MCP's `ReadResourceResult`.
+#[derive(Serialize)]
+struct ResourceRead {
+    contents: Vec<EmbeddedResource>,
+}
+
+fn resource_answered(
+    asked: &Entry,
+    answer: Result<Vec<resources::Contents>, resources::ReadError>,
+    result_bytes: usize,
+) -> Outcome {
+    let contents = match answer {
+        // What is empty is not there: MCP never answers an empty list.
+        Ok(contents) if contents.is_empty() => return has_none(asked),
+        Ok(contents) => contents,
+        Err(resources::ReadError::NotFound) => return has_none(asked),
+        Err(resources::ReadError::Failed(message)) => return raised(message),
+    };
+    if contents.iter().map(|one| body_bytes(&one.body)).sum::<usize>() > result_bytes {
+        return Outcome::Stopped(Bound::ResultSize);
+    }
+    let one = |one: resources::Contents| embedded(one.uri, one.mime_type, one.body);
+    answered(&ResourceRead { contents: contents.into_iter().map(one).collect() })
+}
+
+/// MCP's `completion`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Suggested {
+    values: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u32>,
+    has_more: bool,
+}
+
+fn suggested(suggestions: completion::Suggestions, result_bytes: usize) -> Outcome {
+    let completion::Suggestions { mut values, total, has_more } = suggestions;
+    let has_more = has_more || values.len() > SUGGESTIONS_MAX;
+    values.truncate(SUGGESTIONS_MAX);
+    if values.iter().map(String::len).sum::<usize>() > result_bytes {
+        return Outcome::Stopped(Bound::ResultSize);
+    }
+    answered(&Suggested { values, total, has_more })
 }

@@ -11,8 +11,8 @@ use moka::policy::EvictionPolicy;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
-use super::bindings::tool::ToolPre;
 use super::compile::{CompileError, Compiler, FetchBytes};
+use super::component::Contract;
 use super::offered::{self, Imports};
 use super::plain::Plain;
 use super::state::State;
@@ -31,7 +31,7 @@ pub(super) struct Opened {
 
 pub(super) enum Kind {
     /// It lists its tools itself.
-    Contract(ToolPre<State>),
+    Contract(Contract),
     /// Its functions are the tools.
     Plain(Plain),
 }
@@ -79,7 +79,7 @@ impl Components {
         let pre = linker.instantiate_pre(component).map_err(unfit)?;
         let exports = offered::exports(component).map_err(CompileError::Refused)?;
         let kind = if speaks_the_contract(component) {
-            Kind::Contract(ToolPre::new(pre).map_err(unfit)?)
+            Kind::Contract(Contract::new(pre).map_err(unfit)?)
         } else {
             Kind::Plain(Plain::new(component, pre, self.tools_max).map_err(CompileError::Refused)?)
         };

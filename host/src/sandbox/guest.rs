@@ -1,13 +1,16 @@
 //! One live guest under supervision, and the report of how it ended.
 //!
-//! A guest ends in one of five ways: it returns, it traps, its time is over, its caller cancels, or
-//! it has called the host too often. Whichever it is, the store survives the guest's future, so that
-//! what it used and printed is still there to be told.
+//! A guest ends in one of six ways: it returns, it traps, its time is over, its caller cancels, it has
+//! called the host too often, or a call of the host ends it (a question whose answer comes with another
+//! call). Whichever it is, the store survives the guest's future, so that what it used and printed is
+//! still there to be told.
 
-use std::task::Poll;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
@@ -18,14 +21,74 @@ use crate::domain::outcome::{Bound, Exception, Outcome, Report, Usage};
 /// What ends a guest from outside.
 pub(super) struct Watch {
     pub(super) started: Instant,
-    pub(super) until: Instant,
+    pub(super) deadline: Deadline,
     pub(super) cancel: CancellationToken,
 }
 
 impl Watch {
     pub(super) fn new(time: Duration, cancel: CancellationToken) -> Self {
         let started = Instant::now();
-        Self { started, until: started + time, cancel }
+        Self { started, deadline: Deadline::at(started + time), cancel }
+    }
+}
+
+/// When a guest's time is over. It stands still while the guest waits for answers of its client.
+#[derive(Clone)]
+pub(super) struct Deadline(Arc<Mutex<Time>>);
+
+enum Time {
+    Until(Instant),
+    /// It stands still, and goes on with so much.
+    Left(Duration),
+}
+
+impl Deadline {
+    fn at(until: Instant) -> Self {
+        Self(Arc::new(Mutex::new(Time::Until(until))))
+    }
+
+    /// The moment, unless the time stands still.
+    fn moment(&self) -> Option<Instant> {
+        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Time::Until(until) => Some(until),
+            Time::Left(_) => None,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.moment().is_some_and(|until| until <= Instant::now())
+    }
+
+    /// Lets the time stand still until the answer is dropped.
+    pub(super) fn stand_still(&self) -> Standing {
+        let mut time = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Time::Until(until) = *time {
+            *time = Time::Left(until.saturating_duration_since(Instant::now()));
+        }
+        drop(time);
+        Standing(self.clone())
+    }
+
+    /// Looks at the clock, and has this task woken when the time is over. While it stands still nobody
+    /// is woken: whoever lets it go on is woken itself.
+    fn poll_over(&self, mut alarm: Pin<&mut Sleep>, context: &mut Context<'_>) -> bool {
+        let Some(until) = self.moment() else { return false };
+        if alarm.deadline() != until {
+            alarm.as_mut().reset(until);
+        }
+        alarm.poll(context).is_ready()
+    }
+}
+
+/// As long as this lives, a guest's time stands still.
+pub(super) struct Standing(Deadline);
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        let mut time = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Time::Left(left) = *time {
+            *time = Time::Until(Instant::now() + left);
+        }
     }
 }
 
@@ -58,15 +121,23 @@ pub(super) async fn supervise<T>(
 ) -> Ended<T> {
     let host_calls = store.data().host_calls.clone();
     let host_calls_max = store.data().budget.host_calls;
-    store.data_mut().ends_at(watch.until, watch.cancel.clone());
+    store.data_mut().ends_at(watch.deadline.clone(), watch.cancel.clone());
     let result = {
         let step = step(store);
-        tokio::pin!(step);
+        let alarm = tokio::time::sleep_until(watch.deadline.moment().unwrap_or(watch.started));
+        tokio::pin!(step, alarm);
         let watched = std::future::poll_fn(|context| {
+            if watch.deadline.poll_over(alarm.as_mut(), context) {
+                return Poll::Ready(Err(BoundReached(Bound::Time).into()));
+            }
             host_calls.turn_over();
             match step.as_mut().poll(context) {
                 Poll::Pending if host_calls.count() > host_calls_max => {
                     Poll::Ready(Err(BoundReached(Bound::HostCalls).into()))
+                }
+                // The step may have moved the deadline.
+                Poll::Pending if watch.deadline.poll_over(alarm.as_mut(), context) => {
+                    Poll::Ready(Err(BoundReached(Bound::Time).into()))
                 }
                 other => other,
             }
@@ -74,7 +145,6 @@ pub(super) async fn supervise<T>(
         tokio::select! {
             biased;
             () = watch.cancel.cancelled() => return Err(Outcome::Cancelled),
-            () = tokio::time::sleep_until(watch.until) => return Err(Outcome::Stopped(Bound::Time)),
             result = watched => result,
         }
     };

@@ -8,7 +8,7 @@ use rand::rngs::SysRng;
 use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::system::mcpbox::guest::system;
-use super::bindings::tool::mcpbox::guest::{http, log, progress, secrets, types};
+use super::bindings::tool::mcpbox::guest::{client, http, log, notify, progress, secrets, types};
 use super::guest::PANIC;
 use super::state::State;
 use super::{files, pace};
@@ -31,6 +31,8 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     progress::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    client::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    notify::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     system::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
 }

@@ -5,11 +5,13 @@
 //! grants nothing of its own: what a guest may reach comes with the job. It needs no database and no
 //! encryption key, and it is the only room that names wasmtime.
 
+mod asking;
 mod bindings;
 mod child;
 mod compile;
 mod component;
 mod components;
+mod content;
 mod engine;
 mod fetch;
 mod files;
@@ -21,6 +23,7 @@ mod javascript;
 mod limiter;
 mod modules;
 mod offered;
+mod offers;
 mod pace;
 mod plain;
 mod pressure;
@@ -40,7 +43,6 @@ use tracing::Instrument as _;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 
-use self::bindings::tool::ToolPre;
 pub use self::child::EXIT_REFUSED;
 use self::compile::Compiler;
 pub use self::compile::{Compilation, CompileError, FetchBytes, compile_here};
@@ -48,6 +50,7 @@ use self::components::{Components, Kind, Opened};
 use self::guest::Watch;
 pub use self::interpreter::Description;
 pub use self::javascript::transpile_here;
+use self::offers::Listed;
 use self::pressure::Pressure;
 use self::sources::{Source, Sources};
 pub use self::state::Listener;
@@ -266,12 +269,16 @@ impl Sandbox {
         if Digest::of(&bytes) != digest {
             return Err(CompileError::Refused(compile::OTHER_BYTES.to_owned()).into());
         }
-        let (world, tools, skipped) = match &opened.kind {
-            Kind::Contract(pre) => match self.list(pre.clone()).await? {
-                Ok(tools) => (ComponentWorld::Contract, component::checked(tools, &self.0.limits)?, Vec::new()),
+        let (world, tools, skipped, offer) = match &opened.kind {
+            Kind::Contract(_) => match self.list(Arc::clone(&opened)).await? {
+                Ok((tools, listed)) => {
+                    let tools = component::checked(tools, &self.0.limits)?;
+                    let offer = offers::checked(listed, &tools, &self.0.limits)?;
+                    (ComponentWorld::Contract, tools, Vec::new(), offer)
+                }
                 Err(outcome) => return Ok(Err(outcome)),
             },
-            Kind::Plain(plain) => (ComponentWorld::Plain, plain.tools(&bytes), plain.skipped.clone()),
+            Kind::Plain(plain) => (ComponentWorld::Plain, plain.tools(&bytes), plain.skipped.clone(), Offer::default()),
         };
         Ok(Ok(Inspection {
             world,
@@ -280,18 +287,21 @@ impl Sandbox {
             capabilities: opened.imports.capabilities.clone(),
             tools,
             skipped,
-            offer: Offer::default(),
+            offer,
         }))
     }
 
-    /// Asks a component of the contract for its tools.
-    async fn list(&self, pre: ToolPre<State>) -> Result<Result<Vec<Export>, Outcome>, SandboxError> {
+    /// Asks a component of the contract for what it offers.
+    async fn list(&self, opened: Arc<Opened>) -> Result<Result<(Vec<Export>, Listed), Outcome>, SandboxError> {
         let mut store = self.store(&self.beside_budget(), &[])?;
         self.0
             .guests
             .run(async move {
                 let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
-                component::list(&pre, &mut store, &watch).await
+                match &opened.kind {
+                    Kind::Contract(contract) => contract.list(&mut store, &watch).await,
+                    Kind::Plain(_) => Ok((Vec::new(), Listed::default())),
+                }
             })
             .await
     }
@@ -307,16 +317,14 @@ impl Sandbox {
         cancel: CancellationToken,
         listener: Option<Listener>,
     ) -> Result<Report, SandboxError> {
-        let reach = Reach { grants: job.grants, secrets: job.secrets, bound: job.bound, listener };
+        let Job { grants, secrets, bound, client, .. } = job;
+        let reach = Reach { grants, secrets, bound, client, listener };
         match job.program {
             Program::Source { language, source, digest } => {
                 let source = Source { language, text: source, digest };
                 self.run_source(source, job.arguments, reach, job.budget, cancel).await
             }
             Program::Component { bytes, digest, entry } => {
-                let Entry::Tool(tool) = entry else {
-                    return Err(SandboxError::Place("only tools run".to_owned()));
-                };
                 let opened = self.component(&*bytes, digest).await?;
                 let mut store = self.store(&job.budget, &reach.grants.folders)?;
                 self.attach(&mut store, reach);
@@ -325,11 +333,14 @@ impl Sandbox {
                     .guests
                     .call(async move {
                         let watch = Watch::new(time, cancel);
-                        let outcome = match &opened.kind {
-                            Kind::Contract(pre) => {
-                                component::call(pre, &mut store, &watch, &tool, &job.arguments).await
+                        let outcome = match (&opened.kind, &entry) {
+                            (Kind::Contract(contract), entry) => {
+                                contract.run(&mut store, &watch, entry, &job.arguments).await
                             }
-                            Kind::Plain(plain) => plain.call(&mut store, &watch, &tool, &job.arguments).await,
+                            (Kind::Plain(plain), Entry::Tool(tool)) => {
+                                plain.call(&mut store, &watch, tool, &job.arguments).await
+                            }
+                            (Kind::Plain(_), other) => component::has_none(other),
                         };
                         let report = guest::report(&mut store, &watch, outcome);
                         let left = guest::left_over(&report, store);

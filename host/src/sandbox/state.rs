@@ -16,11 +16,13 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::engine::YIELD_FUEL;
 use super::fetch::Fetches;
 use super::files::Room;
+use super::guest::{Deadline, Standing};
 use super::limiter::Limiter;
 use super::pace::HostCalls;
 use super::stdio::Capture;
 use crate::domain::binding::BoundSecrets;
 use crate::domain::budget::Budget;
+use crate::domain::client::Client;
 use crate::domain::grant::{FolderAccess, FolderGrant, Grants};
 use crate::domain::outcome::{Bound, GuestEvent, LogLevel, LogLine, Outcome};
 use crate::domain::secret::Secrets;
@@ -39,6 +41,7 @@ pub(super) struct Reach {
     pub(super) secrets: Arc<Secrets>,
     /// Those that its requests carry, and that it never sees.
     pub(super) bound: Arc<BoundSecrets>,
+    pub(super) client: Arc<dyn Client>,
     pub(super) listener: Option<Listener>,
 }
 
@@ -49,7 +52,7 @@ pub(super) struct BoundReached(pub(super) Bound);
 
 /// What ends a guest from outside, looked at each time it calls the host.
 struct Ends {
-    until: Instant,
+    deadline: Deadline,
     cancel: CancellationToken,
 }
 
@@ -91,6 +94,10 @@ pub(super) struct State {
     pub(super) panic: Option<String>,
     /// Progress reports so far.
     pub(super) reports: usize,
+    /// Questions to its client so far.
+    pub(super) questions: usize,
+    /// Notices of changes so far.
+    pub(super) notices: usize,
     pub(super) dropped_lines: u64,
 }
 
@@ -118,9 +125,20 @@ impl State {
         }
     }
 
-    /// From now on a call of the host ends the guest after `until`, or when its caller has gone.
-    pub(super) fn ends_at(&mut self, until: Instant, cancel: CancellationToken) {
-        self.ends = Some(Ends { until, cancel });
+    /// From now on a call of the host ends the guest after its deadline, or when its caller has gone.
+    pub(super) fn ends_at(&mut self, deadline: Deadline, cancel: CancellationToken) {
+        self.ends = Some(Ends { deadline, cancel });
+    }
+
+    /// Lets the guest's time stand still until the answer is dropped.
+    pub(super) fn stand_still(&self) -> Option<Standing> {
+        self.ends.as_ref().map(|ends| ends.deadline.stand_still())
+    }
+
+    /// Ends the guest in this way, by the error that the call of the host answers.
+    pub(super) fn end(&mut self, outcome: Outcome) -> wasmtime::Error {
+        self.ended = Some(outcome);
+        BoundReached(Bound::HostCalls).into()
     }
 
     /// # Errors
@@ -136,7 +154,7 @@ impl State {
             self.ended = match &self.ends {
                 _ if calls > self.budget.host_calls => Some(Outcome::Stopped(Bound::HostCalls)),
                 Some(ends) if ends.cancel.is_cancelled() => Some(Outcome::Cancelled),
-                Some(ends) if ends.until <= Instant::now() => Some(Outcome::Stopped(Bound::Time)),
+                Some(ends) if ends.deadline.is_over() => Some(Outcome::Stopped(Bound::Time)),
                 _ => None,
             };
         }
@@ -217,6 +235,8 @@ pub(super) fn new_store(
         log: Vec::new(),
         panic: None,
         reports: 0,
+        questions: 0,
+        notices: 0,
         dropped_lines: 0,
         budget: budget.clone(),
     };

@@ -3,6 +3,7 @@
 
 use serde_json::value::RawValue;
 
+use super::calls::End;
 use crate::domain::budget::Budget;
 use crate::domain::content::{Content, EmbeddedResource, ResourceBody, ToolResult};
 use crate::domain::outcome::{Bound, Captured, Exception, Outcome, Report};
@@ -35,6 +36,9 @@ pub(super) fn compose(report: &Report, budget: &Budget, redactor: &Redactor, std
             let error = redactor.apply(&told(&result)).into_owned();
             Answer { result, error: Some(error), stdout: returned, notices }
         }
+        Outcome::Answered(_) | Outcome::InputRequired { .. } => {
+            Answer { result: ToolResult::default(), error: None, stdout: returned, notices }
+        }
         failed => {
             let error = redactor.apply(&failure(failed, budget)).into_owned();
             let mut text = error.clone();
@@ -48,6 +52,23 @@ pub(super) fn compose(report: &Report, budget: &Budget, redactor: &Redactor, std
             let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
             Answer { result, error: Some(error), stdout: returned, notices }
         }
+    }
+}
+
+/// How a call ended, for doors that have words of their own for it.
+pub(super) fn end(outcome: &Outcome, redactor: &Redactor) -> End {
+    match outcome {
+        Outcome::Answered(json) => {
+            let text = redactor.apply_json_text(json.get());
+            End::Answered(RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+        }
+        Outcome::InputRequired { questions } => End::InputRequired(questions.clone()),
+        Outcome::MissingAbilities { missing } => End::MissingAbilities(*missing),
+        Outcome::ResourceNotFound { .. } => End::ResourceNotFound,
+        Outcome::InvalidArguments { .. } => End::InvalidArguments,
+        Outcome::Trapped { .. } => End::Trapped,
+        Outcome::Cancelled => End::Cancelled,
+        _ => End::Result,
     }
 }
 

@@ -17,25 +17,27 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use utoipa::ToSchema;
 
-use super::answer::{self, Answer};
+use super::answer;
+use super::behind::Behind;
 use super::error::Error;
+use super::notifier::Notifier;
 use super::passthrough::PassedOn;
 use super::programs::{Runnable, Runs};
 use super::ready::{Given, Ready};
-use super::{Service, programs};
-use crate::db::Texts;
-use crate::db::execution_logs::ExecutionLog as Row;
+use super::{Service, offered, programs};
 use crate::db::servers::{self, Server};
 use crate::db::tools::{self, Tool};
 use crate::db::versions::{self, Version};
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
-use crate::domain::client::Nobody;
+use crate::domain::client::{Abilities, Client, Nobody, Question};
+use crate::domain::component::Entry;
 use crate::domain::content::ToolResult;
+use crate::domain::digest::Digest;
 use crate::domain::grant::Grants;
 use crate::domain::ids::{CallId, ToolId};
-use crate::domain::outcome::{GuestEvent, Label, Outcome, Report};
-use crate::domain::redact::{Redactor, redact_arguments};
+use crate::domain::outcome::{GuestEvent, Label};
+use crate::domain::redact::Redactor;
 use crate::domain::tool::ToolKind;
 use crate::domain::version::VersionContent;
 use crate::executor::{ExecutorError, Job, Listener};
@@ -44,10 +46,14 @@ use crate::telemetry::{RequestId, metrics};
 /// One call as a door hands it over.
 #[derive(Debug)]
 pub struct CallRequest {
-    /// `{server}__{tool}`.
-    pub name: String,
-    /// None: no arguments.
+    /// What is called, by the names that clients of everything know.
+    pub entry: Entry,
+    /// Of a tool; none: no arguments.
     pub arguments: Option<Box<RawValue>>,
+    /// The version that it must be, when its questions were answered before.
+    pub version: Option<Digest>,
+    /// Whoever is behind the call.
+    pub client: Arc<dyn Client>,
     pub request_id: RequestId,
     /// Cancelled: the guest is stopped, and the answer says so.
     pub cancel: CancellationToken,
@@ -55,12 +61,45 @@ pub struct CallRequest {
     pub events: Option<mpsc::Sender<GuestEvent>>,
 }
 
+impl CallRequest {
+    /// A call without arguments, behind which there is nobody, and to whose guest nobody listens.
+    pub fn new(entry: Entry, request_id: RequestId, cancel: CancellationToken) -> Self {
+        let client = Arc::new(Nobody);
+        Self { entry, arguments: None, version: None, client, request_id, cancel, events: None }
+    }
+}
+
 /// What came of a call.
 #[derive(Debug)]
 pub struct CallAnswer {
+    /// Of a tool what it answered; otherwise the failure in words, if it failed.
     pub result: ToolResult,
     pub is_error: bool,
+    pub end: End,
+    /// What ran, as it was approved.
+    pub version: Digest,
+    /// What the URIs of its resources begin with for clients of everything; none when it offers none.
+    pub uri_prefix: Option<String>,
     pub execution: Execution,
+}
+
+/// How a call ended, as far as a door has words of its own for it.
+#[derive(Debug)]
+pub enum End {
+    /// The result says all.
+    Result,
+    /// What a prompt, a resource or a completion answered.
+    Answered(Box<RawValue>),
+    /// The arguments do not fit, as the guest sees it.
+    InvalidArguments,
+    /// The guest asks, and goes on with another call that brings the answers.
+    InputRequired(Vec<Question>),
+    MissingAbilities(Abilities),
+    ResourceNotFound,
+    /// The guest broke.
+    Trapped,
+    /// It was stopped by its caller, or with the host.
+    Cancelled,
 }
 
 /// The call itself, for those who want to know.
@@ -81,7 +120,7 @@ pub struct Execution {
 
 /// Why a version runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+pub(super) enum Purpose {
     Call,
     Test,
     /// Of a version that nobody approved: with nothing that a person would have to give.
@@ -89,7 +128,7 @@ enum Purpose {
 }
 
 impl Service {
-    /// Calls an approved tool.
+    /// Calls an approved tool, or gets a prompt, reads a resource, completes an argument.
     ///
     /// The answer is there when the guest has ended and its row is on its way to the database.
     /// Dropping the future does not stop the guest; cancelling the request's token does.
@@ -98,14 +137,14 @@ impl Service {
     /// When there is no such tool, the arguments do not fit, there is no place for the call, or the
     /// host is broken. What a guest does wrong is an answer.
     pub async fn call_run(&self, caller: &Caller, request: CallRequest) -> Result<CallAnswer, Error> {
-        let ready = self.ready(caller, &request.name).await?;
+        let ready = self.ready(caller, &request.entry).await?;
         self.begin(caller, ready, request, Purpose::Call).await
     }
 
     /// Runs the approved version of a tool for its author: the same call, marked as a test in the log.
     /// Of a component, the tool `export`, which can be left out when it has only one. Where the policy
     /// `draft_tests` allows it, the newest version runs, and if nobody approved that one, without secrets,
-    /// folders and network. The request's name is not looked at.
+    /// folders and network. The request's entry is not looked at.
     ///
     /// # Errors
     /// As [`call_run`](Self::call_run); also when no version is approved and drafts may not run, and
@@ -136,7 +175,7 @@ impl Service {
             ));
         };
         let own_name = tested(&tool, &version, export)?.to_owned();
-        let request = CallRequest { name: super::tools::called(&server, &own_name)?, ..request };
+        let request = CallRequest { entry: Entry::Tool(super::tools::called(&server, &own_name)?), ..request };
         let (expected, given) = match purpose {
             Purpose::DraftTest => {
                 let imports = self.imports_of(&tool, &version).await?;
@@ -174,7 +213,9 @@ impl Service {
                 "a tool of an external source runs elsewhere, and only what a person approved is passed on there",
             ));
         }
-        let arguments = request.arguments.as_deref().map_or("{}", RawValue::get).to_owned();
+        of_version(&ready, &request)?;
+        let arguments = offered::arguments_of(&request.entry)
+            .unwrap_or_else(|| request.arguments.as_deref().map_or("{}", RawValue::get).to_owned());
         let Runnable { name, input_schema, output_schema, .. } = &ready.runnable;
         self.arguments_checked(name, input_schema, &arguments).await?;
         self.output_usable(name, output_schema.as_deref()).await?;
@@ -192,20 +233,24 @@ impl Service {
         let place = self.executor().place(call.ready.server.id, &caller.key()).await?;
         if call.purpose == Purpose::Call {
             // It may have waited for its place while a person decided otherwise.
-            call.ready = self.ready(caller, &request.name).await?;
+            call.ready = self.ready(caller, &request.entry).await?;
+            of_version(&call.ready, &request)?;
         }
         let policies = self.policy().await?;
         let Ready { server, tool, version, runnable, given } = &*call.ready;
         let redactor = &given.redactor;
         let own = version.timeout_ms.or(server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
-        let budget = Budget::new(self.limits(), own);
+        let mut budget = Budget::new(self.limits(), own);
+        budget.written_bytes = budget.written_bytes.min(given.room_bytes.unwrap_or(u64::MAX));
         // What the caller reads, if a person wants it so; what is kept never holds a secret.
         let shown = match policies.redact_secrets_in_output {
             true => Arc::clone(redactor),
             // No tool saw these, and no policy shows them.
             false => Arc::clone(&given.bound.redactor),
         };
-        let listener = request.events.map(|events| listener(events, Arc::clone(&shown)));
+        let notifier = Notifier::of(self.events(), server, version);
+        let hears = request.events.is_some() || notifier.is_some();
+        let listener = hears.then(|| listener(request.events, notifier, Arc::clone(&shown)));
         let started_at = self.clock().now();
         let ending = self.0.parts.ending.child_token();
         let running = async {
@@ -218,7 +263,7 @@ impl Service {
                         bound: Arc::clone(&given.bound),
                         grants: Arc::clone(&given.grants),
                         budget: budget.clone(),
-                        client: Arc::new(Nobody),
+                        client: Arc::new(Behind::new(Arc::clone(&request.client), Arc::clone(&shown))),
                     };
                     let report = self.executor().run(place, job, ending.clone(), listener).await;
                     report.map_err(|error| refused(tool, error))
@@ -264,6 +309,9 @@ impl Service {
         self.0.log.push(row).await;
         Ok(CallAnswer {
             is_error: answer.error.is_some(),
+            end: answer::end(&report.outcome, &shown),
+            version: version.digest,
+            uri_prefix: offered::uri_prefix(server, version),
             execution: Execution {
                 call_id: call.id,
                 outcome: report.outcome.label(),
@@ -276,74 +324,25 @@ impl Service {
             result: answer.result,
         })
     }
-
-    #[expect(clippy::too_many_arguments, reason = "a row tells of everything that met in this call")]
-    fn row(
-        &self,
-        caller: &Caller,
-        call: &Call,
-        request_id: &RequestId,
-        report: &Report,
-        answer: &Answer,
-        redactor: &Redactor,
-        started_at: chrono::DateTime<chrono::Utc>,
-    ) -> Row {
-        let (limits, ready) = (self.limits(), &call.ready);
-        let result = matches!(report.outcome, Outcome::Returned(_) | Outcome::ReturnedError(_))
-            .then(|| serde_json::to_string(&answer.result).unwrap_or_default());
-        let mut cut = Vec::new();
-        let mut keep = |name: &str, text: &str, bound: u64| {
-            let kept = kept(text, bound);
-            if text.len() as u64 > bound {
-                cut.push(name.to_owned());
-            }
-            kept
-        };
-        let arguments = keep("arguments", &logged_arguments(&call.arguments, redactor), limits.log_arguments_bytes);
-        let result_bytes = result.as_ref().map_or(0, String::len) as u64;
-        let result = result.map(|text| keep("result", &text, limits.log_result_bytes));
-        let error = answer.error.as_deref().map(|text| keep("error", text, limits.log_error_bytes));
-        let stdout = keep("stdout", &redactor.apply(&report.stdout.text), limits.log_stdout_bytes);
-        let over = [("stdout", report.stdout.dropped_bytes), ("log_lines", report.dropped_lines)];
-        cut.extend(over.into_iter().filter(|(_, dropped)| *dropped > 0).map(|(name, _)| name.to_owned()));
-        cut.dedup();
-        Row {
-            id: call.id,
-            server_id: ready.server.id,
-            tool_id: ready.tool.id,
-            version_id: ready.version.id,
-            version_number: ready.version.number,
-            tool_name: format!("{}__{}", ready.server.name, ready.runnable.name),
-            caller: caller.to_string(),
-            request_id: request_id.to_string(),
-            is_test: call.purpose != Purpose::Call,
-            arguments,
-            result,
-            error,
-            arguments_bytes: (call.arguments.len() as u64).into(),
-            result_bytes: result_bytes.into(),
-            stdout_bytes: (report.stdout.text.len() as u64).saturating_add(report.stdout.dropped_bytes).into(),
-            stdout,
-            cut: Texts(cut),
-            outcome: report.outcome.label().to_owned(),
-            success: report.outcome.is_success(),
-            fuel: report.usage.fuel.into(),
-            peak_memory_bytes: report.usage.peak_memory_bytes.into(),
-            duration_us: u64::try_from(report.usage.duration.as_micros()).unwrap_or(u64::MAX).into(),
-            http_requests: report.usage.http_requests.into(),
-            http_sent_bytes: report.usage.http_sent_bytes.into(),
-            http_received_bytes: report.usage.http_received_bytes.into(),
-            started_at,
-        }
-    }
 }
 
 /// A call that has passed every check.
-struct Call {
-    id: CallId,
-    ready: Arc<Ready>,
-    arguments: String,
-    purpose: Purpose,
+pub(super) struct Call {
+    pub(super) id: CallId,
+    pub(super) ready: Arc<Ready>,
+    pub(super) arguments: String,
+    pub(super) purpose: Purpose,
+}
+
+/// # Errors
+/// [`Error::Conflict`] when the answers that come along were given to another version.
+fn of_version(ready: &Ready, request: &CallRequest) -> Result<(), Error> {
+    match request.version {
+        Some(digest) if digest != ready.version.digest => Err(Error::Conflict {
+            message: "this is another version than the one that asked; call it again without its answers".to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The name of what a test runs.
@@ -395,7 +394,7 @@ pub(super) fn content(version: &Version) -> VersionContent {
     }
 }
 
-fn listener(events: mpsc::Sender<GuestEvent>, redactor: Arc<Redactor>) -> Listener {
+fn listener(events: Option<mpsc::Sender<GuestEvent>>, notifier: Option<Notifier>, redactor: Arc<Redactor>) -> Listener {
     Arc::new(move |mut event| {
         match &mut event {
             GuestEvent::Log(line) => line.message = redactor.apply(&line.message).into_owned(),
@@ -405,50 +404,10 @@ fn listener(events: mpsc::Sender<GuestEvent>, redactor: Arc<Redactor>) -> Listen
             GuestEvent::ListChanged(_) => {}
             GuestEvent::ResourceUpdated(uri) => *uri = redactor.apply(uri).into_owned(),
         }
-        // A door that cannot keep up loses events, never the call.
-        let _ = events.try_send(event);
-    })
-}
-
-/// Arguments for the log: values of keys that sound secret, and values that are secret, blotted out.
-fn logged_arguments(arguments: &str, redactor: &Redactor) -> String {
-    match serde_json::from_str(arguments) {
-        Ok(mut value) => {
-            redact_arguments(&mut value);
-            redactor.apply_json(&mut value);
-            value.to_string()
+        if let Some(notifier) = &notifier {
+            notifier.tell(&event);
         }
-        Err(_) => redactor.apply(arguments).into_owned(),
-    }
-}
-
-/// Text up to a bound, with a word about what is missing. Without U+0000, which PostgreSQL does not
-/// keep.
-fn kept(text: &str, bytes: u64) -> String {
-    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    let clean = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() };
-    if clean.len() <= bytes {
-        return clean;
-    }
-    let end = (0..=bytes).rev().find(|at| clean.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}… ({} more bytes)", &clean[..end], clean.len() - end)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_is_cut_at_a_character_and_says_so() {
-        assert_eq!(kept("ab\0c", 10), "ab\u{fffd}c");
-        assert_eq!(kept("aéé", 2), "a… (4 more bytes)");
-    }
-
-    #[test]
-    fn logged_arguments_hold_no_secrets() {
-        let redactor = Redactor::new(["hunter22"]);
-        let logged = logged_arguments(r#"{"password":"x","note":"it is hunter22","n":1}"#, &redactor);
-        assert!(!logged.contains("hunter22") && !logged.contains("\"x\""), "{logged}");
-        assert!(logged.contains("\"n\":1"), "{logged}");
-    }
+        // A door that cannot keep up loses events, never the call.
+        let _ = events.as_ref().map(|events| events.try_send(event));
+    })
 }

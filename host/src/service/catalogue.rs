@@ -13,13 +13,14 @@ use serde_json::value::RawValue;
 use super::calls::content;
 pub use super::faces::Fitted;
 use super::faces::{Faces, Known, Reading};
+use super::offered::Offered;
 use super::{Error, Service, exports, tools};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Located;
 use crate::db::{Database, PageRequest as RowPage};
 use crate::domain::caller::Caller;
-use crate::domain::component::ToolAnnotations;
+use crate::domain::component::{Icon, ToolAnnotations};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::names::ServerName;
@@ -55,6 +56,7 @@ pub struct ListedTool {
     /// The form of each that every client takes, where that is another.
     pub fitted: Fitted,
     pub annotations: Option<ToolAnnotations>,
+    pub icons: Vec<Icon>,
 }
 
 impl ListedTool {
@@ -105,6 +107,8 @@ pub struct Catalogue {
     pub quarantined: Vec<Quarantined>,
     /// Those that run, by name, also when they have no tools.
     pub servers: Vec<ListedServer>,
+    /// Prompts and resources.
+    pub offered: Offered,
     by_name: HashMap<String, Led>,
     /// Name, tool and approved digest of each: equal lists and equal servers, equal catalogues.
     identity: Vec<(String, ToolId, Digest)>,
@@ -137,12 +141,14 @@ impl Catalogue {
             }
         }
         part.quarantined.extend(self.quarantined.iter().filter(|tool| servers.contains(&tool.server)).cloned());
+        part.offered = self.offered.part(servers);
         part.servers.extend(self.servers.iter().filter(|server| servers.contains(&server.id)).cloned());
         part
     }
 
     fn equals(&self, other: &Self) -> bool {
-        self.identity == other.identity && self.servers == other.servers
+        let faces = self.offered.faces() == other.offered.faces();
+        self.identity == other.identity && self.servers == other.servers && faces
     }
 }
 
@@ -336,6 +342,7 @@ async fn load(db: &Database, faces: &Faces) -> Result<Catalogue, Error> {
 fn compose(located: &[Located], known: Known) -> Result<(Catalogue, Known), Error> {
     let mut catalogue = Catalogue::default();
     let mut faces = Reading::of(known);
+    let mut offered = Offered::default();
     for Located { server, tool, version } in located {
         let digest = content(version).digest();
         if tool.live_digest != Some(digest) {
@@ -352,9 +359,13 @@ fn compose(located: &[Located], known: Known) -> Result<(Catalogue, Known), Erro
             let mut listed = listed(server, &export.name, &export.description, input, output)?;
             listed.title.clone_from(&export.title);
             listed.annotations = export.annotations;
+            let icons = version.surface.as_ref().and_then(|surface| surface.offer.tool_icons.get(&export.name));
+            listed.icons = icons.cloned().unwrap_or_default();
             catalogue.add(listed, tool, digest, &mut faces);
         }
+        offered.add(server, tool, version)?;
     }
+    catalogue.offered = offered.finish();
     Ok((catalogue, faces.done()))
 }
 
@@ -377,6 +388,7 @@ fn listed(
         output_schema: output.map(schema).transpose()?,
         fitted: Fitted::default(),
         annotations: None,
+        icons: Vec::new(),
     })
 }
 
@@ -421,6 +433,7 @@ pub(super) mod testing {
             output_schema: None,
             fitted: Fitted::default(),
             annotations: None,
+            icons: Vec::new(),
         }
     }
 }

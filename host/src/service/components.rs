@@ -14,13 +14,13 @@ use utoipa::ToSchema;
 use super::permission::people_only;
 use super::tools::{self, Found, ToolView};
 use super::{Error, Service, audit, edits, exports, given, policies, servers, versions};
+use crate::db::blobs;
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows};
-use crate::db::{Texts, blobs};
 use crate::domain::caller::Caller;
 use crate::domain::component::{Export, Inspection};
 use crate::domain::digest::Digest;
-use crate::domain::ids::{ServerId, ToolId};
+use crate::domain::ids::ServerId;
 use crate::domain::json::is_too_deep;
 use crate::domain::names::{ExportName, ToolName};
 use crate::domain::outcome::Outcome;
@@ -114,21 +114,7 @@ impl Service {
             secret_names: Vec::new(),
         };
         let now = self.clock().now();
-        let tool = Tool {
-            id: ToolId::new(),
-            server_id: server.id,
-            name: name.to_string(),
-            enabled: true,
-            disabled_exports: Texts::default(),
-            latest_version: 1,
-            live_version_id: None,
-            live_digest: None,
-            approved_at: None,
-            approved_by: None,
-            created_by: caller.to_string(),
-            created_at: now,
-            updated_at: now,
-        };
+        let tool = Tool::new(server.id, name.as_str(), &caller.to_string(), now);
         let mut latest = versions::row(tool.id, 1, content, ApprovalStatus::Draft, "uploaded".into(), caller, now);
         latest.surface = Some(surface);
         let tx = self.db().begin().await?;

@@ -13,7 +13,9 @@ pub mod approvals;
 mod arguments;
 pub mod asking;
 pub mod audit;
+mod behind;
 pub mod bulk;
+mod call_row;
 pub mod calls;
 pub mod catalogue;
 pub mod circuits;
@@ -41,9 +43,12 @@ pub mod import;
 pub mod installation;
 mod lockout;
 pub mod logs;
+pub mod mcp_sessions;
 pub mod module_requests;
 pub mod modules;
 pub mod network_requests;
+mod notifier;
+pub mod offered;
 pub mod offers;
 pub mod packages;
 pub mod page;
@@ -56,13 +61,16 @@ mod programs;
 mod rate;
 mod ready;
 mod redactors;
+pub mod request_state;
 mod retention;
 pub mod search;
 pub mod secrets;
 pub mod servers;
 pub mod sessions;
+mod signing;
 pub mod statistics;
 pub mod streams;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod tool_status;
@@ -94,7 +102,6 @@ use self::ready::ReadyCache;
 use self::redactors::Redactors;
 use self::writer::Writer;
 use crate::clock::Clock;
-use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
 use crate::events::{Change, Events};
@@ -108,8 +115,6 @@ use crate::upstream::Upstream;
 pub struct Parts {
     pub db: Database,
     pub vault: Vault,
-    /// Signs what is exported.
-    pub signer: Signer,
     pub executor: Executor,
     pub packages: Packages,
     pub upstream: Upstream,
@@ -157,7 +162,7 @@ impl Service {
         let queue = Limits::size(parts.limits.log_queue_rows);
         let log = Writer::start(ExecutionRows { db: parts.db.clone(), events: events.clone() }, queue);
         let activity = Writer::start(ActivityRows { db: parts.db.clone(), events: events.clone() }, queue);
-        Self(Arc::new(Inner {
+        let service = Self(Arc::new(Inner {
             rates: Rates::new(&parts.limits),
             log,
             activity,
@@ -174,7 +179,15 @@ impl Service {
             passwords: Passwords::new(&parts.limits),
             noted: Noted::default(),
             parts,
-        }))
+        }));
+        // Weak, because the service owns the client that tells it.
+        let inner = Arc::downgrade(&service.0);
+        service.upstream().on_list_changed(move |source| {
+            if let Some(inner) = inner.upgrade() {
+                Self(inner).source_refresh_beside(source);
+            }
+        });
+        service
     }
 
     pub fn limits(&self) -> &Limits {

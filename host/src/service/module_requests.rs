@@ -154,7 +154,8 @@ impl Service {
         });
         // Much to read, and of no use to who may not decide.
         if caller.is_person() {
-            let installed = self.distributions().await?;
+            let modules: Vec<&str> = page.items.iter().map(|request| request.module_name.as_str()).collect();
+            let installed = self.installed_for(&modules).await?;
             for request in &mut page.items {
                 request.package = self.package_view(&request.module_name, &installed).await;
             }

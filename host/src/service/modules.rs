@@ -148,8 +148,10 @@ impl Service {
         }
         let total = modules.len() as u64;
         let skipped = usize::try_from((number - 1).saturating_mul(size)).unwrap_or(usize::MAX);
-        let shown = modules.into_iter().skip(skipped).take(usize::try_from(size).unwrap_or(usize::MAX));
-        let installed = self.distributions().await?;
+        let shown: Vec<_> =
+            modules.into_iter().skip(skipped).take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
+        let names: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
+        let installed = self.installed_for(&names).await?;
         let mut items = Vec::new();
         for (module_name, requests) in shown {
             items.push(ModuleView {

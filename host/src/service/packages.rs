@@ -4,8 +4,8 @@
 //! another one in its place, whole or not at all: until the new set is committed the old one holds, and calls
 //! that run keep theirs. What a tool may import of a set is a matter of its own requests.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::audit::{self, Act};
 use super::permission::people_only;
 use super::{Error, Service};
+use crate::db::package_failures::{self, PackageFailure};
 use crate::db::package_sets::{self, PackageSetRow};
 use crate::db::{Distributions, Texts, Whole, blobs, module_requests};
 use crate::domain::caller::Caller;
@@ -35,13 +36,16 @@ pub struct PackageSetView {
     pub digest: Option<Digest>,
     pub distributions: Vec<Distribution>,
     pub size_bytes: u64,
-    /// Approved modules that no installed package brings, and why, as far as it was tried.
+    /// Approved modules that no installed package brings.
     pub missing: Vec<MissingModule>,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct MissingModule {
     pub module_name: String,
+    /// Whether its package is being installed now, by this process.
+    pub installing: bool,
+    /// Why its package could not be installed the last time.
     pub reason: Option<String>,
 }
 
@@ -52,21 +56,28 @@ pub struct PackageView {
     pub distribution: String,
     /// None: it is not installed.
     pub installed_version: Option<String>,
-    /// Whether it is being installed now.
+    /// Whether it is being installed now, by this process.
     pub installing: bool,
-    /// Why it could not be installed the last time, in this process.
+    /// Why it could not be installed the last time.
     pub install_error: Option<String>,
     /// What PyPI and others said of it within the last hour.
     #[schema(value_type = Option<PackageFacts>)]
     pub facts: Option<Arc<PackageFacts>>,
 }
 
-/// What is under way, and what failed.
+/// What is under way.
 #[derive(Default)]
 pub(super) struct Installs {
     /// One at a time.
     busy: tokio::sync::Mutex<()>,
-    told: Mutex<HashMap<String, Told>>,
+    now: Mutex<HashSet<String>>,
+}
+
+/// What is here of the packages of some modules.
+pub(super) struct Installed {
+    distributions: Vec<Distribution>,
+    /// Why the packages of some of them could not be installed the last time.
+    failures: HashMap<String, String>,
 }
 
 /// What is to be installed.
@@ -79,37 +90,28 @@ enum Plan {
     Approved,
 }
 
-/// Takes back that modules are being installed.
-struct Unsaid<'a> {
+/// Modules that are being installed until this goes.
+struct Installing<'a> {
     installs: &'a Installs,
     about: &'a BTreeSet<String>,
 }
 
-impl Drop for Unsaid<'_> {
-    fn drop(&mut self) {
-        self.installs.tell(self.about, None);
+impl<'a> Installing<'a> {
+    fn new(installs: &'a Installs, about: &'a BTreeSet<String>) -> Self {
+        installs.now().extend(about.iter().cloned());
+        Self { installs, about }
     }
 }
 
-#[derive(Clone)]
-enum Told {
-    Installing,
-    Failed(String),
+impl Drop for Installing<'_> {
+    fn drop(&mut self) {
+        self.installs.now().retain(|module| !self.about.contains(module));
+    }
 }
 
 impl Installs {
-    fn told(&self, module: &str) -> Option<Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).get(module).cloned()
-    }
-
-    fn tell(&self, modules: &BTreeSet<String>, told: Option<&Told>) {
-        let mut kept = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        for module in modules {
-            match told {
-                Some(told) => kept.insert(module.clone(), told.clone()),
-                None => kept.remove(module),
-            };
-        }
+    fn now(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -196,26 +198,45 @@ impl Service {
     }
 
     /// What is known here of the package that brings a module; none for the standard library.
-    pub(super) async fn package_view(&self, module: &str, installed: &[Distribution]) -> Option<PackageView> {
+    pub(super) async fn package_view(&self, module: &str, installed: &Installed) -> Option<PackageView> {
         if modules::is_standard(module) || modules::hopeless(module).is_some() {
             return None;
         }
-        let told = self.0.installs.told(module);
-        let bringing = installed.iter().find(|one| one.modules.iter().any(|brought| brought == module));
+        let bringing = bringing(&installed.distributions, module);
+        let installing = self.0.installs.now().contains(module);
         Some(PackageView {
             distribution: bringing.map_or_else(|| distribution_of(module), |one| one.name.clone()),
             installed_version: bringing.map(|one| one.version.clone()),
-            installing: matches!(told, Some(Told::Installing)),
-            install_error: match told {
-                Some(Told::Failed(why)) => Some(why),
-                _ => None,
-            },
+            installing,
+            install_error: installed.failures.get(module).cloned(),
             facts: self.packages().known_facts(module).await,
         })
     }
 
+    /// What is here of the packages of some modules.
+    pub(super) async fn installed_for(&self, modules: &[&str]) -> Result<Installed, Error> {
+        let failures = package_failures::of(self.db(), modules).await?;
+        Ok(Installed { distributions: self.distributions().await?, failures })
+    }
+
+    /// Those of some modules whose package is not installed.
+    pub(super) async fn modules_missing(&self, modules: &[&str]) -> Result<Vec<MissingModule>, Error> {
+        let packaged: Vec<&str> = modules.iter().copied().filter(|module| !modules::is_standard(module)).collect();
+        if packaged.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Installed { distributions, mut failures } = self.installed_for(&packaged).await?;
+        let missing = packaged.into_iter().filter(|module| bringing(&distributions, module).is_none());
+        let told = missing.map(|module| MissingModule {
+            module_name: module.to_owned(),
+            installing: self.0.installs.now().contains(module),
+            reason: failures.remove(module),
+        });
+        Ok(told.collect())
+    }
+
     /// The distributions that are installed.
-    pub(super) async fn distributions(&self) -> Result<Vec<Distribution>, Error> {
+    async fn distributions(&self) -> Result<Vec<Distribution>, Error> {
         Ok(package_sets::current(self.db()).await?.map(|row| row.distributions.0).unwrap_or_default())
     }
 
@@ -235,7 +256,7 @@ impl Service {
         let (modules, installed) = now.map(|row| (row.modules.0, row.distributions.0)).unwrap_or_default();
         let mut modules: BTreeSet<String> = modules.into_iter().collect();
         let (about, wanted, act) = match plan {
-            Plan::Missing(module) if brings(&installed, &module) => return self.package_set_view().await,
+            Plan::Missing(module) if bringing(&installed, &module).is_some() => return self.package_set_view().await,
             Plan::Missing(module) | Plan::Fresh(module) => {
                 modules.insert(module.clone());
                 let wanted = requirements(&modules, &installed, Some(&distribution_of(&module)));
@@ -246,16 +267,34 @@ impl Service {
                 (modules.clone(), requirements(&modules, &[], None), "packages.sync")
             }
         };
-        self.0.installs.tell(&about, Some(&Told::Installing));
         // Also when nobody waits for the end any more.
-        let unsaid = Unsaid { installs: &self.0.installs, about: &about };
+        let installing = Installing::new(&self.0.installs, &about);
         let done = self.made(caller, &modules, &wanted, act).await;
-        drop(unsaid);
         if let Err(error) = &done {
-            self.0.installs.tell(&about, Some(&Told::Failed(error.to_string())));
+            self.failed(caller, &about, &error.to_string()).await?;
         }
+        drop(installing);
         done?;
         self.package_set_view().await
+    }
+
+    /// Keeps the reason of a failure, so that it is there for who decides, and after a restart.
+    async fn failed(&self, caller: &Caller, about: &BTreeSet<String>, reason: &str) -> Result<(), Error> {
+        let failed_at = self.clock().now();
+        let approved = self.approved_packages().await?;
+        let tx = self.db().begin().await?;
+        // Of what nobody may import any more it is no use.
+        package_failures::forget_but(&tx, &approved.union(about).map(String::as_str).collect::<Vec<_>>()).await?;
+        for module_name in about {
+            let (module_name, reason) = (module_name.clone(), reason.to_owned());
+            package_failures::note(&tx, PackageFailure { module_name, reason, failed_at }).await?;
+        }
+        let after = Some(json!({ "modules": about, "reason": reason }));
+        let (object_kind, object_id) = ("packages", "packages".to_owned());
+        let act = Act { name: "packages.fail", object_kind, object_id, before: None, after };
+        audit::write(&tx, caller, failed_at, act).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Fetches, compiles and keeps a set; until it is committed nothing has changed.
@@ -300,6 +339,7 @@ impl Service {
             }
             None => package_sets::clear(&tx, None).await?,
         }
+        package_failures::forget(&tx, &modules.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let act = Act {
             name: act,
             object_kind: "packages",
@@ -330,14 +370,7 @@ impl Service {
         let size_bytes = row.as_ref().map_or(0, |row| row.size_bytes.0);
         let distributions = row.map(|row| row.distributions.0).unwrap_or_default();
         let approved = self.approved_packages().await?;
-        let missing = approved.into_iter().filter(|module| !brings(&distributions, module)).map(|module_name| {
-            let reason = match self.0.installs.told(&module_name) {
-                Some(Told::Failed(why)) => Some(why),
-                _ => None,
-            };
-            MissingModule { module_name, reason }
-        });
-        let missing = missing.collect();
+        let missing = self.modules_missing(&approved.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         Ok(PackageSetView { digest, distributions, size_bytes, missing })
     }
 }
@@ -354,8 +387,9 @@ fn packaged(module: &ModuleName) -> Result<&str, Error> {
     Ok(modules::asked_by(module))
 }
 
-fn brings(distributions: &[Distribution], module: &str) -> bool {
-    distributions.iter().any(|one| one.modules.iter().any(|brought| brought == module))
+/// The installed package that brings a module.
+fn bringing<'a>(distributions: &'a [Distribution], module: &str) -> Option<&'a Distribution> {
+    distributions.iter().find(|one| one.modules.iter().any(|brought| brought == module))
 }
 
 /// What to ask the installer for: each module's distribution, in the version that is there but for `fresh`.

@@ -83,14 +83,7 @@ impl Service {
         export: Option<&Export>,
         expected: Option<Digest>,
     ) -> Result<Runnable, Error> {
-        let digest = content(version).digest();
-        if expected != Some(digest) || version.digest != digest {
-            tracing::error!(tool = %tool.id, version = %version.id, "a version is not what was approved; refusing to run it");
-            return Err(Error::forbidden(format!(
-                "`{}` is not what was approved and does not run; a person has to review it again",
-                tool.name
-            )));
-        }
+        is_approved(tool, version, expected)?;
         let digest = version.source_digest;
         if version.kind == ToolKind::McpPassthrough
             && let Some(export) = export
@@ -110,14 +103,36 @@ impl Service {
                 Ok(Runnable { runs, name, input_schema, output_schema })
             }
             (None, Some(export)) => {
-                let bytes = Arc::new(KeptBytes { db: self.db().clone(), digest });
-                let program = Program::Component { bytes, digest, entry: Entry::Tool(export.name.clone()) };
-                let (runs, name) = (Runs::Guest(program), export.name.clone());
-                let (input_schema, output_schema) = (export.input_schema.clone(), export.output_schema.clone());
-                Ok(Runnable { runs, name, input_schema, output_schema })
+                let (name, input_schema) = (export.name.clone(), export.input_schema.clone());
+                let output_schema = export.output_schema.clone();
+                let entry = Entry::Tool(name.clone());
+                Ok(Runnable { output_schema, ..self.component(version, entry, name, input_schema) })
             }
             (None, None) => Err(Error::internal("looking a tool of a component up", "it has no such export")),
         }
+    }
+
+    /// What runs of a component beside its tools, under the same condition. `name` is what the log calls it.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] when the version is not what was approved.
+    pub(super) fn program_beside(
+        &self,
+        tool: &Tool,
+        version: &Version,
+        entry: Entry,
+        name: String,
+        input_schema: String,
+    ) -> Result<Runnable, Error> {
+        is_approved(tool, version, tool.live_digest)?;
+        Ok(self.component(version, entry, name, input_schema))
+    }
+
+    fn component(&self, version: &Version, entry: Entry, name: String, input_schema: String) -> Runnable {
+        let digest = version.source_digest;
+        let bytes = Arc::new(KeptBytes { db: self.db().clone(), digest });
+        let runs = Runs::Guest(Program::Component { bytes, digest, entry });
+        Runnable { runs, name, input_schema, output_schema: None }
     }
 
     async fn kept_source(&self, tool: &Tool, version: &Version) -> Result<Arc<str>, Error> {
@@ -134,6 +149,20 @@ impl Service {
         self.0.sources.0.insert(version.source_digest, Arc::clone(&source)).await;
         Ok(source)
     }
+}
+
+/// # Errors
+/// [`Error::Forbidden`] when the version is not what the digest `expected` was computed from.
+fn is_approved(tool: &Tool, version: &Version, expected: Option<Digest>) -> Result<(), Error> {
+    let digest = content(version).digest();
+    if expected == Some(digest) && version.digest == digest {
+        return Ok(());
+    }
+    tracing::error!(tool = %tool.id, version = %version.id, "a version is not what was approved; refusing to run it");
+    Err(Error::forbidden(format!(
+        "`{}` is not what was approved and does not run; a person has to review it again",
+        tool.name
+    )))
 }
 
 /// The export of this name, if the version is a component that has it.

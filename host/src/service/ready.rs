@@ -18,6 +18,7 @@ use crate::db::tools::{self, Callable, Tool};
 use crate::db::versions::Version;
 use crate::domain::binding::BoundSecrets;
 use crate::domain::caller::Caller;
+use crate::domain::component::Entry;
 use crate::domain::grant::Grants;
 use crate::domain::names;
 use crate::domain::redact::Redactor;
@@ -40,6 +41,8 @@ pub(super) struct Given {
     /// Those that the host adds to its requests, and that it never sees.
     pub(super) bound: Arc<BoundSecrets>,
     pub(super) grants: Arc<Grants>,
+    /// Bytes that it may write into its folders, if people bounded them.
+    pub(super) room_bytes: Option<u64>,
     pub(super) redactor: Arc<Redactor>,
 }
 
@@ -49,6 +52,7 @@ impl Default for Given {
             secrets: Arc::default(),
             bound: Arc::default(),
             grants: Arc::default(),
+            room_bytes: None,
             redactor: Arc::new(Redactor::new([])),
         }
     }
@@ -90,18 +94,23 @@ impl Default for ReadyCache {
 }
 
 impl Service {
-    /// What a name leads to, if it may be called now.
+    /// What an entry leads to by the names that clients know, if it may be called now.
     ///
     /// # Errors
     /// [`Error::NotFound`] when nothing of this name may be called, [`Error::Forbidden`] when it is not what
     /// was approved.
-    pub(super) async fn ready(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
-        let ready = self.ready_for_all(caller, name).await?;
-        // What a caller is not shown does not exist for it.
-        if self.shown(caller).await?.has(ready.server.id) { Ok(ready) } else { Err(unknown(name)) }
+    pub(super) async fn ready(&self, caller: &Caller, entry: &Entry) -> Result<Arc<Ready>, Error> {
+        match entry {
+            Entry::Tool(name) => {
+                let ready = self.ready_tool(caller, name).await?;
+                // What a caller is not shown does not exist for it.
+                if self.shown(caller).await?.has(ready.server.id) { Ok(ready) } else { Err(unknown(name)) }
+            }
+            beside => self.ready_beside(caller, beside).await,
+        }
     }
 
-    async fn ready_for_all(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
+    async fn ready_tool(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
         let cache = &self.0.ready.0;
         let as_of = AsOf { writes: self.db().writes(), at: self.clock().now() };
         if let Some(seen) = cache.get(name).await
@@ -127,7 +136,8 @@ impl Service {
         // Side by side: waiting for the database is most of what this waits for.
         let (opened, grants) = tokio::try_join!(self.secrets_of(tool.server_id), self.grants_of(tool, version))?;
         let Opened { secrets, bound, redactor } = opened;
-        Ok(Given { secrets, bound, grants: Arc::new(grants), redactor })
+        let room_bytes = if grants.folders.is_empty() { None } else { self.folder_room(tool.id).await? };
+        Ok(Given { secrets, bound, grants: Arc::new(grants), room_bytes, redactor })
     }
 
     async fn callable(&self, caller: &Caller, name: &str) -> Result<(Callable, String), Error> {

@@ -74,6 +74,12 @@ impl Service {
                 break;
             }
         }
+        while !stop.is_cancelled() {
+            match self.mcp_sessions_sweep().await? {
+                0 => break,
+                rows => deleted += rows,
+            }
+        }
         Ok(deleted)
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::module_requests::{self, ModuleRequestView};
 use super::network_requests::{self, NetworkRequestView};
+use super::packages::MissingModule;
 use super::tools::{self, Found};
 use super::{Error, Service, exports};
 use crate::db::{PageRequest as RowPage, module_requests as module_rows, network_requests as host_rows, secrets};
@@ -49,6 +50,8 @@ pub struct ToolStatusView {
     pub network_access_requests: Vec<NetworkRequestView>,
     /// Modules that the newest version imports and the tool has yet to request.
     pub modules_to_request: Vec<String>,
+    /// Modules that it was granted and whose package is not installed.
+    pub packages_missing: Vec<MissingModule>,
     /// What has to happen still, and by whom; empty when nothing has.
     pub waiting: Vec<Waiting>,
 }
@@ -82,6 +85,9 @@ impl Service {
         let modules_to_request = self.modules_to_request(id, &found.latest).await?;
         let all = RowPage::new(1, SHOWN, SHOWN);
         let modules = module_rows::of_tool(self.db(), id, &all).await?.items;
+        let granted = modules.iter().filter(|request| request.status == RequestStatus::Approved);
+        let granted: Vec<&str> = granted.map(|request| request.module_name.as_str()).collect();
+        let packages_missing = self.modules_missing(&granted).await?;
         let hosts = host_rows::of_tool(self.db(), id, &all).await?.items;
         let secrets = secrets::of_server(self.db(), found.server.id, &all).await?.items;
         let placeholders = secrets.into_iter().filter(|secret| secret.sealed.is_none());
@@ -114,6 +120,7 @@ impl Service {
                 .collect(),
             server_name: server.name,
             modules_to_request,
+            packages_missing,
             waiting: Vec::new(),
         };
         view.waiting = waiting(&view, placeholders.map(|secret| secret.key_name));
@@ -146,6 +153,16 @@ fn waiting(tool: &ToolStatusView, placeholders: impl Iterator<Item = String>) ->
         {
             add(who, what);
         }
+    }
+    for MissingModule { module_name, installing, reason } in &tool.packages_missing {
+        let what = match (installing, reason) {
+            (true, _) => format!("wait until the package of the module {module_name} is installed, which is under way"),
+            (false, Some(reason)) => format!(
+                "see to the package of the module {module_name}, which could not be installed, or do without it: {reason}"
+            ),
+            (false, None) => format!("install the package of the module {module_name}"),
+        };
+        add(if *installing { Actor::Model } else { Actor::Person }, what);
     }
     for row in tool.network_access_requests.iter().rev() {
         let port = row.port.map(|port| format!(":{port}")).unwrap_or_default();
@@ -214,6 +231,7 @@ mod tests {
             module_requests: Vec::new(),
             network_access_requests: Vec::new(),
             modules_to_request: Vec::new(),
+            packages_missing: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -266,6 +284,18 @@ mod tests {
         assert!(steps[0].starts_with("Person: set the value of the secret KEY"), "{steps:?}");
         let silent = ToolStatusView { all_tools_off: true, callable: false, ..tool() };
         assert_eq!(told(&silent, &[]), ["Person: switch at least one tool of the component on again"]);
+    }
+
+    #[test]
+    fn a_package_that_is_missing_is_told_with_its_reason() {
+        let told_of = |installing, reason: Option<&str>| {
+            let missing = MissingModule { module_name: "yaml".into(), installing, reason: reason.map(str::to_owned) };
+            told(&ToolStatusView { packages_missing: vec![missing], ..tool() }, &[]).concat()
+        };
+        assert_eq!(told_of(false, None), "Person: install the package of the module yaml");
+        assert!(told_of(true, Some("it was slow")).starts_with("Model: wait until"));
+        let failed = told_of(false, Some("it has native code"));
+        assert!(failed.starts_with("Person: see to") && failed.ends_with("without it: it has native code"), "{failed}");
     }
 
     #[test]

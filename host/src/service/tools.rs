@@ -19,7 +19,7 @@ use super::{
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows, Version};
-use crate::db::{Conn, DbError, Texts, Tx, blobs};
+use crate::db::{Conn, DbError, Tx, blobs};
 use crate::domain::caller::Caller;
 use crate::domain::component::Surface;
 use crate::domain::digest::Digest;
@@ -140,21 +140,7 @@ impl Service {
             secret_names: Vec::new(),
         };
         let now = self.clock().now();
-        let tool = Tool {
-            id: ToolId::new(),
-            server_id: server.id,
-            name: name.to_string(),
-            enabled: true,
-            disabled_exports: Texts::default(),
-            latest_version: 1,
-            live_version_id: None,
-            live_digest: None,
-            approved_at: None,
-            approved_by: None,
-            created_by: caller.to_string(),
-            created_at: now,
-            updated_at: now,
-        };
+        let tool = Tool::new(server.id, name.as_str(), &caller.to_string(), now);
         let latest = versions::row(tool.id, 1, content, ApprovalStatus::Draft, "created".into(), caller, now);
         let tx = self.db().begin().await?;
         blobs::put(&tx, new.code.text.into_bytes(), now).await?;

@@ -51,7 +51,7 @@ async fn after(statements: &[&str], words: &str) {
     let tools = admin.ask(Method::GET, "/api/execution-logs", None).await;
     let tool = tools["items"][0]["tool_id"].as_str().expect("an id").to_owned();
     for statement in statements {
-        host.tamper(statement);
+        host.tamper(statement).await;
     }
     refused_everywhere(&admin, &model, &tool, words).await;
 }
@@ -88,10 +88,10 @@ async fn a_draft_that_was_made_live_behind_the_hosts_back_does_not_run() {
     let (_, tool) = admin.tool("vault", "open", SOURCE).await;
     let evil = SOURCE.replace("approved", "evil");
     model.done("mcpbox_update_tool", json!({"tool_id": tool, "python_code": evil})).await;
-    host.tamper("UPDATE tools SET live_version_id = (SELECT id FROM tool_versions WHERE number = 2)");
-    host.tamper("UPDATE tool_versions SET approval_status = 'approved' WHERE number = 2");
+    host.tamper("UPDATE tools SET live_version_id = (SELECT id FROM tool_versions WHERE number = 2)").await;
+    host.tamper("UPDATE tool_versions SET approval_status = 'approved' WHERE number = 2").await;
     refused_everywhere(&admin, &model, &tool, "not what was approved").await;
-    host.tamper("UPDATE tools SET live_version_id = (SELECT id FROM tool_versions WHERE number = 1)");
+    host.tamper("UPDATE tools SET live_version_id = (SELECT id FROM tool_versions WHERE number = 1)").await;
     assert_eq!(
         model.done("vault__open", json!({})).await,
         json!({"result": "approved"}),
@@ -105,7 +105,7 @@ async fn a_changed_version_cannot_be_approved() {
     let (admin, model) = (host.admin().await, host.model());
     let (_, tool) = model.make("vault", "open", SOURCE).await;
     model.done("mcpbox_request_publish", json!({"tool_id": tool})).await;
-    host.tamper("UPDATE tool_versions SET description = 'harmless'");
+    host.tamper("UPDATE tool_versions SET description = 'harmless'").await;
     let path = format!("/api/approvals/tools/{tool}/action");
     let (status, answer) = admin.refused(Method::POST, &path, Some(json!({"action": "approve"}))).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{answer}");

@@ -352,14 +352,14 @@ async fn a_component_that_was_changed_in_the_database_does_not_run() {
     assert_eq!(text(&host, "lab__one").await, json!("one"));
     host.tamper(&format!(
         "UPDATE blobs SET bytes = (SELECT bytes FROM blobs AS other WHERE other.digest <> '{digest}') WHERE digest = '{digest}'"
-    ));
+    )).await;
     host.restart().await;
     assert_eq!(text(&host, "lab__one").await, json!("one"), "compiled code is at hand, the blob is not read");
     host.stop_and_forget(cache.path()).await;
     let refused = host.model().failed("lab__one", json!({})).await;
     assert!(refused.contains("`pair` does not run") && refused.contains("digest"), "{refused}");
     // What it says of its tools is covered by the approval, too.
-    host.tamper("UPDATE tool_versions SET exports = replace(exports, 'two', 'too') WHERE name = 'pair'");
+    host.tamper("UPDATE tool_versions SET exports = replace(exports, 'two', 'too') WHERE name = 'pair'").await;
     // What was read last counts no more when this host writes.
     Admin { host: &host, token: host.login("ada").await }.server("other").await;
     let (_, refused) = host.model().request("tools/call", json!({"name": "lab__one", "arguments": {}})).await;

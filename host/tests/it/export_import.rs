@@ -165,7 +165,7 @@ async fn names_that_clash_are_refused_renamed_or_left_out() {
 async fn with_broken_source(host: &Host) -> Value {
     let admin = Admin { host, token: host.login("ada").await };
     admin.another_tool(&admin.server("later").await, "zzz", "def main():\n    return 'fine'\n").await;
-    host.tamper("UPDATE tool_versions SET timeout_ms = 1 WHERE name = 'zzz'");
+    host.tamper("UPDATE tool_versions SET timeout_ms = 1 WHERE name = 'zzz'").await;
     export(&admin, "").await
 }
 

@@ -39,6 +39,7 @@ pub struct Wishes {
     pub names: Vec<String>,
     pub proxies: &'static str,
     pub secure_cookies: bool,
+    pub legacy_sse: bool,
     pub packaging: Packaging,
 }
 
@@ -62,6 +63,7 @@ impl Default for Wishes {
             names,
             proxies: "",
             secure_cookies: false,
+            legacy_sse: false,
             packaging: wheels::nowhere(),
         }
     }
@@ -108,6 +110,7 @@ impl Host {
                 metrics: wishes.metrics,
                 trusted_proxies: wishes.proxies.parse().expect("proxies"),
                 secure_cookies: wishes.secure_cookies,
+                legacy_sse: wishes.legacy_sse,
             },
             packaging: wishes.packaging.clone(),
             limits: wishes.limits.clone(),
@@ -204,10 +207,12 @@ impl Host {
         statement_run(url, &self.data_dir(), statement).split(' ').map(str::to_owned).collect()
     }
 
-    /// Changes the database behind the host's back; exactly one row has to be met.
-    pub fn tamper(&self, statement: &str) {
-        let rows = statement_run(self.settings.place.database_url.as_deref(), &self.data_dir(), statement);
-        assert_eq!(rows, "1", "{statement}");
+    /// Changes the database behind the host's back; exactly one row has to be met. On a thread of its own: the
+    /// host may be in the middle of a transaction on this one, and then it has to go on before anybody else writes.
+    pub async fn tamper(&self, statement: &str) {
+        let (url, folder, owned) = (self.settings.place.database_url.clone(), self.data_dir(), statement.to_owned());
+        let done = tokio::task::spawn_blocking(move || statement_run(url.as_deref(), &folder, &owned)).await;
+        assert_eq!(done.expect("it is run"), "1", "{statement}");
     }
 }
 

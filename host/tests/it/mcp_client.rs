@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
-use crate::harness::{Admin, Host, REVISION};
+use crate::harness::{Admin, Door, Host, REVISION};
 
 /// Longer than anything here takes on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,8 +73,8 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn of(host: &Host) -> Self {
-        let address = host.base.trim_start_matches("http://").to_owned();
+    pub fn of(door: &Door) -> Self {
+        let address = door.base.trim_start_matches("http://").to_owned();
         Self { address, path: "/mcp".to_owned(), connections: TaskTracker::new() }
     }
 

@@ -198,15 +198,3 @@ async fn an_idle_session_ends_and_a_full_house_makes_room() {
     host.clock.turn(chrono::TimeDelta::seconds(61));
     assert!(!alive(&first).await && !alive(&third).await);
 }
-
-#[tokio::test]
-async fn a_session_does_not_outlive_the_host_and_the_client_is_told_to_begin_again() {
-    let mut host = Host::start().await;
-    let (session, _) = Client::of(&host).open("2025-11-25").await;
-    host.restart().await;
-    let client = Client::of(&host);
-    let answer = client.ask(&session, "tools/list", json!({})).await;
-    assert_eq!(answer.status, 404);
-    assert!(answer.text().await.contains("initialize"));
-    client.open("2025-11-25").await;
-}

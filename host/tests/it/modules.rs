@@ -169,7 +169,7 @@ async fn a_list_that_another_process_changed_holds_within_two_seconds() {
     admin.tool("counts", "seven", COUNTS).await;
     admin.open_modules(&["sys"]).await;
     assert_eq!(model.done("counts__seven", json!({})).await, json!({"result": 7}));
-    host.tamper("UPDATE settings SET value = 'json' WHERE key = 'allowed_modules'");
+    host.tamper("UPDATE settings SET value = 'json' WHERE key = 'allowed_modules'").await;
     host.clock.turn(chrono::TimeDelta::seconds(2));
     model.failed("counts__seven", json!({})).await;
 }

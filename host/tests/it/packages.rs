@@ -131,6 +131,8 @@ async fn what_cannot_be_installed_is_refused_with_its_reason_and_changes_nothing
     let none = &[("fast/__init__.py", "")][..];
     index.offer(&Wheel::new("fast", "1.0", none).tagged("cp314-cp314-manylinux_2_17_x86_64"));
     index.offer(&Wheel::new("sly", "1.0", &[("sly/__init__.py", ""), ("sly/_speed.so", "\u{7f}ELF")]));
+    index.offer(&Wheel::new("markup", "3.0", none).tagged("cp314-cp314-manylinux_2_17_x86_64"));
+    index.offer(&Wheel::new("templates", "3.1", &[("templates.py", "")]).requiring(&["markup>=2"]));
     index.offer_falsely(&Wheel::new("forged", "1.0", &[("forged/__init__.py", "")]));
     index.offer(&Wheel::new("needy", "1.0", &[("needy/__init__.py", "")]).requiring(&["absent"]));
     let host = host_with(&index).await;
@@ -140,7 +142,8 @@ async fn what_cannot_be_installed_is_refused_with_its_reason_and_changes_nothing
     install(&admin, "greeter").await;
     for (module, words) in [
         ("fast", "native code"),
-        ("sly", "`sly/_speed.so` is machine code"),
+        ("sly", "the package `sly` has native code (`sly/_speed.so`), and tools run pure Python"),
+        ("templates", "the package `markup`, which `templates` needs, has no wheel of pure Python"),
         ("forged", "ash mismatch"),
         ("needy", "absent"),
         ("nonsense", "nonsense"),
@@ -174,6 +177,66 @@ async fn a_new_version_comes_when_it_is_installed_again_and_sync_removes_what_no
     admin.ask(Method::POST, &format!("{request}/revoke"), Some(json!({"reason": "no more"}))).await;
     let none = sync().await;
     assert_eq!((&none["digest"], &none["distributions"]), (&Value::Null, &json!([])), "{none}");
+}
+
+#[tokio::test]
+async fn the_newest_version_that_is_pure_python_is_taken() {
+    let index = Index::default();
+    index.offer(&Wheel::new("mixed", "1.0", &[("mixed.py", "")]));
+    index.offer(&Wheel::new("mixed", "1.1", &[("mixed.py", "")]));
+    index.offer(&Wheel::new("mixed", "2.0", &[("mixed.py", "")]).tagged("cp314-cp314-manylinux_2_17_x86_64"));
+    let host = host_with(&index).await;
+    assert_eq!(names(&install(&host.admin().await, "mixed").await), ["mixed 1.1"]);
+}
+
+#[tokio::test]
+async fn why_a_package_is_refused_is_known_exactly_where_its_facts_are() {
+    let index = Index::default();
+    index.offer(&Wheel::new("fast", "1.0", &[]).tagged("cp314-cp314-manylinux_2_17_x86_64"));
+    let facts = json!({
+        "info": {"version": "1.0"}, "urls": [{"filename": "fast-1.0-cp314-cp314-manylinux_2_17_x86_64.whl"}],
+    });
+    let pypi = Router::new().route("/pypi/fast/json", get(async move || Json(facts)));
+    let mut wishes = Wishes::default();
+    wishes.packaging = Packaging {
+        uv: Some(uv()),
+        package_index: index.open().await,
+        pypi_url: "http://pypi.example".to_owned(),
+        ..wishes.packaging
+    };
+    let _pypi = Site::open(&wishes.network, "pypi.example", "93.184.216.41", pypi).await;
+    let host = Host::with(wishes).await;
+    let told = refused(&host.admin().await, "fast").await;
+    assert_eq!(told, "the package `fast` has native code, and tools run pure Python; nothing was installed");
+}
+
+#[tokio::test]
+async fn why_a_package_is_not_installed_outlives_a_restart_and_is_told_to_the_model() {
+    let index = Index::default();
+    index.offer(&greeter("1.0"));
+    let mut host = host_with(&index).await;
+    let tool = {
+        let (admin, model) = (host.admin().await, host.model());
+        let (_, tool) = admin.tool("greets", "greet", GREETS).await;
+        granted(&model, &admin, &tool, "greeter").await;
+        // After the one in the background.
+        assert!(refused(&admin, "greeter").await.contains("wordy"));
+        let audited = admin.ask(Method::GET, "/api/audit?action=packages.fail", None).await;
+        assert_eq!(audited["items"][0]["after"]["modules"], json!(["greeter"]), "{audited}");
+        tool
+    };
+    host.restart().await;
+    let (admin, model) = (Admin { host: &host, token: host.login("ada").await }, host.model());
+    let listed = admin.ask(Method::GET, "/api/approvals/modules?status=approved", None).await;
+    let package = &listed["items"][0]["package"];
+    assert!(package["install_error"].as_str().is_some_and(|why| why.contains("wordy")), "{package}");
+    let status = model.done("mcpbox_get_tool_status", json!({"tool_id": tool})).await;
+    assert!(status["packages_missing"][0]["reason"].as_str().is_some_and(|why| why.contains("wordy")), "{status}");
+    assert!(status["waiting"].to_string().contains("see to the package of the module greeter"), "{status}");
+    index.offer(&wordy());
+    assert_eq!(install(&admin, "greeter").await["missing"], json!([]));
+    let status = model.done("mcpbox_get_tool_status", json!({"tool_id": tool})).await;
+    assert_eq!((&status["packages_missing"], &status["waiting"]), (&json!([]), &json!([])), "{status}");
 }
 
 #[tokio::test]
@@ -278,6 +341,7 @@ async fn what_is_known_of_a_package_is_shown_and_kept_for_an_hour() {
     let expected = json!({
         "status": "known", "summary": "Dates, read and written.", "latest_version": "2.9", "license": "BSD",
         "home_page": null, "requires_python": ">=3.3", "released_at": "2026-02-01T10:00:00Z", "pure_python": true,
+        "native_code": false,
     });
     assert_eq!((&facts["distribution"], &facts["pypi"]), (&json!("python-dateutil"), &expected), "{facts}");
     let listed = json!([{"id": "GHSA-1", "summary": "Reads too much.", "severity": "LOW"}]);

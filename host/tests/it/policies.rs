@@ -89,7 +89,7 @@ async fn what_another_process_decided_holds_within_two_seconds() {
     let (_, tool) = model.make("weather", "forecast", ONE).await;
     set(&admin, json!({"draft_tests": "no_secrets_no_network"})).await;
     model.done("mcpbox_test_code", json!({"tool_id": tool})).await;
-    host.tamper("UPDATE settings SET value = 'blocked' WHERE key = 'draft_tests'");
+    host.tamper("UPDATE settings SET value = 'blocked' WHERE key = 'draft_tests'").await;
     host.clock.turn(chrono::TimeDelta::seconds(2));
     model.failed("mcpbox_test_code", json!({"tool_id": tool})).await;
 }
@@ -268,7 +268,7 @@ async def main() -> dict:
     assert_eq!(told["result"], json!({"secrets": ["TOKEN"], "reached": true}), "{told}");
     // A draft that was changed behind the host's back does not run either.
     model.done("mcpbox_update_tool", json!({"tool_id": tool, "python_code": ONE})).await;
-    host.tamper("UPDATE tool_versions SET description = 'harmless' WHERE number = 2");
+    host.tamper("UPDATE tool_versions SET description = 'harmless' WHERE number = 2").await;
     model.failed("mcpbox_test_code", json!({"tool_id": tool})).await;
 }
 

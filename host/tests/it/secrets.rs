@@ -285,7 +285,8 @@ async fn a_sealed_value_that_was_moved_does_not_open() {
     host.tamper(
         "UPDATE server_secrets SET sealed = (SELECT sealed FROM server_secrets WHERE key_name = 'OTHER') \
          WHERE key_name = 'TOKEN'",
-    );
+    )
+    .await;
     let (_, answer) = host.model().request("tools/call", json!({"name": "vault__open", "arguments": {}})).await;
     assert_eq!(answer["error"]["code"], json!(-32603), "{answer}");
     assert_clean("the answer", &answer.to_string());

@@ -49,6 +49,13 @@ pub(super) fn component(version: &Value) {
         if let Some(hints) = tool["annotations"].as_object().filter(|hints| !hints.is_empty()) {
             println!("    hints: {}", visible(&json!(hints).to_string()));
         }
+        icons(&surface["tool_icons"][tool["name"].as_str().unwrap_or_default()]);
+    }
+    offered("Prompts", &surface["prompts"], "name");
+    offered("Resources", &surface["resources"], "uri");
+    offered("Templates of resources", &surface["templates"], "uriTemplate");
+    if surface["completes"] == json!(true) {
+        println!("Suggests values for arguments of its prompts and templates.");
     }
     for skipped in surface["skipped"].as_array().into_iter().flatten() {
         let text = |key: &str| visible(skipped[key].as_str().unwrap_or_default());
@@ -60,6 +67,36 @@ pub(super) fn component(version: &Value) {
 pub(super) fn quarantine(indent: &str, tool: &Value) {
     if let Some(reason) = tool["quarantine"].as_str() {
         println!("{indent}In quarantine, clients are not offered it: {}", visible(reason));
+    }
+}
+
+/// Prompts, resources or templates, each by what names it.
+fn offered(title: &str, listed: &Value, named_by: &str) {
+    let Some(listed) = listed.as_array().filter(|listed| !listed.is_empty()) else { return };
+    println!("{title}:");
+    for one in listed {
+        println!("  {}", visible(one[named_by].as_str().unwrap_or_default()));
+        for line in one["description"].as_str().map(visible).unwrap_or_default().lines() {
+            println!("    {line}");
+        }
+        for argument in one["arguments"].as_array().into_iter().flatten() {
+            let need = if argument["required"] == json!(true) { "required" } else { "optional" };
+            println!("    argument {} ({need})", visible(argument["name"].as_str().unwrap_or_default()));
+        }
+        if let Some(mime_type) = one["mimeType"].as_str() {
+            println!("    type: {}", visible(mime_type));
+        }
+        icons(&one["icons"]);
+    }
+}
+
+/// Where the icons of something come from: an address tells its host who looks at it.
+fn icons(icons: &Value) {
+    for icon in icons.as_array().into_iter().flatten() {
+        let src = icon["src"].as_str().unwrap_or_default();
+        let shown =
+            if src.starts_with("data:") { format!("{} bytes within the component", src.len()) } else { visible(src) };
+        println!("    icon: {shown}");
     }
 }
 

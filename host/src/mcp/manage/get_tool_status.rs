@@ -47,6 +47,19 @@ impl Management for GetToolStatus {
                 "module_requests": {"type": "array", "items": schema::module_request()},
                 "network_access_requests": {"type": "array", "items": schema::network_request()},
                 "modules_to_request": modules_to_request(),
+                "packages_missing": {
+                    "type": "array",
+                    "description": "Modules that it was granted and whose package is not installed",
+                    "items": schema::answer(
+                        json!({
+                            "module_name": {"type": "string"},
+                            "installing": {"type": "boolean"},
+                            "reason": {"type": ["string", "null"],
+                                       "description": "Why it could not be installed the last time"},
+                        }),
+                        &["module_name", "installing", "reason"],
+                    ),
+                },
                 "waiting": {
                     "type": "array",
                     "description": "What has to happen still; empty when nothing has",

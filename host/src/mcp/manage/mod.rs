@@ -4,6 +4,7 @@
 //! one function of the service. To add one: its file, and its line in [`ALL`].
 
 mod add_external_source;
+mod asking;
 mod create_server;
 mod create_server_secret;
 mod create_tool;
@@ -53,7 +54,7 @@ use crate::domain::caller::Caller;
 use crate::domain::content::{Content, ToolResult};
 use crate::domain::outcome::GuestEvent;
 use crate::service::Service;
-use crate::service::calls::{CallAnswer, Execution};
+use crate::service::calls::Execution;
 use crate::service::{Error, Problem};
 use crate::telemetry::RequestId;
 
@@ -245,12 +246,6 @@ pub struct Answered {
     pub is_error: bool,
     /// Of a guest, when one ran.
     pub execution: Option<Execution>,
-}
-
-impl From<CallAnswer> for Answered {
-    fn from(CallAnswer { result, is_error, execution }: CallAnswer) -> Self {
-        Self { result, is_error, execution: Some(execution) }
-    }
 }
 
 impl Answered {

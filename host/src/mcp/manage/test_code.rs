@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::get_tool::{TOOL_IDS, tool_id};
 use super::{Answered, Call, Effect, Management, id, schema};
+use crate::domain::component::Entry;
 use crate::domain::content::Content;
 use crate::service::Error;
 use crate::service::calls::{CallAnswer, CallRequest, Execution};
@@ -73,14 +74,13 @@ impl Management for TestCode {
     async fn run(call: Call<'_>, Arguments { tool_id, export, arguments }: Arguments) -> Result<Answered, Error> {
         let tool = id("tool_id", &tool_id, TOOL_IDS)?;
         let arguments = arguments.as_ref().map(serde_json::value::to_raw_value).transpose();
+        let entry = Entry::Tool(String::new());
         let request = CallRequest {
-            name: String::new(),
             arguments: arguments.map_err(|error| Error::invalid("/arguments", error.to_string()))?,
-            request_id: call.request_id.clone(),
-            cancel: call.cancel.clone(),
             events: call.events,
+            ..CallRequest::new(entry, call.request_id.clone(), call.cancel.clone())
         };
-        let CallAnswer { result, is_error, execution } =
+        let CallAnswer { result, is_error, execution, .. } =
             call.service.tool_test(call.caller, tool, export.as_deref(), request).await?;
         let mut answered = Answered::of(&Tested {
             success: !is_error,

@@ -6,12 +6,15 @@ use serde_json::{Map, Value, json};
 use super::read;
 use crate::domain::activity::one_line;
 use crate::mcp::about;
-use crate::mcp::error::Failure;
+use crate::mcp::error::{Failure, Kind};
 use crate::mcp::jsonrpc::{Params, Payload};
 use crate::mcp::scope::Scope;
 use crate::mcp::session::Agreed;
 use crate::mcp::versions::Version;
 use crate::telemetry::RequestId;
+
+/// Bytes of what a client says it can do: all of it is kept.
+const CAPABILITIES_BYTES: usize = 16 << 10;
 
 /// Characters kept of a client's name, and of its version.
 const CLIENT_CHARACTERS: usize = 60;
@@ -30,7 +33,7 @@ struct Initialize {
 /// What is agreed on, and the `InitializeResult` that says so.
 ///
 /// # Errors
-/// -32602 when the parameters name no version.
+/// -32602 when the parameters name no version, or so many capabilities that nobody can mean them.
 pub fn answer(
     params: &Params,
     request_id: &RequestId,
@@ -38,6 +41,10 @@ pub fn answer(
     instructions: &str,
 ) -> Result<(Agreed, Payload), Failure> {
     let Initialize { protocol_version, capabilities, client_info } = read(params)?;
+    if serde_json::to_string(&capabilities).map_or(0, |text| text.len()) > CAPABILITIES_BYTES {
+        let message = format!("`params.capabilities` is larger than {CAPABILITIES_BYTES} bytes");
+        return Err(Failure::new(Kind::InvalidParams, message));
+    }
     let version = Version::negotiate(&protocol_version);
     let result = json!({
         "protocolVersion": version,

@@ -3,9 +3,10 @@
 use serde::Deserialize;
 
 use super::read;
-use crate::mcp::dispatch::{Context, Era, Reply};
+use crate::mcp::dispatch::{Context, Dispatcher, Era, Reply};
 use crate::mcp::jsonrpc::{Params, Payload};
 use crate::mcp::meta::Threshold;
+use crate::mcp::sessions::keep_wishes;
 
 #[derive(Deserialize)]
 struct SetLevel {
@@ -13,12 +14,14 @@ struct SetLevel {
 }
 
 /// # Errors
-/// -32602 for a level that is none.
-pub fn answer(context: &Context, params: &Params) -> Reply {
+/// -32602 for a level that is none, and those of the database.
+pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params) -> Reply {
     let SetLevel { level } = read(params)?;
     let level = Threshold::parse(&level)?;
     if let Era::Legacy(session) = &context.era {
         session.set_log_level(level);
+        let kept = keep_wishes(&dispatcher.service, session).await;
+        kept.map_err(|error| Dispatcher::failure(error, &context.request_id))?;
     }
     Ok(Payload(b"{}".to_vec()))
 }

@@ -5,27 +5,36 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 
+use crate::domain::component::Entry;
 use crate::domain::content::{Content, ToolResult};
-use crate::domain::outcome::{GuestEvent, LogLevel, LogLine, Progress};
+use crate::domain::task::TaskStatus;
 use crate::mcp::about::{COMPLETE, ResultMeta};
+use crate::mcp::asking::Retried;
+use crate::mcp::call::{Call, lacks, words};
 use crate::mcp::call_through;
-use crate::mcp::dispatch::{Context, Dispatcher, Outbox, Reply, events_of_a_call};
+use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind, Told, shorten, tell};
 use crate::mcp::fit::fit;
-use crate::mcp::jsonrpc::{Id, Params, Payload};
+use crate::mcp::jsonrpc::{Params, Payload};
 use crate::mcp::manage::{self, Answered};
-use crate::mcp::meta::Threshold;
 use crate::mcp::methods::Method;
 use crate::mcp::nearest::nearest;
+use crate::mcp::outbox::events_of_a_call;
 use crate::mcp::record::Record;
+use crate::mcp::spoken::Spoken;
+use crate::mcp::tasks::{created, follow};
+use crate::mcp::uris::placed;
 use crate::service::Error;
-use crate::service::calls::{CallRequest, Execution};
+use crate::service::calls::{CallAnswer, End, Execution};
+use crate::service::tasks::{TaskEnd, TaskView};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// `CallToolRequestParams`; what else is in it is for others.
 #[derive(Deserialize)]
-struct Call<'a> {
+struct Named<'a> {
     name: String,
     #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
@@ -38,7 +47,8 @@ struct Call<'a> {
 fn read(params: &Params) -> Result<(String, Option<Box<RawValue>>), Failure> {
     let text = params.as_deref().map_or("{}", RawValue::get);
     let invalid = |message: String| Failure::new(Kind::InvalidParams, message);
-    let Call { name, arguments } = serde_json::from_str(text).map_err(|error| invalid(format!("`params`: {error}")))?;
+    let Named { name, arguments } =
+        serde_json::from_str(text).map_err(|error| invalid(format!("`params`: {error}")))?;
     if arguments.is_some_and(|raw| !raw.get().starts_with('{')) {
         return Err(invalid("`params.arguments` must be an object".to_owned()));
     }
@@ -64,48 +74,162 @@ async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, recor
         .filter(|tool| context.scope.has_management() && (shown.management || manage::is_meta(tool.name)));
     let full_name = context.scope.full_name(&name).unwrap_or_default().into_owned();
     record.begin_call(&full_name, management.is_some(), arguments.as_deref()).await;
-    let (events, spoken) = Spoken::of(context, events_of_a_call(dispatcher.service.limits()));
-    let answered = async {
-        if let Some(tool) = management {
-            let call = manage::Call {
-                service: &dispatcher.service,
-                caller: &context.caller,
-                request_id: &context.request_id,
-                cancel: &context.cancel,
-                events,
-            };
-            return tool.call(call, arguments.as_deref()).await;
-        }
-        let request = CallRequest {
-            name: full_name,
-            arguments,
-            request_id: context.request_id.clone(),
-            cancel: context.cancel.clone(),
-            events,
+    if let Some(tool) = management {
+        let answered = manage(dispatcher, context, tool, arguments.as_deref()).await;
+        return match answered {
+            Ok(Answered { result, is_error, execution }) => {
+                record.called(is_error, execution.as_ref());
+                write(context, result, is_error, execution.as_ref())
+            }
+            Err(error) => mend(context, error, record),
         };
-        dispatcher.service.call_run(&context.caller, request).await.map(Answered::from)
-    };
-    let answered = match spoken {
-        None => answered.await,
-        Some(spoken) => spoken.while_waiting(answered).await,
+    }
+    let call = Call::new(dispatcher, context, params, Entry::Tool(full_name.clone()), arguments).await?;
+    let answered = match call.follower() {
+        None => call.run(dispatcher, context).await,
+        Some(client) => match run_or_follow(dispatcher, context, &call, &full_name, client).await {
+            Ran::Answered(answered) => answered,
+            Ran::Task(task) => {
+                record.called(false, None);
+                return created(&task).map_err(|_| Failure::internal(&context.request_id));
+            }
+        },
     };
     match answered {
-        Ok(Answered { result, is_error, execution }) => {
-            record.called(is_error, execution.as_ref());
-            write(context, result, is_error, execution.as_ref())
+        Ok(answer) => match call.protocol_reply(dispatcher, context, &answer) {
+            Ok(Some(reply)) => {
+                record.called(answer.is_error, Some(&answer.execution));
+                reply
+            }
+            Ok(None) => {
+                record.called(answer.is_error, Some(&answer.execution));
+                told(context, answer)
+            }
+            Err(error) => mend(context, error, record),
+        },
+        Err(Error::NotFound { .. }) => Err(unknown(dispatcher, context, &name, shown.management).await),
+        Err(error) => mend(context, error, record),
+    }
+}
+
+/// What came of a call that may become a task.
+enum Ran {
+    Answered(Result<CallAnswer, Error>),
+    Task(TaskView),
+}
+
+/// Runs a call, and makes a task of it when its guest wants that, or when it takes long.
+async fn run_or_follow(
+    dispatcher: &Dispatcher,
+    context: &Context,
+    call: &Call,
+    name: &str,
+    client: Arc<Retried>,
+) -> Ran {
+    // Of its own: a task does not end with its request.
+    let cancel = CancellationToken::new();
+    let mut work = Box::pin(call.running(dispatcher, context, cancel.clone()));
+    let long = tokio::time::sleep(Duration::from_millis(dispatcher.service.limits().task_after_ms));
+    tokio::pin!(long);
+    let mut may_wait = true;
+    loop {
+        tokio::select! {
+            biased;
+            answered = &mut work => return Ran::Answered(answered),
+            () = context.cancel.cancelled() => {
+                cancel.cancel();
+                return Ran::Answered(work.await);
+            }
+            () = client.wanted() => {}
+            () = &mut long, if may_wait => {
+                may_wait = false;
+                if !client.want() {
+                    continue;
+                }
+            }
         }
-        Err(Error::NotFound { .. }) if management.is_none() => {
-            Err(unknown(dispatcher, context, &name, shown.management).await)
+        match dispatcher.service.task_create(&context.caller, name).await {
+            Ok(Some(task)) => {
+                client.decide(true);
+                let aside = context.aside();
+                let ended = async move { end_of(&aside, work.await) };
+                let (caller, id) = (context.caller.clone(), task.id);
+                dispatcher.service.beside_calls(follow(dispatcher.clone(), caller, id, client, cancel, ended));
+                return Ran::Task(task);
+            }
+            Ok(None) => client.decide(false),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a task could not be kept; it stays a call");
+                client.decide(false);
+            }
         }
+    }
+}
+
+/// What is kept of a task. A tool that failed has completed; a guest that broke, or was stopped, has not.
+fn end_of(context: &Context, answered: Result<CallAnswer, Error>) -> TaskEnd {
+    let completed = |reply: Reply| match reply {
+        Ok(Payload(text)) => {
+            let json = String::from_utf8(text).ok().and_then(|text| RawValue::from_string(text).ok());
+            TaskEnd { status: TaskStatus::Completed, json }
+        }
+        Err(Failure { kind, message, data, .. }) => TaskEnd::error(kind.code(), &message, data.as_ref()),
+    };
+    match answered {
+        Ok(answer) => match answer.end {
+            End::Trapped => TaskEnd::failed(&words(&answer)),
+            End::MissingAbilities(missing) => completed(Err(lacks(missing))),
+            End::Cancelled => TaskEnd::failed("the task was stopped before it ended; call the tool again"),
+            _ => completed(told(context, answer)),
+        },
         Err(error) => match tell(error, &context.request_id) {
-            Told::Client(failure) => Err(failure),
+            Told::Client(failure) => completed(Err(failure)),
             Told::Model(text) => {
-                record.called(true, None);
                 let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
-                write(context, result, true, None)
+                completed(write(context, result, true, None))
             }
         },
     }
+}
+
+async fn manage(
+    dispatcher: &Dispatcher,
+    context: &Context,
+    tool: &manage::Tool,
+    arguments: Option<&RawValue>,
+) -> Result<Answered, Error> {
+    let (events, spoken) = Spoken::of(context, events_of_a_call(dispatcher.service.limits()));
+    let call = manage::Call {
+        service: &dispatcher.service,
+        caller: &context.caller,
+        request_id: &context.request_id,
+        cancel: &context.cancel,
+        events,
+    };
+    let answered = tool.call(call, arguments);
+    match spoken {
+        None => answered.await,
+        Some(spoken) => spoken.while_waiting(answered).await,
+    }
+}
+
+/// An error that a model can mend is a result that says how.
+fn mend(context: &Context, error: Error, record: &mut Record) -> Reply {
+    match tell(error, &context.request_id) {
+        Told::Client(failure) => Err(failure),
+        Told::Model(text) => {
+            record.called(true, None);
+            let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
+            write(context, result, true, None)
+        }
+    }
+}
+
+/// What a guest answered.
+fn told(context: &Context, answer: CallAnswer) -> Reply {
+    let CallAnswer { result, is_error, uri_prefix, execution, .. } = answer;
+    let content = placed(result.content, &context.scope, uri_prefix.as_deref());
+    write(context, ToolResult { content, ..result }, is_error, Some(&execution))
 }
 
 /// `CallToolResult`.
@@ -144,86 +268,4 @@ async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str, shows_m
         message.push_str(&format!("; did you mean `{near}`?"));
     }
     Failure::new(Kind::InvalidParams, message)
-}
-
-/// What a guest says while it runs, turned into notifications for the client.
-struct Spoken {
-    events: mpsc::Receiver<GuestEvent>,
-    outbox: Outbox,
-    token: Option<Id>,
-    log_level: Option<Threshold>,
-    /// The last progress told: each must be greater than the one before.
-    told: Option<f64>,
-}
-
-impl Spoken {
-    /// Nothing, when nobody listens or what could be said is not wanted.
-    fn of(context: &Context, capacity: usize) -> (Option<mpsc::Sender<GuestEvent>>, Option<Self>) {
-        let (token, log_level) = (context.progress_token.clone(), context.log_level());
-        let Some(outbox) = context.outbox.clone().filter(|_| token.is_some() || log_level.is_some()) else {
-            return (None, None);
-        };
-        let (sender, events) = mpsc::channel(capacity);
-        (Some(sender), Some(Self { events, outbox, token, log_level, told: None }))
-    }
-
-    /// Passes on what is said until `work` is done, all of it.
-    async fn while_waiting<T>(mut self, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        let done = loop {
-            tokio::select! {
-                biased;
-                Some(event) = self.events.recv() => self.tell(event),
-                done = &mut work => break done,
-            }
-        };
-        while let Ok(event) = self.events.try_recv() {
-            self.tell(event);
-        }
-        done
-    }
-
-    fn tell(&mut self, event: GuestEvent) {
-        match event {
-            GuestEvent::Progress(report) => self.tell_progress(&report),
-            GuestEvent::Log(line) => self.tell_log(&line),
-            // Told to everybody who listens, not to the caller alone.
-            GuestEvent::ListChanged(_) | GuestEvent::ResourceUpdated(_) => {}
-        }
-    }
-
-    fn tell_progress(&mut self, report: &Progress) {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Params<'a> {
-            progress_token: &'a Id,
-            progress: f64,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            total: Option<f64>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            message: Option<&'a str>,
-        }
-        let Some(progress_token) = &self.token else { return };
-        let grows = report.progress.is_finite() && self.told.is_none_or(|told| report.progress > told);
-        if !grows {
-            return;
-        }
-        self.told = Some(report.progress);
-        let total = report.total.filter(|total| total.is_finite());
-        let params = Params { progress_token, progress: report.progress, total, message: report.message.as_deref() };
-        self.outbox.say("notifications/progress", &params);
-    }
-
-    fn tell_log(&self, line: &LogLine) {
-        #[derive(Serialize)]
-        struct Params<'a> {
-            level: LogLevel,
-            logger: &'static str,
-            data: &'a str,
-        }
-        if self.log_level.is_some_and(|threshold| threshold.lets_through(line.level)) {
-            let params = Params { level: line.level, logger: "tool", data: &line.message };
-            self.outbox.say("notifications/message", &params);
-        }
-    }
 }

@@ -14,11 +14,11 @@ use crate::mcp::McpState;
 use crate::mcp::dispatch::{Context, Dispatcher, Era};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::headers;
-use crate::mcp::jsonrpc::{self, Request};
+use crate::mcp::jsonrpc::{self, Id, Request};
 use crate::mcp::meta::Meta;
 use crate::mcp::methods::{Method, initialize};
 use crate::mcp::record;
-use crate::mcp::session::Session;
+use crate::mcp::session::{Running, Session};
 use crate::mcp::stream::{self as events, Event};
 use crate::mcp::versions::Version;
 
@@ -38,7 +38,8 @@ pub(super) async fn open(mcp: &McpState, sent: &Sent, request: &Request) -> Resu
         let only = futures_util::stream::iter([Event::message(body)]);
         events::answer(only, mcp.keep_alive(), place)
     };
-    let session = mcp.sessions.open(&sent.arrived.caller, agreed);
+    let session = mcp.sessions.open(caller, agreed).await;
+    let session = session.map_err(|error| refuse(Dispatcher::failure(error, request_id)))?;
     tracing::info!(version = %session.agreed.version, "session opened");
     record::opened(mcp, &sent.arrived.request_id, &sent.arrived.caller, &session).await;
     if let Ok(value) = HeaderValue::try_from(session.id()) {
@@ -49,8 +50,8 @@ pub(super) async fn open(mcp: &McpState, sent: &Sent, request: &Request) -> Resu
 
 /// Answers a request within a session.
 pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: &Meta) -> Result<Response, Refused> {
-    let session = session(mcp, &sent).map_err(|failure| Refused::of(&request.id, false, failure))?;
-    let work = work(&session, &sent, request, meta)?;
+    let session = session(mcp, &sent).await.map_err(|failure| Refused::of(&request.id, false, failure))?;
+    let work = work(&session, &sent.arrived, request, meta)?;
     answer(mcp, sent.accepts, work).await
 }
 
@@ -58,28 +59,33 @@ pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: &M
 ///
 /// # Errors
 /// An unknown method, or an id under which another request is running.
-pub(super) fn work(session: &Arc<Session>, sent: &Sent, request: Request, meta: &Meta) -> Result<Work, Refused> {
+pub(super) fn work(session: &Arc<Session>, arrived: &Arrived, request: Request, meta: &Meta) -> Result<Work, Refused> {
     let Request { id, method, params } = request;
     let refuse = |failure: Failure| Refused::of(&id, false, failure);
     let method = Method::of(&method, false).map_err(refuse)?;
-    let running = if method.is_long() {
-        let taken = || refuse(Failure::new(Kind::InvalidRequest, format!("a request with the id {id} is running")));
-        Some(session.begin(&id).ok_or_else(taken)?)
-    } else {
-        None
-    };
+    let running = if method.is_long() { Some(begun(session, &id)?) } else { None };
     let cancel = running.as_ref().map_or_else(CancellationToken::new, |running| running.cancel.clone());
     let context = Context {
         era: Era::Legacy(Arc::clone(session)),
-        scope: sent.arrived.scope.clone(),
-        tools: sent.arrived.tools,
-        caller: sent.arrived.caller.clone(),
-        request_id: sent.arrived.request_id.clone(),
+        scope: arrived.scope.clone(),
+        tools: arrived.tools,
+        caller: arrived.caller.clone(),
+        request_id: arrived.request_id.clone(),
         cancel,
         progress_token: meta.progress_token(),
         outbox: None,
+        peer: None,
     };
     Ok(Work { id, method, params, context, running, guard: None })
+}
+
+/// # Errors
+/// When another request of this id is running.
+pub(super) fn begun(session: &Arc<Session>, id: &Id) -> Result<Running, Refused> {
+    session.begin(id).ok_or_else(|| {
+        let message = format!("a request with the id {id} is running");
+        Refused::of(id, false, Failure::new(Kind::InvalidRequest, message))
+    })
 }
 
 /// The session that a request names.
@@ -87,9 +93,9 @@ pub(super) fn work(session: &Arc<Session>, sent: &Sent, request: Request, meta: 
 /// # Errors
 /// 400 when it names none, 404 when there is none of that id for this caller (then a client opens a
 /// new one), 400 when it names a version that is not spoken here.
-pub(super) fn session(mcp: &McpState, sent: &Sent) -> Result<Arc<Session>, Failure> {
+pub(super) async fn session(mcp: &McpState, sent: &Sent) -> Result<Arc<Session>, Failure> {
     let session = match named(&sent.headers)? {
-        Some(id) => find(mcp, id, &sent.arrived)?,
+        Some(id) => find(mcp, id, &sent.arrived).await?,
         None => return Err(Failure::new(Kind::SessionMissing, MISSING)),
     };
     check_version(&sent.headers)?;
@@ -115,9 +121,10 @@ pub(super) fn named(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
 
 /// # Errors
 /// 404 when there is none of that id for this caller at this address.
-pub(super) fn find(mcp: &McpState, id: &str, arrived: &Arrived) -> Result<Arc<Session>, Failure> {
+pub(super) async fn find(mcp: &McpState, id: &str, arrived: &Arrived) -> Result<Arc<Session>, Failure> {
     let gone = || Failure::new(Kind::SessionUnknown, "this session is not known here; begin again with `initialize`");
-    let found = mcp.sessions.find(id, &arrived.caller);
+    let found = mcp.sessions.find(id, &arrived.caller).await;
+    let found = found.map_err(|error| Dispatcher::failure(error, &arrived.request_id))?;
     found.filter(|session| session.agreed.scope == arrived.scope).ok_or_else(gone)
 }
 
@@ -139,14 +146,16 @@ pub(super) async fn end(
     Extension(arrived): Extension<Arrived>,
     headers: HeaderMap,
 ) -> Response {
-    let ended = (|| {
-        let Some(id) = named(&headers)? else {
-            return Err(Failure::new(Kind::MethodNotAllowed, "DELETE ends a session and names none"));
-        };
-        find(&mcp, id, &arrived)?;
-        check_version(&headers)?;
-        mcp.sessions.end(id, &arrived.caller);
-        Ok(StatusCode::NO_CONTENT.into_response())
-    })();
-    ended.unwrap_or_else(|failure| Refused::from(failure).into_response())
+    let ended = close(&mcp, &arrived, &headers).await;
+    ended.map_or_else(|failure| Refused::from(failure).into_response(), |()| StatusCode::NO_CONTENT.into_response())
+}
+
+async fn close(mcp: &McpState, arrived: &Arrived, headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(id) = named(headers)? else {
+        return Err(Failure::new(Kind::MethodNotAllowed, "DELETE ends a session and names none"));
+    };
+    find(mcp, id, arrived).await?;
+    check_version(headers)?;
+    let ended = mcp.sessions.end(id, &arrived.caller).await;
+    ended.map(drop).map_err(|error| Dispatcher::failure(error, &arrived.request_id))
 }

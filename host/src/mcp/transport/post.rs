@@ -1,12 +1,14 @@
 //! `POST`: one message, or in one old revision several, and the answer to it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use futures_util::stream::{self, Stream};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use futures_util::stream::{self, Stream, StreamExt as _};
+use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 use tracing::Instrument as _;
 
@@ -15,15 +17,17 @@ use super::{Refused, accepted, batch, json, legacy, modern};
 use crate::limits::Limits;
 use crate::mcp::McpState;
 use crate::mcp::body::{self, Accepts};
-use crate::mcp::dispatch::{Context, Outbox, Reply};
+use crate::mcp::dispatch::{Context, Era};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::headers;
 use crate::mcp::jsonrpc::{self, Id, Incoming, Message, Params};
+use crate::mcp::kept::StreamId;
 use crate::mcp::meta::Meta;
 use crate::mcp::methods::Method;
+use crate::mcp::outbox::{Answer, Ending, Outbox, Reader, text};
 use crate::mcp::record;
-use crate::mcp::session::Running;
-use crate::mcp::stream::{self as events, Event, Place};
+use crate::mcp::session::{Running, Session};
+use crate::mcp::stream::{self as events, Event, EventId, Place};
 use crate::mcp::versions::Version;
 
 /// A body and who sent it.
@@ -77,16 +81,17 @@ async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body)
                 // The revision defines none for HTTP: closing the answer is how to cancel.
                 return Ok(accepted());
             }
-            let session = legacy::session(mcp, &sent)?;
+            let session = legacy::session(mcp, &sent).await?;
             mcp.dispatcher.notification(&session, &notification);
             Ok(accepted())
         }
-        Incoming::One(Message::Response(id)) => {
+        Incoming::One(Message::Response(response)) => {
             if is_modern(&sent.headers, &Meta::default()) {
                 let message = "a client sends no responses in this protocol version";
-                return Err(Refused::of(&id, true, Failure::new(Kind::InvalidRequest, message)));
+                return Err(Refused::of(&response.id, true, Failure::new(Kind::InvalidRequest, message)));
             }
-            legacy::session(mcp, &sent)?;
+            // One that nobody waits for is taken all the same: the two may have crossed on their way.
+            legacy::session(mcp, &sent).await?.answered(response);
             Ok(accepted())
         }
     }
@@ -110,20 +115,18 @@ pub(super) struct Work {
     pub(super) guard: Option<DropGuard>,
 }
 
-/// What came of a request; none when its client cancelled it and waits for nothing.
-type Answer = Option<Reply>;
-
 /// Answers a request, as JSON or as a stream.
 ///
-/// A stream when the client wants to hear of progress or log lines, when it reads nothing else, or
-/// when the call takes so long that a proxy might think it dead.
+/// A stream when the client wants to hear of progress or log lines, when a guest may have something to ask
+/// it, when it reads nothing else; or when the call takes so long that a proxy might think it dead.
 pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> Result<Response, Refused> {
     let modern = work.context.is_modern();
     let (id, long) = (work.id.clone(), work.method.is_long());
-    let listens = work.context.progress_token.is_some() || work.context.log_level().is_some();
     let place = if !accepts.json {
         Some(mcp.streams.place().map_err(|failure| Refused::of(&id, modern, failure))?)
-    } else if long && listens && accepts.events {
+    } else if work.method.is_stream() && accepts.events {
+        Some(mcp.streams.place().map_err(|failure| Refused::of(&id, modern, failure))?)
+    } else if long && accepts.events && work.context.listens() {
         // Without a place the call is answered all the same, in silence until it is done.
         mcp.streams.place().ok()
     } else {
@@ -133,37 +136,57 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
     if !long {
         let answer = run(mcp, work).await;
         return Ok(match place {
-            Some(place) => stream_of(mcp, &id, place, stream::iter(answer.map(|reply| event(&id, reply)))),
+            Some(place) => {
+                let only = answer.map(|reply| Event::message(text(&id, &reply)));
+                stream_of(mcp, &id, place, stream::iter(only))
+            }
             None => respond(&id, modern, answer),
         });
     }
-    let said = place.as_ref().map(|_| {
-        let (outbox, said) = Outbox::new(mcp.limits());
-        work.context.outbox = Some(outbox);
-        said
-    });
-    // Apart from the connection: a legacy client that goes away has not cancelled, and a cancelled
-    // call is still written down.
-    let mcp_of_task = mcp.clone();
-    let mut task = mcp.tracker.spawn(Box::pin(async move { run(&mcp_of_task, work).await }).in_current_span());
-    if let (Some(place), Some(said)) = (place, said) {
-        return Ok(stream_of(mcp, &id, place, rest(id.clone(), Some(said), task, guard)));
+    let session = match &work.context.era {
+        Era::Legacy(session) => Some(Arc::clone(session)),
+        Era::Modern(_) => None,
+    };
+    let outbox = match work.context.version().resumes() {
+        true => Outbox::kept(id.clone(), mcp.limits()),
+        false => Outbox::new(id.clone(), mcp.limits()),
+    };
+    begin(mcp, work, &outbox, place.is_some() || accepts.events_named);
+    if let Some(place) = place {
+        return Ok(stream_of(mcp, &id, place, Told::of(mcp, session.as_deref(), &outbox, guard)));
     }
-    let early = match accepts.events_named {
-        true => tokio::time::timeout(mcp.keep_alive(), &mut task).await.ok(),
-        false => None,
+    let early = tokio::select! {
+        biased;
+        answer = outbox.answer() => Some(answer),
+        () = outbox.urgent() => None,
+        () = tokio::time::sleep(mcp.keep_alive()), if accepts.events_named => None,
     };
-    let done = match early {
-        Some(done) => done,
-        None if accepts.events_named
-            && let Ok(place) = mcp.streams.place() =>
-        {
-            return Ok(stream_of(mcp, &id, place, rest(id.clone(), None, task, guard)));
+    let answer = match early {
+        Some(answer) => answer,
+        None => {
+            if let Ok(place) = mcp.streams.place() {
+                return Ok(stream_of(mcp, &id, place, Told::of(mcp, session.as_deref(), &outbox, guard)));
+            }
+            outbox.close();
+            outbox.answer().await
         }
-        None => task.await,
     };
-    let answer = done.unwrap_or_else(|error| Some(Err(broken(&error))));
     Ok(respond(&id, modern, answer))
+}
+
+/// Starts the work, apart from the connection: a legacy client that goes away has not cancelled, and a
+/// cancelled call is still written down. What is said before the answer is kept when it may be `heard`.
+pub(super) fn begin(mcp: &McpState, mut work: Work, outbox: &Outbox, heard: bool) {
+    if heard {
+        work.context.hears(outbox);
+    }
+    let (mcp, ending) = (mcp.clone(), Ending(outbox.clone()));
+    let tracker = mcp.tracker.clone();
+    let work = async move {
+        let answer = run(&mcp, work).await;
+        ending.0.finish(answer);
+    };
+    tracker.spawn(Box::pin(work).in_current_span());
 }
 
 pub(super) async fn run(mcp: &McpState, work: Work) -> Answer {
@@ -172,7 +195,7 @@ pub(super) async fn run(mcp: &McpState, work: Work) -> Answer {
     match &running {
         Some(running) if running.cancel.is_cancelled() => None,
         _ => {
-            if let crate::mcp::dispatch::Era::Legacy(session) = &context.era {
+            if let Era::Legacy(session) = &context.era {
                 mcp.sessions.touch(session);
             }
             Some(reply)
@@ -185,34 +208,59 @@ fn stream_of(mcp: &McpState, id: &Id, place: Place, rest: impl Stream<Item = Eve
     events::answer(rest, mcp.keep_alive(), place)
 }
 
-/// What is said, then the answer.
-fn rest(
-    id: Id,
-    said: Option<mpsc::Receiver<Vec<u8>>>,
-    task: JoinHandle<Answer>,
-    guard: Option<DropGuard>,
-) -> impl Stream<Item = Event> + Send {
-    stream::unfold(Some((id, said, task, guard)), |state| async move {
-        let (id, mut said, mut task, guard) = state?;
-        if let Some(receiver) = &mut said
-            && let Some(message) = receiver.recv().await
-        {
-            return Some((Event::message(message), Some((id, said, task, guard))));
-        }
-        let answer = (&mut task).await.unwrap_or_else(|error| Some(Err(broken(&error))));
-        answer.map(|reply| (event(&id, reply), None))
-    })
+/// How what a call says is told on a stream.
+pub(super) struct Told {
+    /// It can be taken up again under this id.
+    pub(super) stream: Option<StreamId>,
+    /// Whether it may be closed before the call has ended: the client comes back.
+    pub(super) may_close: bool,
+    /// Cancels the call when nobody reads any more.
+    pub(super) _guard: Option<DropGuard>,
 }
 
-fn event(id: &Id, reply: Reply) -> Event {
-    Event::message(text(id, &reply))
-}
+impl Told {
+    /// The whole stream of a call. One that can be taken up again begins with what it takes to do so, for
+    /// clients that know this (2025-11-25, "Sending Messages to the Server").
+    fn of(
+        mcp: &McpState,
+        session: Option<&Session>,
+        outbox: &Outbox,
+        guard: Option<DropGuard>,
+    ) -> impl Stream<Item = Event> + Send + use<> {
+        let stream = session.filter(|session| session.agreed.version.resumes()).map(|session| {
+            let stream = mcp.kept.begin(session, outbox);
+            let (kept, outbox) = (mcp.kept.clone(), outbox.clone());
+            mcp.tracker.spawn(async move {
+                outbox.ended().await;
+                kept.ended(stream);
+            });
+            stream
+        });
+        let may_close = session.is_some_and(|session| session.agreed.version >= Version::V2025_11_25);
+        let primer = stream.filter(|_| may_close).map(|stream| EventId::Call { stream, number: 0 });
+        let first = stream::iter(primer.map(|id| Event::primer(id).with_retry()));
+        first.chain(Self { stream, may_close, _guard: guard }.rest(mcp, outbox.reader()))
+    }
 
-/// The response to a request, as JSON text.
-pub(super) fn text(id: &Id, reply: &Reply) -> Vec<u8> {
-    match reply {
-        Ok(payload) => jsonrpc::result(id, payload),
-        Err(failure) => jsonrpc::error(Some(id), failure),
+    /// What is said from now on, then the answer; or, when that takes too long, the word to come back.
+    pub(super) fn rest(self, mcp: &McpState, reader: Reader) -> impl Stream<Item = Event> + Send + use<> {
+        let until = Instant::now() + Duration::from_secs(mcp.limits().stream_poll_s);
+        stream::unfold(Some((self, reader)), move |state| async move {
+            let (told, mut reader) = state?;
+            tokio::select! {
+                biased;
+                message = reader.next() => {
+                    let (number, message) = message?;
+                    let event = Event::message(message);
+                    let event = match told.stream {
+                        Some(stream) => event.with_id(EventId::Call { stream, number }),
+                        None => event,
+                    };
+                    Some((event, Some((told, reader))))
+                }
+                () = tokio::time::sleep_until(until), if told.may_close => Some((Event::come_back(), None)),
+            }
+        })
     }
 }
 
@@ -222,10 +270,4 @@ fn respond(id: &Id, modern: bool, answer: Answer) -> Response {
         Some(Err(failure)) => Refused::of(id, modern, failure).into_response(),
         None => accepted(),
     }
-}
-
-/// A task that did not end by itself: a fault of ours that the panic hook has logged.
-pub(super) fn broken(error: &tokio::task::JoinError) -> Failure {
-    let message = if error.is_panic() { "internal error" } else { "MCPbox is going down" };
-    Failure::new(Kind::Internal, message)
 }

@@ -1,0 +1,112 @@
+//! `resources/read`: what a resource holds now, read by its component.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::read;
+use crate::domain::component::Entry;
+use crate::domain::content::EmbeddedResource;
+use crate::mcp::about::{COMPLETE, ResultMeta};
+use crate::mcp::call::{Call, failed, refused};
+use crate::mcp::dispatch::{Context, Dispatcher, Reply};
+use crate::mcp::error::{Failure, Kind, shorten};
+use crate::mcp::jsonrpc::{Params, Payload};
+use crate::mcp::methods::Method;
+use crate::mcp::record::Record;
+use crate::service::Error;
+use crate::service::calls::{CallAnswer, End};
+
+/// `ReadResourceRequestParams`.
+#[derive(Deserialize)]
+struct Read {
+    uri: String,
+}
+
+/// `ReadResourceResult`.
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    contents: Vec<EmbeddedResource>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    #[serde(flatten)]
+    contents: Contents,
+    /// A resource may hold something else at any time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_scope: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_type: Option<&'static str>,
+    #[serde(rename = "_meta", skip_serializing_if = "ResultMeta::is_empty")]
+    meta: ResultMeta<'a>,
+}
+
+/// # Errors
+/// That there is no such resource, by the code of each era; -32603 when the guest fails.
+pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params) -> Reply {
+    let mut record = Record::of(&dispatcher.service, context, Method::ResourcesRead);
+    let reply = contents(dispatcher, context, params, &mut record).await;
+    record.end(reply).await
+}
+
+async fn contents(dispatcher: &Dispatcher, context: &Context, params: &Params, record: &mut Record) -> Reply {
+    let Read { uri } = read(params)?;
+    let entry = Entry::Resource { uri: context.scope.full_uri(&uri) };
+    record.begin_entry(&entry, "").await;
+    let call = match Call::new(dispatcher, context, params, entry, None).await {
+        Ok(call) => call,
+        Err(failure) => return Err(failure),
+    };
+    match call.run(dispatcher, context).await {
+        Ok(answer) => {
+            record.called(answer.is_error, Some(&answer.execution));
+            if let Some(reply) = call.protocol_reply(dispatcher, context, &answer).map_err(|e| refused(e, context))? {
+                return reply;
+            }
+            write(context, &uri, answer)
+        }
+        Err(Error::NotFound { .. }) => Err(unknown(context, &uri)),
+        Err(error) => Err(refused(error, context)),
+    }
+}
+
+fn write(context: &Context, uri: &str, answer: CallAnswer) -> Reply {
+    if matches!(answer.end, End::ResourceNotFound) {
+        return Err(unknown(context, uri));
+    }
+    if let Some(failure) = failed(&answer) {
+        return Err(failure);
+    }
+    let CallAnswer { end: End::Answered(json), uri_prefix, execution, .. } = answer else {
+        return Err(Failure::internal(&context.request_id));
+    };
+    let broken = |_| Failure::internal(&context.request_id);
+    let Contents { mut contents } = serde_json::from_str(json.get()).map_err(broken)?;
+    if contents.is_empty() {
+        return Err(unknown(context, uri));
+    }
+    let prefix = uri_prefix.unwrap_or_default();
+    for part in &mut contents {
+        part.uri = context.scope.uri_here(&prefix, std::mem::take(&mut part.uri));
+    }
+    let modern = context.is_modern();
+    let written = Written {
+        contents: Contents { contents },
+        ttl_ms: modern.then_some(0),
+        cache_scope: modern.then_some("private"),
+        result_type: modern.then_some(COMPLETE),
+        meta: ResultMeta::new(modern, Some(&execution)),
+    };
+    Payload::of(&written).map_err(broken)
+}
+
+/// By the code of each era.
+pub(super) fn unknown(context: &Context, uri: &str) -> Failure {
+    let kind = if context.is_modern() { Kind::InvalidParams } else { Kind::ResourceUnknown };
+    let message =
+        format!("there is no resource `{}`; call resources/list again, the list may have changed", shorten(uri));
+    Failure { data: Some(json!({ "uri": uri })), ..Failure::new(kind, message) }
+}

@@ -1,0 +1,159 @@
+//! All sessions: those that this process has at hand, and those that the database knows, which were opened by
+//! another process on it or before a restart.
+//!
+//! A session is asked for in the database when it is not at hand, and once a minute while it is used, so that
+//! the end of one reaches every process. What an end, a wish or an opening says is written before it is
+//! answered.
+
+use std::sync::Arc;
+
+use super::meta::Threshold;
+use super::scope::Scope;
+use super::session::{Agreed, Here, Session};
+use super::versions::Version;
+use crate::domain::caller::Caller;
+use crate::service::mcp_sessions::{McpSession, McpWishes};
+use crate::service::{Error, Service};
+
+/// Every session that there is; clones are the same.
+#[derive(Clone)]
+pub struct Sessions {
+    here: Here,
+    service: Service,
+}
+
+impl Sessions {
+    pub fn new(service: &Service) -> Self {
+        Self { here: Here::new(service.limits(), service.clock().clone()), service: service.clone() }
+    }
+
+    /// Opens a session; one that rests may have to make room for it.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub async fn open(&self, caller: &Caller, agreed: Agreed) -> Result<Arc<Session>, Error> {
+        let session = self.here.make(caller, agreed);
+        self.service.mcp_session_keep(caller, session.id(), written(&session)).await?;
+        self.take(session).await
+    }
+
+    /// The session of this id, if it is this caller's and still lives. Counts as a use.
+    ///
+    /// # Errors
+    /// When the database has to be asked and cannot be.
+    pub async fn find(&self, id: &str, caller: &Caller) -> Result<Option<Arc<Session>>, Error> {
+        let here = self.here.find(id, caller);
+        match here {
+            Some(session) if !self.here.is_due(&session) => return Ok(Some(session)),
+            _ => {}
+        }
+        match self.service.mcp_session_use(caller, id).await? {
+            Some(row) => Ok(self.known(id, caller, here, row).await?),
+            None => {
+                self.here.end(id, caller);
+                Ok(None)
+            }
+        }
+    }
+
+    /// A session of which the database knows. None when another release wrote it.
+    async fn known(
+        &self,
+        id: &str,
+        caller: &Caller,
+        here: Option<Arc<Session>>,
+        row: McpSession,
+    ) -> Result<Option<Arc<Session>>, Error> {
+        let McpSession { scope, version, capabilities, client, wishes } = row;
+        let session = match here {
+            Some(session) => session,
+            None => {
+                let scope = scope.map_or(Ok(Scope::Everything), |name| name.parse().map(Scope::Server));
+                let (Some(version), Ok(scope)) = (Version::parse(&version), scope) else { return Ok(None) };
+                let agreed = Agreed { version, scope, capabilities, client };
+                self.take(self.here.known(id.to_owned(), caller, agreed)).await?
+            }
+        };
+        self.here.noted(&session);
+        match wishes.log_level.and_then(|word| Threshold::parse(&word).ok()) {
+            Some(level) => session.set_log_level(level),
+            None => session.set_no_log_level(),
+        }
+        session.set_subscriptions(wishes.subscriptions);
+        Ok(Some(session))
+    }
+
+    /// Takes a session in; the one that makes room for it ends everywhere.
+    async fn take(&self, session: Session) -> Result<Arc<Session>, Error> {
+        let (session, gone) = self.here.take(session);
+        if let Some(gone) = gone {
+            self.service.mcp_session_end(&gone.caller(), gone.id()).await?;
+        }
+        Ok(session)
+    }
+
+    /// Ends a session of this caller. False when there was none.
+    ///
+    /// # Errors
+    /// When the database does not take it.
+    pub async fn end(&self, id: &str, caller: &Caller) -> Result<bool, Error> {
+        let here = self.here.end(id, caller);
+        Ok(self.service.mcp_session_end(caller, id).await? || here)
+    }
+
+    /// Ends what this process has at hand and nobody used for its time, and notes what is at work; answers how
+    /// many ended.
+    ///
+    /// # Errors
+    /// When the database does not take it.
+    pub async fn sweep(&self) -> Result<usize, Error> {
+        let ended = self.here.sweep();
+        for session in self.here.unnoted() {
+            match self.service.mcp_session_use(&session.caller(), session.id()).await? {
+                Some(_) => self.here.noted(&session),
+                None => drop(self.here.end(session.id(), &session.caller())),
+            }
+        }
+        Ok(ended)
+    }
+
+    /// How many this process has at hand.
+    pub fn count(&self) -> usize {
+        self.here.count()
+    }
+
+    /// Marks a session as used now: when a call ends, not only when it begins.
+    pub fn touch(&self, session: &Session) {
+        self.here.touch(session);
+    }
+}
+
+/// Notes what the client of a session wants to hear of, for every process.
+///
+/// # Errors
+/// When the database does not take it.
+pub async fn keep_wishes(service: &Service, session: &Session) -> Result<(), Error> {
+    if session.is_kept() {
+        service.mcp_session_wish(&session.caller(), session.id(), wishes(session)).await?;
+    }
+    Ok(())
+}
+
+fn written(session: &Session) -> McpSession {
+    let Agreed { version, scope, capabilities, client } = session.agreed.clone();
+    McpSession {
+        scope: match scope {
+            Scope::Everything => None,
+            Scope::Server(name) => Some(name.to_string()),
+        },
+        version: version.as_str().to_owned(),
+        capabilities,
+        client,
+        wishes: wishes(session),
+    }
+}
+
+fn wishes(session: &Session) -> McpWishes {
+    let log_level = session.log_level().map(|level| level.as_str().to_owned());
+    McpWishes { log_level, subscriptions: session.subscriptions() }
+}

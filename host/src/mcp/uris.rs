@@ -1,0 +1,73 @@
+//! URIs of resources as an address shows them: where several servers are served, they say whose they are.
+
+use super::scope::Scope;
+use crate::domain::content::Content;
+use crate::service::offered::prefix_of;
+
+impl Scope {
+    /// The URI under which the service knows what is called `uri` here.
+    pub fn full_uri(&self, uri: &str) -> String {
+        match self {
+            Self::Everything => uri.to_owned(),
+            Self::Server(server) => format!("{}{uri}", prefix_of(server.as_str())),
+        }
+    }
+
+    /// How a URI of a component is written here, when those of its resources begin with `prefix`.
+    pub fn uri_here(&self, prefix: &str, own: String) -> String {
+        match self {
+            Self::Everything => format!("{prefix}{own}"),
+            Self::Server(_) => own,
+        }
+    }
+}
+
+/// A result's content with the URIs of its component's resources as they are read here. `prefix` is none when it
+/// offers no resources; what is on the web is of nobody.
+pub(super) fn placed(content: Vec<Content>, scope: &Scope, prefix: Option<&str>) -> Vec<Content> {
+    let Some(prefix) = prefix else { return content };
+    let here = |uri: String| if is_of_the_web(&uri) { uri } else { scope.uri_here(prefix, uri) };
+    let place = |block: Content| match block {
+        Content::ResourceLink { uri, name, title, description, mime_type, size, annotations } => {
+            Content::ResourceLink { uri: here(uri), name, title, description, mime_type, size, annotations }
+        }
+        Content::Resource { mut resource, annotations } => {
+            resource.uri = here(resource.uri);
+            Content::Resource { resource, annotations }
+        }
+        other => other,
+    };
+    content.into_iter().map(place).collect()
+}
+
+fn is_of_the_web(uri: &str) -> bool {
+    let scheme = uri.split(':').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_says_whose_it_is_only_where_several_are_served() {
+        let (all, one) = (Scope::Everything, Scope::Server("data".parse().expect("a name")));
+        assert_eq!(one.full_uri("test://a"), "mcpbox+data:test://a");
+        assert_eq!(all.full_uri("mcpbox+data:test://a"), "mcpbox+data:test://a");
+        let link = |uri: &str| {
+            let (name, none) = ("a".to_owned(), None);
+            let uri = uri.to_owned();
+            let (title, description, mime_type) = (none.clone(), none.clone(), none);
+            Content::ResourceLink { uri, name, title, description, mime_type, size: None, annotations: None }
+        };
+        let prefix = Some("mcpbox+data:");
+        let shown = |uri: &str, scope: &Scope, prefix| match placed(vec![link(uri)], scope, prefix).remove(0) {
+            Content::ResourceLink { uri, .. } => uri,
+            _ => String::new(),
+        };
+        assert_eq!(shown("test://a", &all, prefix), "mcpbox+data:test://a");
+        assert_eq!(shown("test://a", &one, prefix), "test://a");
+        assert_eq!(shown("test://a", &all, None), "test://a");
+        assert_eq!(shown("HTTPS://a.test/", &all, prefix), "HTTPS://a.test/");
+    }
+}

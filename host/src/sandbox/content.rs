@@ -1,0 +1,76 @@
+//! Content of the contract in MCP's shapes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::bindings::tool::mcpbox::guest::types;
+use crate::domain::content::{Annotations, Content, EmbeddedResource, ResourceBody, Role};
+
+/// What a piece of content weighs; text and bytes count, the words around them do not.
+pub(super) fn size_bytes(content: &types::Content) -> usize {
+    match content {
+        types::Content::Text(text) => text.text.len(),
+        types::Content::Image(blob) | types::Content::Audio(blob) => blob.data.len(),
+        types::Content::ResourceLink(link) => link.uri.len() + link.name.len(),
+        types::Content::Resource(resource) => body_bytes(&resource.body),
+    }
+}
+
+pub(super) fn body_bytes(body: &types::ResourceBody) -> usize {
+    match body {
+        types::ResourceBody::Text(text) => text.len(),
+        types::ResourceBody::Blob(bytes) => bytes.len(),
+    }
+}
+
+pub(super) fn content(content: types::Content) -> Content {
+    match content {
+        types::Content::Text(text) => Content::Text { text: text.text, annotations: text.annotations.map(annotations) },
+        types::Content::Image(blob) => Content::Image {
+            data: STANDARD.encode(blob.data),
+            mime_type: blob.mime_type,
+            annotations: blob.annotations.map(annotations),
+        },
+        types::Content::Audio(blob) => Content::Audio {
+            data: STANDARD.encode(blob.data),
+            mime_type: blob.mime_type,
+            annotations: blob.annotations.map(annotations),
+        },
+        types::Content::ResourceLink(link) => Content::ResourceLink {
+            uri: link.uri,
+            name: link.name,
+            title: link.title,
+            description: link.description,
+            mime_type: link.mime_type,
+            size: link.size,
+            annotations: link.annotations.map(annotations),
+        },
+        types::Content::Resource(resource) => Content::Resource {
+            resource: embedded(resource.uri, resource.mime_type, resource.body),
+            annotations: resource.annotations.map(annotations),
+        },
+    }
+}
+
+pub(super) fn embedded(uri: String, mime_type: Option<String>, body: types::ResourceBody) -> EmbeddedResource {
+    let body = match body {
+        types::ResourceBody::Text(text) => ResourceBody::Text(text),
+        types::ResourceBody::Blob(bytes) => ResourceBody::Blob(STANDARD.encode(bytes)),
+    };
+    EmbeddedResource { uri, mime_type, body }
+}
+
+pub(super) fn role(role: types::Role) -> Role {
+    match role {
+        types::Role::User => Role::User,
+        types::Role::Assistant => Role::Assistant,
+    }
+}
+
+pub(super) fn annotations(given: types::ContentAnnotations) -> Annotations {
+    Annotations {
+        audience: given.audience.into_iter().map(role).collect(),
+        priority: given.priority.filter(|priority| priority.is_finite()),
+        last_modified: given.last_modified,
+    }
+}

@@ -394,7 +394,10 @@ pub struct ApiSettings {
 
 /// What handlers work with. Clones share everything.
 #[derive(Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<Inner>);
+
+/// What an [`ApiState`] shares.
+pub struct Inner {
     service: Service,
     telemetry: Telemetry,
     settings: Arc<ApiSettings>,
@@ -412,7 +415,14 @@ impl ApiState {
         let uploads = Arc::new(Uploads::new(service.limits()));
         let places = Arc::new(Places::new(service.limits()));
         let (settings, signs) = (Arc::new(settings), Arc::default());
-        Self { service, telemetry, settings, rate, signs, uploads, places, tasks }
+        Self(Arc::new(Inner { service, telemetry, settings, rate, signs, uploads, places, tasks }))
+    }
+}
+
+impl std::ops::Deref for ApiState {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
     }
 }
 

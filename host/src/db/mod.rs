@@ -35,6 +35,7 @@ pub mod package_failures;
 pub mod package_sets;
 mod page;
 pub mod profiles;
+mod rows;
 mod search;
 pub mod secrets;
 pub mod servers;

@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 use utoipa::ToSchema;
 
 use super::answer;
@@ -41,7 +40,7 @@ use crate::domain::redact::Redactor;
 use crate::domain::tool::ToolKind;
 use crate::domain::version::VersionContent;
 use crate::executor::{ExecutorError, Job, Listener};
-use crate::telemetry::{RequestId, metrics};
+use crate::telemetry::{self, RequestId, metrics};
 
 /// One call as a door hands it over.
 #[derive(Debug)]
@@ -224,8 +223,7 @@ impl Service {
         let call = Call { id: CallId::new(), ready, arguments, purpose };
         // Boxed once, because it is handed on several times and is large.
         let work = Box::pin(async move { service.carry_out(&caller, call, request).await });
-        // The span of the request goes along, and with it the request's id in every line.
-        let task = self.0.parts.calls.spawn(work.instrument(tracing::Span::current()));
+        let task = self.0.parts.calls.spawn(telemetry::carried(work));
         task.await.map_err(|error| Error::internal("running a call", error))?
     }
 

@@ -12,6 +12,7 @@ pub mod about;
 mod asking;
 pub mod body;
 mod call;
+pub mod call_through;
 pub mod cursor;
 pub mod dispatch;
 pub mod error;

@@ -21,7 +21,7 @@ use super::behind::Behind;
 use super::error::Error;
 use super::notifier::Notifier;
 use super::passthrough::PassedOn;
-use super::programs::Runs;
+use super::programs::{Runnable, Runs};
 use super::ready::{Given, Ready};
 use super::{Service, offered, programs};
 use crate::db::servers::{self, Server};
@@ -215,7 +215,9 @@ impl Service {
         of_version(&ready, &request)?;
         let arguments = offered::arguments_of(&request.entry)
             .unwrap_or_else(|| request.arguments.as_deref().map_or("{}", RawValue::get).to_owned());
-        self.arguments_checked(&ready.runnable.input_schema, &arguments).await?;
+        let Runnable { name, input_schema, output_schema, .. } = &ready.runnable;
+        self.arguments_checked(name, input_schema, &arguments).await?;
+        self.output_usable(name, output_schema.as_deref()).await?;
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
@@ -281,6 +283,7 @@ impl Service {
                 }
             }
         }?;
+        let report = self.result_checked(runnable.output_schema.as_deref(), report).await;
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
         if call.purpose == Purpose::DraftTest {

@@ -116,6 +116,8 @@ metrics! {
         "Calls to external sources: answered, rejected by the source, failed, timed_out, cancelled, or refused here.";
     CIRCUITS_OPEN: "mcpbox_circuits_open", Kind::Gauge, Count, [],
         "External sources that failed too often and are left alone now.";
+    TOOLS_QUARANTINED: "mcpbox_tools_quarantined", Kind::Gauge, Count, [],
+        "Approved tools of running servers that nobody is offered, because their schemas cannot be used.";
     EGRESS_REQUESTS: "mcpbox_egress_requests_total", Kind::Counter, Count, ["result"],
         "HTTP requests that guests asked for, by what came of them.";
 }
@@ -254,6 +256,11 @@ pub fn upstream_call(result: &'static str) {
 /// Tells how many external sources are left alone.
 pub fn circuits_open(open: usize) {
     gauge!(CIRCUITS_OPEN.name).set(open as f64);
+}
+
+/// Tells how many tools are in quarantine.
+pub fn tools_quarantined(tools: usize) {
+    gauge!(TOOLS_QUARANTINED.name).set(tools as f64);
 }
 
 /// Counts a running call.

@@ -19,6 +19,7 @@ mod approvals;
 mod architecture;
 mod asking;
 mod bound_secrets;
+mod catalogue;
 mod commands;
 mod component_policies;
 mod components;

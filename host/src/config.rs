@@ -65,6 +65,16 @@ pub struct Serving {
         value_name = "BOOL"
     )]
     pub secure_cookies: bool,
+    /// Whether the deprecated HTTP+SSE transport of MCP (GET /sse, POST /messages) is served, for clients that know no other.
+    #[arg(
+        long,
+        env = "MCPBOX_LEGACY_SSE",
+        default_value_t = false,
+        action = clap::ArgAction::Set,
+        value_parser = clap::builder::BoolishValueParser::new(),
+        value_name = "BOOL"
+    )]
+    pub legacy_sse: bool,
     /// Whether GET /metrics answers.
     #[arg(
         long,

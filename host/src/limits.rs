@@ -271,8 +271,16 @@ limits! {
         "Event streams and sockets of the API that are open in one process; the next is refused with the reason.";
     write_stall_ms, "MCPBOX_WRITE_STALL_MS", Milliseconds, 30_000, 100, 3_600_000,
         "How long a client may take nothing of what it is sent; then its connection is closed.";
+    connection_requests, "MCPBOX_CONNECTION_REQUESTS", Count, 100, 1, 10_000,
+        "Requests of one MCP client at standard input, or at the old event stream, that are answered at the same time; the next is refused.";
     sessions, "MCPBOX_SESSIONS", Count, 1_000, 1, 1_000_000,
         "MCP sessions in one process; the longest idle one makes room for a new one.";
+    task_after_ms, "MCPBOX_TASK_AFTER_MS", Milliseconds, 10_000, 10, 3_600_000,
+        "How long a call runs before it becomes a task, if its client follows tasks.";
+    task_ttl_s, "MCPBOX_TASK_TTL_S", Seconds, 3_600, 60, 604_800,
+        "How long a task, and what came of it, is kept from its beginning on.";
+    tasks_per_caller, "MCPBOX_TASKS_PER_CALLER", Count, 200, 0, 1_000_000,
+        "Tasks of one caller that are kept; with as many, no further call becomes one.";
     calls_asking, "MCPBOX_CALLS_ASKING", Count, 32, 0, 10_000,
         "Calls in one process that wait for an answer of their client; the next one is told that nobody answers.";
     answer_wait_s, "MCPBOX_ANSWER_WAIT_S", Seconds, 300, 1, 86_400,
@@ -285,6 +293,14 @@ limits! {
         "How long an MCP session lives without a request.";
     session_subscriptions, "MCPBOX_SESSION_SUBSCRIPTIONS", Count, 200, 1, 10_000,
         "Resources of whose changes the client of one MCP session may want to hear; the next is refused.";
+    stream_kept_bytes, "MCPBOX_STREAM_KEPT_BYTES", Bytes, 4 * MIB, KIB, GIB,
+        "Messages of one MCP call that its client has read and may ask for again, after its connection broke.";
+    streams_kept_bytes, "MCPBOX_STREAMS_KEPT_BYTES", Bytes, 64 * MIB, KIB, 16 * GIB,
+        "The same of all calls that have ended, and what was not read of them; the oldest are forgotten first.";
+    stream_kept_s, "MCPBOX_STREAM_KEPT_S", Seconds, 300, 1, 86_400,
+        "How long the messages of an MCP call are kept after its end, for a client that comes back for them.";
+    stream_poll_s, "MCPBOX_STREAM_POLL_S", Seconds, 240, 1, 86_400,
+        "How long the event stream of one call stays open to a client that can take it up again; then it is closed, and the call goes on.";
     open_questions, "MCPBOX_OPEN_QUESTIONS", Count, 16, 1, 1_000,
         "Questions of guests to the client of one MCP session that wait for an answer; the next is refused.";
     page_size_max, "MCPBOX_PAGE_SIZE_MAX", Count, 100, 1, 1_000,

@@ -2,6 +2,7 @@
 
 mod connections;
 pub mod lifecycle;
+mod talk;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::connections::Pace;
 use self::lifecycle::Lifecycle;
+pub use self::talk::{Talk, TalkError, converse};
 use crate::api::{self, ApiSettings, ApiState};
 use crate::auth::McpAuth;
 use crate::clock::Clock;
@@ -322,7 +324,7 @@ fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycl
     let mcp = McpState::new(
         service.clone(),
         McpAuth::new(service.clone()),
-        McpSettings { local, allowed_origins: origins, allowed_hosts: names.clone() },
+        McpSettings { local, allowed_origins: origins, allowed_hosts: names.clone(), legacy_sse: serving.legacy_sse },
         lifecycle.calls.clone(),
         lifecycle.stopping.clone(),
     );

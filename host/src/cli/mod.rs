@@ -11,6 +11,7 @@ mod import;
 mod migrate;
 mod prompt;
 mod serve;
+mod stdio;
 mod tool;
 mod transpile;
 
@@ -42,6 +43,8 @@ enum Command {
         #[command(flatten)]
         telling: Telling,
     },
+    /// Serve one MCP client over standard input and output, also beside a running host.
+    Stdio(stdio::Stdio),
     /// Call a tool of a running host.
     Call(call::Call),
     /// Start, run, upload and approve tools.
@@ -103,6 +106,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Serve { place, serving, packaging, telling } => {
                 serve::run(place, serving, packaging, &telling).await
             }
+            Command::Stdio(stdio) => stdio.run().await,
             Command::Call(call) => call.run().await,
             Command::Tool(command) => command.run().await,
             Command::Export(export) => export.run().await,

@@ -40,6 +40,7 @@ pub mod servers;
 pub mod settings;
 pub mod signing_keys;
 pub mod stream_tickets;
+pub mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tool_folders;

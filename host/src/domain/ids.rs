@@ -60,4 +60,6 @@ ids! {
     EventId;
     /// An external MCP server.
     SourceId;
+    /// A call that became a task.
+    TaskId;
 }

@@ -25,7 +25,7 @@ pub mod redact;
 pub mod request;
 pub mod secret;
 pub mod source;
-pub mod template;
+pub mod task;
 pub mod tool;
 pub mod uri_template;
 pub mod version;

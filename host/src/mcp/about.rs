@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::abilities::TASKS;
 use super::meta::SERVER_INFO;
 use super::versions::Version;
 use crate::domain::names::ServerName;
@@ -40,13 +41,19 @@ pub fn instructions_of(server: &ServerName, description: &str) -> String {
 
 /// `ServerCapabilities`. Prompts, resources and completions are always served: their lists may be empty.
 pub fn capabilities(version: Version) -> Value {
-    if version.is_modern() {
-        json!({"logging": {}, "tools": {}, "prompts": {}, "resources": {}, "completions": {}})
-    } else if version >= Version::V2025_03_26 {
-        json!({"logging": {}, "tools": {"listChanged": true}, "prompts": {}, "resources": {}, "completions": {}})
-    } else {
-        json!({"logging": {}, "tools": {"listChanged": true}, "prompts": {}, "resources": {}})
+    let mut capabilities = json!({
+        "logging": {},
+        "tools": {"listChanged": true},
+        "prompts": {"listChanged": true},
+        "resources": {"subscribe": true, "listChanged": true},
+    });
+    if version >= Version::V2025_03_26 {
+        capabilities["completions"] = json!({});
     }
+    if version.is_modern() {
+        capabilities["extensions"] = json!({ TASKS: {} });
+    }
+    capabilities
 }
 
 /// `_meta` of a result.

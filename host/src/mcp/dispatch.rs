@@ -5,7 +5,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::about;
+use super::{about, abilities, call};
 use super::asking::Waiting;
 use super::error::{Failure, Told, tell};
 use super::jsonrpc::{Id, Notification, Params, Payload};
@@ -17,8 +17,10 @@ use super::peer::Peer;
 use super::record::Record;
 use super::scope::Scope;
 use super::session::Session;
+use super::tasks::Tasks;
 use super::versions::Version;
 use crate::domain::caller::Caller;
+use crate::domain::client::Abilities;
 use crate::service::Error;
 use crate::service::Service;
 use crate::service::catalogue::Catalogue;
@@ -61,6 +63,30 @@ impl Context {
         }
     }
 
+    /// The same client, with nobody at the other end.
+    pub(super) fn aside(&self) -> Self {
+        Self {
+            era: self.era.clone(),
+            scope: self.scope.clone(),
+            caller: self.caller.clone(),
+            request_id: self.request_id.clone(),
+            cancel: CancellationToken::new(),
+            progress_token: None,
+            outbox: None,
+            peer: None,
+        }
+    }
+
+    /// # Errors
+    /// -32021 when the client did not say that it follows tasks.
+    pub(super) fn follows_tasks(&self) -> Result<(), Failure> {
+        let follows = match &self.era {
+            Era::Modern(declared) => abilities::declared(&declared.capabilities, true).tasks,
+            Era::Legacy(_) => false,
+        };
+        if follows { Ok(()) } else { Err(call::lacks(Abilities { tasks: true, ..Abilities::default() })) }
+    }
+
     /// Whether there may be something to tell the client before its answer.
     pub fn listens(&self) -> bool {
         let asked = matches!(&self.era, Era::Legacy(session) if session.agreed.can_be_asked());
@@ -94,12 +120,13 @@ pub struct Dispatcher {
     pub(super) listings: Listings,
     /// The places for calls that wait for an answer.
     pub(super) waiting: Waiting,
+    pub(super) tasks: Tasks,
 }
 
 impl Dispatcher {
     pub fn new(service: Service) -> Self {
         let waiting = Waiting::new(service.limits());
-        Self { service, listings: Listings::default(), waiting }
+        Self { service, listings: Listings::default(), waiting, tasks: Tasks::default() }
     }
 
     /// Answers one request.
@@ -127,6 +154,12 @@ impl Dispatcher {
                 let record = Record::begin(&self.service, context, method).await;
                 record.end(methods::templates_list::answer(self, context, params).await).await
             }
+            Method::ResourcesSubscribe => methods::resources_subscribe::answer(self, context, params).await,
+            Method::ResourcesUnsubscribe => methods::resources_subscribe::undo(self, context, params).await,
+            Method::Listen => methods::listen::answer(self, context, params).await,
+            Method::TasksGet => methods::tasks_get::answer(self, context, params).await,
+            Method::TasksUpdate => methods::tasks_update::answer(self, context, params).await,
+            Method::TasksCancel => methods::tasks_cancel::answer(self, context, params).await,
             Method::PromptsGet => methods::prompts_get::answer(self, context, params).await,
             Method::ResourcesRead => methods::resources_read::answer(self, context, params).await,
             Method::Complete => methods::complete::answer(self, context, params).await,
@@ -146,11 +179,17 @@ impl Dispatcher {
     /// # Errors
     /// Those of the catalogue.
     pub(super) async fn catalogue(&self, context: &Context) -> Result<Arc<Catalogue>, Failure> {
-        let catalogue = match &context.scope {
-            Scope::Everything => self.service.catalogue(&context.caller).await,
-            Scope::Server(name) => self.service.catalogue_of(&context.caller, name.as_str()).await,
-        };
+        let catalogue = self.catalogue_at(&context.caller, &context.scope).await;
         catalogue.map_err(|error| Self::failure(error, &context.request_id))
+    }
+
+    /// # Errors
+    /// Those of the catalogue.
+    pub(super) async fn catalogue_at(&self, caller: &Caller, scope: &Scope) -> Result<Arc<Catalogue>, Error> {
+        match scope {
+            Scope::Everything => self.service.catalogue(caller).await,
+            Scope::Server(name) => self.service.catalogue_of(caller, name.as_str()).await,
+        }
     }
 
     /// What a model is told of this address before it sees any tool.

@@ -18,6 +18,7 @@ pub mod error;
 pub mod fit;
 pub mod headers;
 pub mod jsonrpc;
+mod kept;
 pub mod listing;
 pub mod manage;
 pub mod meta;
@@ -26,6 +27,7 @@ pub mod mirror;
 pub mod nearest;
 pub mod origin;
 pub mod outbox;
+mod notices;
 mod pages;
 pub mod peer;
 mod record;
@@ -34,22 +36,28 @@ pub mod session;
 pub mod sessions;
 mod spoken;
 pub mod stream;
+mod tasks;
 mod transport;
 mod uris;
 pub mod versions;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::dispatch::Dispatcher;
+use self::kept::Kept;
 pub use self::origin::McpSettings;
+use self::scope::Scope;
 use self::sessions::Sessions;
 use self::stream::Streams;
 use crate::auth::McpAuth;
+use crate::domain::caller::{Caller, Who};
 use crate::limits::Limits;
 use crate::service::Service;
 
@@ -61,11 +69,13 @@ pub struct McpState {
     settings: Arc<McpSettings>,
     pub sessions: Sessions,
     pub streams: Streams,
+    kept: Kept,
     /// Calls run on it, so that the process waits for them when it stops.
     tracker: TaskTracker,
     /// Cancelled at a soft stop: streams that only listen end; calls go on.
     shutdown: CancellationToken,
     signs: transport::Signs,
+    conversations: transport::Conversations,
 }
 
 impl McpState {
@@ -79,12 +89,14 @@ impl McpState {
         Self {
             sessions: Sessions::new(&service),
             streams: Streams::new(service.limits()),
+            kept: Kept::new(service.limits(), service.clock().clone()),
             dispatcher: Dispatcher::new(service),
             auth,
             settings: Arc::new(settings),
             tracker,
             shutdown,
             signs: transport::Signs::default(),
+            conversations: transport::Conversations::default(),
         }
     }
 
@@ -116,6 +128,40 @@ impl McpState {
     fn keep_alive(&self) -> Duration {
         Duration::from_secs(self.limits().sse_keep_alive_s)
     }
+}
+
+/// Why a conversation did not come about, or broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum ConverseError {
+    #[error("there is no running server `{0}`; without --server all are served")]
+    Server(String),
+    #[error(transparent)]
+    Service(#[from] crate::service::Error),
+    #[error("standard input or output broke off: {0}")]
+    Broken(#[from] io::Error),
+}
+
+/// Serves one client over a pair of byte streams, a message a line: everything, or one running server. It is a
+/// client on this machine.
+///
+/// # Errors
+/// See [`ConverseError`].
+pub async fn converse(
+    state: &McpState,
+    server: Option<&str>,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+) -> Result<(), ConverseError> {
+    let caller = Caller { who: Who::Local, from: None };
+    let scope = match server {
+        None => Scope::Everything,
+        Some(name) => {
+            let catalogue = state.dispatcher.service.catalogue(&caller).await?;
+            let found = catalogue.server(name).map(|server| Scope::Server(server.name.clone()));
+            found.ok_or_else(|| ConverseError::Server(name.to_owned()))?
+        }
+    };
+    Ok(transport::stdio::serve(state, scope, caller, input, output).await?)
 }
 
 /// The routes `/mcp`, `/mcp/servers/{server}` and `/mcp/health`. They need `ConnectInfo<SocketAddr>`.

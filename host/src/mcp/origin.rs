@@ -26,6 +26,8 @@ pub struct McpSettings {
     pub allowed_origins: Vec<String>,
     /// Names besides this machine's, with or without a port: `box.example.com`.
     pub allowed_hosts: Vec<String>,
+    /// Whether the deprecated transport of the oldest revision is served too.
+    pub legacy_sse: bool,
 }
 
 /// An origin that was let in; answers to it are readable by its page.
@@ -123,6 +125,7 @@ mod tests {
             local,
             allowed_origins: vec!["https://claude.ai".into(), "vscode-file://vscode-app/".into()],
             allowed_hosts: vec!["box.example.com".into(), "other.example.com:8443".into()],
+            legacy_sse: false,
         }
     }
 

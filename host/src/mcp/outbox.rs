@@ -1,7 +1,8 @@
 //! What one call says to its client before its answer, and then the answer: in order, numbered, bounded.
 //!
 //! Whoever carries it to the client reads it here. There is one reader at a time: a later one takes the
-//! place of the one before. What was read is dropped, unless it is kept so that a reader may come back.
+//! place of the one before. What was read is dropped, unless it is kept so that a reader may come back: then
+//! so many bytes of it are.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,8 @@ struct Inner {
     id: Id,
     /// Messages that wait to be read.
     most: usize,
+    /// Bytes of what was read that are kept.
+    kept: usize,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -34,6 +37,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     messages: VecDeque<Bytes>,
+    bytes: usize,
     /// So many messages came before the first that is here.
     before: u64,
     /// So many have been read.
@@ -62,8 +66,22 @@ impl Outbox {
     /// An outbox that holds all that one call may say, so that nothing is lost to a slow client and
     /// memory stays bounded by the limits of the call.
     pub fn new(id: Id, limits: &Limits) -> Self {
+        Self::keeping(id, limits, 0)
+    }
+
+    /// The same, of which what was read can be read again.
+    pub fn kept(id: Id, limits: &Limits) -> Self {
+        Self::keeping(id, limits, Limits::size(limits.stream_kept_bytes))
+    }
+
+    fn keeping(id: Id, limits: &Limits, kept: usize) -> Self {
         let most = events_of_a_call(limits);
-        Self(Arc::new(Inner { id, most, state: Mutex::default(), changed: Notify::new() }))
+        Self(Arc::new(Inner { id, most, kept, state: Mutex::default(), changed: Notify::new() }))
+    }
+
+    /// The id of the request whose outbox this is.
+    pub(super) fn id(&self) -> &Id {
+        &self.0.id
     }
 
     /// Says something; dropped when nobody will hear it.
@@ -129,14 +147,39 @@ impl Outbox {
         .await
     }
 
-    /// Reads from the message after `number` on.
-    pub(super) fn reader(&self, number: u64) -> Reader {
+    /// Resolves when nothing more will be said.
+    pub(super) async fn ended(&self) {
+        self.when(|state| (!matches!(state.end, End::Open)).then_some(())).await;
+    }
+
+    /// Bytes of all that is here.
+    pub(super) fn bytes(&self) -> usize {
+        let state = self.held();
+        let answer = match &state.end {
+            End::Answered(Ok(payload)) => payload.0.len(),
+            End::Open | End::Answered(Err(_)) | End::Over => 0,
+        };
+        state.bytes + answer
+    }
+
+    /// Reads what was not read yet.
+    pub(super) fn reader(&self) -> Reader {
         let mut state = self.held();
+        let at = state.read;
+        self.read_by_another(&mut state, at)
+    }
+
+    /// Reads from the message after `number` on. None when it is not here any more, or was never said.
+    pub(super) fn resume(&self, number: u64) -> Option<Reader> {
+        let mut state = self.held();
+        let said = state.before + state.messages.len() as u64;
+        (state.before..=said).contains(&number).then(|| self.read_by_another(&mut state, number))
+    }
+
+    fn read_by_another(&self, state: &mut State, at: u64) -> Reader {
         state.reader += 1;
-        let reader = Reader { outbox: self.clone(), place: state.reader, at: number };
-        drop(state);
         self.0.changed.notify_waiters();
-        reader
+        Reader { outbox: self.clone(), place: state.reader, at }
     }
 
     async fn when<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
@@ -158,6 +201,9 @@ impl Outbox {
     }
 }
 
+/// What a message takes beside its text.
+const MESSAGE_BYTES: usize = 64;
+
 /// Log lines and progress reports that one call may make, together.
 pub(super) fn events_of_a_call(limits: &Limits) -> usize {
     Limits::size(limits.call_log_lines.saturating_mul(2)).max(1)
@@ -166,16 +212,23 @@ pub(super) fn events_of_a_call(limits: &Limits) -> usize {
 impl State {
     fn push(&mut self, message: Vec<u8>) {
         if matches!(self.end, End::Open) {
-            self.messages.push_back(message.into());
+            self.keep(message);
         }
     }
 
+    fn keep(&mut self, message: Vec<u8>) {
+        self.bytes += message.len() + MESSAGE_BYTES;
+        self.messages.push_back(message.into());
+    }
+
+    /// Messages that were not read yet.
     fn waiting(&self) -> usize {
-        self.messages.len()
+        let read = usize::try_from(self.read - self.before).unwrap_or(usize::MAX);
+        self.messages.len().saturating_sub(read)
     }
 
     /// The message after number `at`, when it is there.
-    fn next(&mut self, id: &Id, at: u64) -> Option<Option<Bytes>> {
+    fn next(&mut self, id: &Id, at: u64, kept: usize) -> Option<Option<Bytes>> {
         let index = usize::try_from(at.saturating_sub(self.before)).unwrap_or(usize::MAX);
         if index >= self.messages.len() {
             match std::mem::replace(&mut self.end, End::Over) {
@@ -183,13 +236,15 @@ impl State {
                     self.end = End::Open;
                     return None;
                 }
-                End::Answered(reply) => self.messages.push_back(text(id, &reply).into()),
+                End::Answered(reply) => self.keep(text(id, &reply)),
                 End::Over => return Some(None),
             }
         }
         let message = self.messages.get(index).cloned();
         self.read = self.read.max(at + 1);
-        while self.before < self.read && self.messages.pop_front().is_some() {
+        while self.before < self.read && self.bytes > kept {
+            let Some(gone) = self.messages.pop_front() else { break };
+            self.bytes -= gone.len() + MESSAGE_BYTES;
             self.before += 1;
         }
         Some(message)
@@ -216,8 +271,8 @@ impl Reader {
     /// this one's place.
     pub(super) async fn next(&mut self) -> Option<(u64, Bytes)> {
         let (place, at) = (self.place, self.at);
-        let id = &self.outbox.0.id;
-        let look = |state: &mut State| if state.reader == place { state.next(id, at) } else { Some(None) };
+        let Inner { id, kept, .. } = &*self.outbox.0;
+        let look = |state: &mut State| if state.reader == place { state.next(id, at, *kept) } else { Some(None) };
         let message = self.outbox.when(look).await?;
         self.at += 1;
         Some((self.at, message))
@@ -255,7 +310,7 @@ mod tests {
     async fn messages_come_in_order_and_the_answer_last() {
         let outbox = outbox(10);
         outbox.say("a", &json!({}));
-        let mut reader = outbox.reader(0);
+        let mut reader = outbox.reader();
         assert_eq!(said(reader.next().await), (1, "a".to_owned()));
         outbox.say("b", &json!({}));
         outbox.finish(Some(Ok(Payload(b"{}".to_vec()))));
@@ -273,7 +328,7 @@ mod tests {
             outbox.say("a", &json!({}));
         }
         outbox.finish(Some(Ok(Payload(b"{}".to_vec()))));
-        let mut reader = outbox.reader(0);
+        let mut reader = outbox.reader();
         for expected in [(1, "a"), (2, "a"), (3, "answer")] {
             assert_eq!(said(reader.next().await), (expected.0, expected.1.to_owned()));
         }
@@ -282,11 +337,45 @@ mod tests {
     #[tokio::test]
     async fn a_later_reader_takes_the_place_of_the_one_before() {
         let outbox = outbox(10);
-        let mut one = outbox.reader(0);
-        let mut two = outbox.reader(0);
+        let mut one = outbox.reader();
+        let mut two = outbox.reader();
         outbox.say("a", &json!({}));
         assert_eq!(one.next().await, None);
         assert_eq!(said(two.next().await), (1, "a".to_owned()));
+    }
+
+    /// Holds: stream_kept_bytes.
+    #[tokio::test]
+    async fn what_was_read_can_be_read_again_while_it_is_kept() {
+        let limits = Limits { stream_kept_bytes: 400, ..Limits::default() };
+        let outbox = Outbox::kept(Id::Integer(7.into()), &limits);
+        outbox.say("a", &json!({}));
+        outbox.say("b", &json!({}));
+        let mut reader = outbox.reader();
+        assert_eq!(said(reader.next().await), (1, "a".to_owned()));
+        assert_eq!(said(reader.next().await), (2, "b".to_owned()));
+        drop(reader);
+        outbox.finish(Some(Ok(Payload(b"{}".to_vec()))));
+        let mut again = outbox.resume(1).expect("it is here");
+        assert_eq!(said(again.next().await), (2, "b".to_owned()));
+        assert_eq!(said(again.next().await), (3, "answer".to_owned()));
+        assert_eq!(again.next().await, None);
+        let mut whole = outbox.resume(0).expect("all of it is here");
+        assert_eq!(said(whole.next().await), (1, "a".to_owned()));
+        let mut end = outbox.resume(3).expect("the end");
+        assert_eq!(end.next().await, None);
+        assert!(outbox.resume(4).is_none(), "it was never said");
+
+        let outbox = Outbox::kept(Id::Integer(7.into()), &limits);
+        for _ in 0..20 {
+            outbox.say("a", &json!({}));
+        }
+        let mut reader = outbox.reader();
+        for _ in 0..20 {
+            reader.next().await.expect("nothing is lost before it was read");
+        }
+        assert!(outbox.resume(0).is_none() && outbox.resume(19).is_some());
+        assert!(outbox.bytes() <= 400);
     }
 
     #[tokio::test]

@@ -112,7 +112,7 @@ mod tests {
         let caller = Caller { who: Who::Local, from: None };
         let session = Session::of_connection(&caller, agreed, &limits, Clock::system().now());
         let outbox = Outbox::new(Id::Integer(1.into()), &limits);
-        let (peer, reader) = (Peer::new(Arc::clone(&session), outbox.clone()), outbox.reader(0));
+        let (peer, reader) = (Peer::new(Arc::clone(&session), outbox.clone()), outbox.reader());
         (session, outbox, peer, reader)
     }
 

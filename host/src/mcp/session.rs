@@ -68,6 +68,8 @@ pub struct Session {
     /// Ends the stream that is open, if one is.
     stream: Mutex<Option<CancellationToken>>,
     ended: CancellationToken,
+    /// The client says nothing any more.
+    silent: CancellationToken,
     _counted: Counted,
 }
 
@@ -246,6 +248,7 @@ impl Session {
             questions_most: bounds.questions,
             stream: Mutex::default(),
             ended: CancellationToken::new(),
+            silent: CancellationToken::new(),
             _counted: metrics::mcp_session(),
         }
     }
@@ -254,6 +257,16 @@ impl Session {
     pub(super) fn of_connection(caller: &Caller, agreed: Agreed, limits: &Limits, now: DateTime<Utc>) -> Arc<Self> {
         let session = Self::new(String::new(), caller.who.clone(), agreed, now, Bounds::of(limits));
         Arc::new(Self { noted: None, ..session })
+    }
+
+    /// The client says nothing any more: what it was asked stays without an answer.
+    pub(super) fn hears_no_more(&self) {
+        self.silent.cancel();
+    }
+
+    /// Whether a request of this id is running.
+    pub(super) fn is_running(&self, id: &Id) -> bool {
+        held(&self.calls).contains_key(id)
     }
 
     /// Whose it is.
@@ -422,11 +435,12 @@ impl Question {
         &self.id
     }
 
-    /// What the client says. None: the session has ended.
+    /// What the client says. None: the session has ended, or the client says nothing any more.
     pub(super) async fn answer(&mut self) -> Option<Said> {
         tokio::select! {
             said = &mut self.said => said.ok(),
             () = self.session.ended.cancelled() => None,
+            () = self.session.silent.cancelled() => None,
         }
     }
 }

@@ -16,6 +16,7 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{Failure, Kind};
+use super::kept::StreamId;
 use crate::limits::Limits;
 use crate::telemetry::metrics::{self, Counted};
 
@@ -61,20 +62,44 @@ impl Streams {
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
+    /// What it is; none: a message.
+    name: Option<&'static str>,
     id: Option<EventId>,
+    /// After which time a client that lost the stream is to come back.
+    retry: Option<Duration>,
     /// JSON, or nothing in an event that only carries an id.
     data: Bytes,
 }
 
 impl Event {
     pub fn message(data: impl Into<Bytes>) -> Self {
-        Self { id: None, data: data.into() }
+        Self { name: None, id: None, retry: None, data: data.into() }
     }
 
     /// Tells the client from where on to ask, before there is anything to say (2025-11-25, "Sending
     /// Messages").
     pub fn primer(id: EventId) -> Self {
-        Self { id: Some(id), data: Bytes::new() }
+        Self { id: Some(id), ..Self::message(Bytes::new()) }
+    }
+
+    /// Tells the client to come back, because the stream is about to be closed.
+    pub fn come_back() -> Self {
+        Self { retry: Some(RETRY), ..Self::message(Bytes::new()) }
+    }
+
+    /// Something else than a message.
+    pub fn named(name: &'static str, data: impl Into<Bytes>) -> Self {
+        Self { name: Some(name), ..Self::message(data) }
+    }
+
+    pub fn with_retry(mut self) -> Self {
+        self.retry = Some(RETRY);
+        self
+    }
+
+    /// The message alone.
+    pub fn into_data(self) -> Bytes {
+        self.data
     }
 
     pub fn with_id(mut self, id: EventId) -> Self {
@@ -84,8 +109,18 @@ impl Event {
 
     fn write(&self) -> Bytes {
         let mut out = Vec::with_capacity(self.data.len() + 48);
+        if let Some(name) = self.name {
+            out.extend_from_slice(format!("event: {name}\n").as_bytes());
+        }
         if let Some(id) = &self.id {
             out.extend_from_slice(format!("id: {id}\n").as_bytes());
+        }
+        if let Some(retry) = self.retry {
+            out.extend_from_slice(format!("retry: {}\n", retry.as_millis()).as_bytes());
+        }
+        if self.id.is_none() && self.data.is_empty() {
+            out.push(b'\n');
+            return out.into();
         }
         out.extend_from_slice(b"data: ");
         // A line break would end the event. In JSON it is only ever white space between two tokens.
@@ -101,22 +136,32 @@ pub enum EventId {
     /// A session's own stream. What it tells is that the list of tools has changed, so how far is
     /// the list's generation.
     Session { generation: u64 },
+    /// The stream of one call, and how many messages came on it.
+    Call { stream: StreamId, number: u64 },
 }
 
 impl std::fmt::Display for EventId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Session { generation } => write!(f, "session-{generation}"),
+            Self::Call { stream, number } => write!(f, "call-{stream}-{number}"),
         }
     }
 }
 
 impl EventId {
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(rest) = text.strip_prefix("call-") {
+            let (stream, number) = rest.split_once('-')?;
+            return Some(Self::Call { stream: stream.parse().ok()?, number: number.parse().ok()? });
+        }
         let generation = text.strip_prefix("session-")?.parse().ok()?;
         Some(Self::Session { generation })
     }
 }
+
+/// When a client is to come back to a stream that it lost.
+const RETRY: Duration = Duration::from_secs(1);
 
 const COMMENT: &[u8] = b":\n\n";
 
@@ -159,12 +204,15 @@ mod tests {
         let events = stream::iter([
             Event::primer(EventId::Session { generation: 3 }),
             Event::message(&b"{\"a\":\r\n 1}"[..]),
-            Event::message(&b"{}"[..]).with_id(EventId::Session { generation: 4 }),
+            Event::message(&b"{}"[..]).with_id(EventId::Session { generation: 4 }).with_retry(),
+            Event::named("endpoint", &b"/here"[..]),
+            Event::come_back(),
         ]);
         let response = answer(events, Duration::from_secs(60), streams(1).place().expect("a place"));
         assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
-        let expected = ":\n\nid: session-3\ndata: \n\ndata: {\"a\":   1}\n\nid: session-4\ndata: {}\n\n";
+        let expected = ":\n\nid: session-3\ndata: \n\ndata: {\"a\":   1}\n\nid: session-4\nretry: 1000\ndata: {}\n\n\
+                        event: endpoint\ndata: /here\n\nretry: 1000\n\n";
         assert_eq!(text(response).await, expected);
     }
 
@@ -197,7 +245,19 @@ mod tests {
     fn an_event_id_reads_back_and_anything_else_is_none() {
         let id = EventId::Session { generation: u64::MAX };
         assert_eq!(EventId::parse(&id.to_string()), Some(id));
-        for bad in ["", "session-", "session--1", "call-1", "session-1x", "session-99999999999999999999999"] {
+        let id = EventId::Call { stream: "f00".parse().expect("a stream"), number: 7 };
+        assert_eq!(EventId::parse(&id.to_string()), Some(id));
+        for bad in [
+            "",
+            "session-",
+            "session--1",
+            "call-1",
+            "call-1-",
+            "call--1",
+            "call-x-1",
+            "session-1x",
+            "session-99999999999999999999999",
+        ] {
             assert_eq!(EventId::parse(bad), None, "{bad}");
         }
     }

@@ -53,6 +53,12 @@ impl Version {
         self == Self::V2025_03_26
     }
 
+    /// Whether a client may take up a stream that broke: in the revisions that have sessions over
+    /// one address.
+    pub fn resumes(self) -> bool {
+        (Self::V2025_03_26..=Self::V2025_11_25).contains(&self)
+    }
+
     /// The version that answers an `initialize` which asks for `requested`: the same when it has
     /// sessions, otherwise our newest that has.
     pub fn negotiate(requested: &str) -> Self {

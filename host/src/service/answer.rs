@@ -67,6 +67,7 @@ pub(super) fn end(outcome: &Outcome, redactor: &Redactor) -> End {
         Outcome::ResourceNotFound { .. } => End::ResourceNotFound,
         Outcome::InvalidArguments { .. } => End::InvalidArguments,
         Outcome::Trapped { .. } => End::Trapped,
+        Outcome::Cancelled => End::Cancelled,
         _ => End::Result,
     }
 }

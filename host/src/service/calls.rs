@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use super::answer;
 use super::behind::Behind;
 use super::error::Error;
+use super::notifier::Notifier;
 use super::passthrough::PassedOn;
 use super::programs::Runs;
 use super::ready::{Given, Ready};
@@ -97,6 +98,8 @@ pub enum End {
     ResourceNotFound,
     /// The guest broke.
     Trapped,
+    /// It was stopped by its caller, or with the host.
+    Cancelled,
 }
 
 /// The call itself, for those who want to know.
@@ -243,7 +246,9 @@ impl Service {
             // No tool saw these, and no policy shows them.
             false => Arc::clone(&given.bound.redactor),
         };
-        let listener = request.events.map(|events| listener(events, Arc::clone(&shown)));
+        let notifier = Notifier::of(self.events(), server, version);
+        let hears = request.events.is_some() || notifier.is_some();
+        let listener = hears.then(|| listener(request.events, notifier, Arc::clone(&shown)));
         let started_at = self.clock().now();
         let ending = self.0.parts.ending.child_token();
         let running = async {
@@ -386,7 +391,11 @@ pub(super) fn content(version: &Version) -> VersionContent {
     }
 }
 
-fn listener(events: mpsc::Sender<GuestEvent>, redactor: Arc<Redactor>) -> Listener {
+fn listener(
+    events: Option<mpsc::Sender<GuestEvent>>,
+    notifier: Option<Notifier>,
+    redactor: Arc<Redactor>,
+) -> Listener {
     Arc::new(move |mut event| {
         match &mut event {
             GuestEvent::Log(line) => line.message = redactor.apply(&line.message).into_owned(),
@@ -396,7 +405,10 @@ fn listener(events: mpsc::Sender<GuestEvent>, redactor: Arc<Redactor>) -> Listen
             GuestEvent::ListChanged(_) => {}
             GuestEvent::ResourceUpdated(uri) => *uri = redactor.apply(uri).into_owned(),
         }
+        if let Some(notifier) = &notifier {
+            notifier.tell(&event);
+        }
         // A door that cannot keep up loses events, never the call.
-        let _ = events.try_send(event);
+        let _ = events.as_ref().map(|events| events.try_send(event));
     })
 }

@@ -46,6 +46,7 @@ pub mod mcp_sessions;
 pub mod module_requests;
 pub mod modules;
 pub mod network_requests;
+mod notifier;
 pub mod offered;
 pub mod offers;
 pub mod packages;
@@ -66,6 +67,7 @@ pub mod sessions;
 mod signing;
 pub mod statistics;
 pub mod streams;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod tool_status;
@@ -193,6 +195,11 @@ impl Service {
     /// What changes, as it does.
     pub fn events(&self) -> &Events {
         &self.0.events
+    }
+
+    /// Resolves when no new calls are taken any more.
+    pub async fn stopping(&self) {
+        self.0.parts.stopping.cancelled().await;
     }
 
     /// Waits until every row of the logs is written. For the end, when no call runs.

@@ -39,6 +39,7 @@ pub struct Wishes {
     pub names: Vec<String>,
     pub proxies: &'static str,
     pub secure_cookies: bool,
+    pub legacy_sse: bool,
     pub packaging: Packaging,
 }
 
@@ -62,6 +63,7 @@ impl Default for Wishes {
             names,
             proxies: "",
             secure_cookies: false,
+            legacy_sse: false,
             packaging: wheels::nowhere(),
         }
     }
@@ -108,6 +110,7 @@ impl Host {
                 metrics: wishes.metrics,
                 trusted_proxies: wishes.proxies.parse().expect("proxies"),
                 secure_cookies: wishes.secure_cookies,
+                legacy_sse: wishes.legacy_sse,
             },
             packaging: wishes.packaging.clone(),
             limits: wishes.limits.clone(),

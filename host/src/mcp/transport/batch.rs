@@ -39,15 +39,41 @@ pub(super) async fn serve(
         let message = format!("protocol version {} has no batches; send one message", session.agreed.version);
         return Err(Failure::new(Kind::InvalidRequest, message).into());
     }
+    let answers = answers(mcp, &session, &sent.arrived, messages).await;
+    if answers.is_empty() {
+        return Ok(accepted());
+    }
+    if !sent.accepts.json {
+        let place = mcp.streams.place()?;
+        return Ok(events::answer(stream::iter(answers.into_iter().map(Event::message)), mcp.keep_alive(), place));
+    }
+    Ok(json(StatusCode::OK, array(&answers), None))
+}
+
+/// Several answers as one text.
+pub(super) fn array(answers: &[Vec<u8>]) -> Vec<u8> {
+    let mut text = b"[".to_vec();
+    text.extend(answers.join(&b','));
+    text.push(b']');
+    text
+}
+
+/// The answers to all requests of a batch.
+pub(super) async fn answers(
+    mcp: &McpState,
+    session: &Arc<Session>,
+    arrived: &Arrived,
+    messages: Vec<Result<Message, Malformed>>,
+) -> Vec<Vec<u8>> {
     let mut pending = Vec::with_capacity(messages.len());
     for message in messages {
         match message {
-            Err(malformed) => pending.push(failed(mcp, &sent, malformed.id.as_ref(), &malformed.failure).await),
+            Err(malformed) => pending.push(failed(mcp, arrived, malformed.id.as_ref(), &malformed.failure).await),
             Ok(Message::Response(response)) => {
                 session.answered(response);
             }
-            Ok(Message::Notification(notification)) => mcp.dispatcher.notification(&session, &notification),
-            Ok(Message::Request(request)) => pending.push(begin(mcp, &session, &sent, request).await),
+            Ok(Message::Notification(notification)) => mcp.dispatcher.notification(session, &notification),
+            Ok(Message::Request(request)) => pending.push(begin(mcp, session, arrived, request).await),
         }
     }
     let mut answers = Vec::with_capacity(pending.len());
@@ -60,34 +86,24 @@ pub(super) async fn serve(
             }
         }
     }
-    if answers.is_empty() {
-        return Ok(accepted());
-    }
-    if !sent.accepts.json {
-        let place = mcp.streams.place()?;
-        return Ok(events::answer(stream::iter(answers.into_iter().map(Event::message)), mcp.keep_alive(), place));
-    }
-    let mut body = b"[".to_vec();
-    body.extend(answers.join(&b','));
-    body.push(b']');
-    Ok(json(StatusCode::OK, body, None))
+    answers
 }
 
-async fn begin(mcp: &McpState, session: &Arc<Session>, sent: &Sent, request: Request) -> Pending {
+async fn begin(mcp: &McpState, session: &Arc<Session>, arrived: &Arrived, request: Request) -> Pending {
     let id = request.id.clone();
     if request.method == "initialize" {
         let failure = Failure::new(Kind::InvalidRequest, "`initialize` cannot be part of a batch");
-        return failed(mcp, sent, Some(&id), &failure).await;
+        return failed(mcp, arrived, Some(&id), &failure).await;
     }
     // The body was counted once; here each of its requests is.
-    if let Err(error) = mcp.dispatcher.service.rate_count(&sent.arrived.caller).await {
-        return failed(mcp, sent, Some(&id), &Dispatcher::failure(error, &sent.arrived.request_id)).await;
+    if let Err(error) = mcp.dispatcher.service.rate_count(&arrived.caller).await {
+        return failed(mcp, arrived, Some(&id), &Dispatcher::failure(error, &arrived.request_id)).await;
     }
     let work = Meta::read(&request.params)
         .map_err(|failure| Refused::of(&id, false, failure))
-        .and_then(|meta| legacy::work(session, sent, request, &meta));
+        .and_then(|meta| legacy::work(session, arrived, request, &meta));
     match work {
-        Err(refused) => failed(mcp, sent, refused.id.as_ref(), &refused.failure).await,
+        Err(refused) => failed(mcp, arrived, refused.id.as_ref(), &refused.failure).await,
         Ok(work) => {
             let mcp = mcp.clone();
             let tracker = mcp.tracker.clone();
@@ -96,8 +112,8 @@ async fn begin(mcp: &McpState, session: &Arc<Session>, sent: &Sent, request: Req
     }
 }
 
-async fn failed(mcp: &McpState, sent: &Sent, id: Option<&Id>, failure: &Failure) -> Pending {
-    let Arrived { caller, request_id, .. } = sent.arrived.clone();
+async fn failed(mcp: &McpState, arrived: &Arrived, id: Option<&Id>, failure: &Failure) -> Pending {
+    let Arrived { caller, request_id, .. } = arrived.clone();
     record::refused(mcp, caller, request_id, failure).await;
     Pending::There(jsonrpc::error(id, failure))
 }

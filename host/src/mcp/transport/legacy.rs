@@ -14,11 +14,11 @@ use crate::mcp::McpState;
 use crate::mcp::dispatch::{Context, Dispatcher, Era};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::headers;
-use crate::mcp::jsonrpc::{self, Request};
+use crate::mcp::jsonrpc::{self, Id, Request};
 use crate::mcp::meta::Meta;
 use crate::mcp::methods::{Method, initialize};
 use crate::mcp::record;
-use crate::mcp::session::Session;
+use crate::mcp::session::{Running, Session};
 use crate::mcp::stream::{self as events, Event};
 use crate::mcp::versions::Version;
 
@@ -51,7 +51,7 @@ pub(super) async fn open(mcp: &McpState, sent: &Sent, request: &Request) -> Resu
 /// Answers a request within a session.
 pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: &Meta) -> Result<Response, Refused> {
     let session = session(mcp, &sent).await.map_err(|failure| Refused::of(&request.id, false, failure))?;
-    let work = work(&session, &sent, request, meta)?;
+    let work = work(&session, &sent.arrived, request, meta)?;
     answer(mcp, sent.accepts, work).await
 }
 
@@ -59,28 +59,32 @@ pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: &M
 ///
 /// # Errors
 /// An unknown method, or an id under which another request is running.
-pub(super) fn work(session: &Arc<Session>, sent: &Sent, request: Request, meta: &Meta) -> Result<Work, Refused> {
+pub(super) fn work(session: &Arc<Session>, arrived: &Arrived, request: Request, meta: &Meta) -> Result<Work, Refused> {
     let Request { id, method, params } = request;
     let refuse = |failure: Failure| Refused::of(&id, false, failure);
     let method = Method::of(&method, false).map_err(refuse)?;
-    let running = if method.is_long() {
-        let taken = || refuse(Failure::new(Kind::InvalidRequest, format!("a request with the id {id} is running")));
-        Some(session.begin(&id).ok_or_else(taken)?)
-    } else {
-        None
-    };
+    let running = if method.is_long() { Some(begun(session, &id)?) } else { None };
     let cancel = running.as_ref().map_or_else(CancellationToken::new, |running| running.cancel.clone());
     let context = Context {
         era: Era::Legacy(Arc::clone(session)),
-        scope: sent.arrived.scope.clone(),
-        caller: sent.arrived.caller.clone(),
-        request_id: sent.arrived.request_id.clone(),
+        scope: arrived.scope.clone(),
+        caller: arrived.caller.clone(),
+        request_id: arrived.request_id.clone(),
         cancel,
         progress_token: meta.progress_token(),
         outbox: None,
         peer: None,
     };
     Ok(Work { id, method, params, context, running, guard: None })
+}
+
+/// # Errors
+/// When another request of this id is running.
+pub(super) fn begun(session: &Arc<Session>, id: &Id) -> Result<Running, Refused> {
+    session.begin(id).ok_or_else(|| {
+        let message = format!("a request with the id {id} is running");
+        Refused::of(id, false, Failure::new(Kind::InvalidRequest, message))
+    })
 }
 
 /// The session that a request names.

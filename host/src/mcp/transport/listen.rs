@@ -2,6 +2,8 @@
 //!
 //! What it tells is that the list of tools has changed. Its event ids carry the generation of that
 //! list, so that a client that comes back after a break is told at once what it missed.
+//!
+//! With the id of an event of a call it is the stream of that call, from there on.
 
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
@@ -11,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::arrive::Arrived;
+use super::post::Told;
 use super::{Refused, legacy};
 use crate::mcp::McpState;
 use crate::mcp::body::Accepts;
@@ -41,22 +44,18 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     let last = match last.map(EventId::parse) {
         None => None,
         Some(Some(EventId::Session { generation })) => Some(generation),
-        Some(None) => {
-            let message = "no stream of this session can be taken up from that event";
-            return Err(Failure::new(Kind::MethodNotAllowed, message));
+        Some(Some(EventId::Call { stream, number })) => {
+            let reader = mcp.kept.find(&session, stream).and_then(|outbox| outbox.resume(number));
+            let reader = reader.ok_or_else(nothing_to_take_up)?;
+            let place = mcp.streams.place()?;
+            let told =
+                Told { stream: Some(stream), may_close: session.agreed.version >= Version::V2025_11_25, _guard: None };
+            return Ok(answer(told.rest(mcp, reader), mcp.keep_alive(), place));
         }
+        Some(None) => return Err(nothing_to_take_up()),
     };
     let place = mcp.streams.place()?;
-    let over = session.open_stream();
-    let mut listening = Listening {
-        // Before the generation is read: a change in between is told, not missed.
-        changes: mcp.dispatcher.service.events().catalogue(),
-        _closed: over.clone().drop_guard(),
-        over,
-        told: None,
-        mcp: mcp.clone(),
-        arrived,
-    };
+    let mut listening = Listening::of(mcp, arrived, &session);
     let first = listening.first(&session, last).await;
     let later = stream::unfold(listening, |mut listening| async move {
         let event = listening.next().await?;
@@ -65,8 +64,14 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     Ok(answer(stream::iter(first).chain(later), mcp.keep_alive(), place))
 }
 
+/// # Errors
+/// 405: the client asks for a stream that is not here.
+fn nothing_to_take_up() -> Failure {
+    Failure::new(Kind::MethodNotAllowed, "no stream of this session can be taken up from that event")
+}
+
 /// An open stream. When it is dropped, the session knows that nobody listens any more.
-struct Listening {
+pub(super) struct Listening {
     changes: watch::Receiver<u64>,
     /// The session has ended, or a newer stream took this one's place.
     over: CancellationToken,
@@ -78,9 +83,23 @@ struct Listening {
 }
 
 impl Listening {
+    /// Listens from now on; a stream of this session that is open ends.
+    pub(super) fn of(mcp: &McpState, arrived: Arrived, session: &Session) -> Self {
+        let over = session.open_stream();
+        Self {
+            // Before the generation is read: a change in between is told, not missed.
+            changes: mcp.dispatcher.service.events().catalogue(),
+            _closed: over.clone().drop_guard(),
+            over,
+            told: None,
+            mcp: mcp.clone(),
+            arrived,
+        }
+    }
+
     /// What is said at once: from where on to ask after a break, or that something was missed in
     /// one.
-    async fn first(&mut self, session: &Session, last: Option<u64>) -> Option<Event> {
+    pub(super) async fn first(&mut self, session: &Session, last: Option<u64>) -> Option<Event> {
         let generation = self.generation().await?;
         self.told = Some(generation);
         match last {
@@ -93,7 +112,7 @@ impl Listening {
     }
 
     /// Waits for a change. Several that come together are told as one. None: the stream is over.
-    async fn next(&mut self) -> Option<Event> {
+    pub(super) async fn next(&mut self) -> Option<Event> {
         loop {
             tokio::select! {
                 biased;

@@ -1,17 +1,22 @@
-//! MCP over HTTP: addresses that take `POST`, and for sessions `GET` and `DELETE`.
+//! MCP over HTTP: addresses that take `POST`, and for sessions `GET` and `DELETE`. Beside it, over connections that
+//! carry everything: standard input and output, and the event stream of the oldest revision.
 //!
 //! What arrives passes in this order: origin and host, caller, address, size and type, JSON-RPC, the era's
 //! own rules. Whoever is refused at one step is not looked at further.
 
 mod arrive;
 mod batch;
+mod conversation;
 mod health;
 mod legacy;
 mod listen;
 mod modern;
 mod post;
+mod sse;
+pub(super) mod stdio;
 
 pub(super) use self::health::Signs;
+pub(super) use self::sse::Conversations;
 
 use axum::Router;
 use axum::http::HeaderMap;
@@ -28,9 +33,11 @@ use super::jsonrpc::{self, Id};
 /// The routes. Whoever serves them hands in the peer's address (`ConnectInfo<SocketAddr>`).
 pub(super) fn router(state: McpState) -> Router {
     let endpoint = on_post(post::receive).get(listen::receive).delete(legacy::end);
-    Router::new()
-        .route("/mcp", endpoint.clone())
-        .route("/mcp/servers/{server}", endpoint)
+    let mut routes = Router::new().route("/mcp", endpoint.clone()).route("/mcp/servers/{server}", endpoint);
+    if state.settings.legacy_sse {
+        routes = routes.route("/sse", get(sse::open)).route("/messages", on_post(sse::take));
+    }
+    routes
         .layer(middleware::from_fn_with_state(state.clone(), arrive::guard))
         .route("/mcp/health", get(health::show))
         .with_state(state)

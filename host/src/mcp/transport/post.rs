@@ -1,10 +1,14 @@
 //! `POST`: one message, or in one old revision several, and the answer to it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt as _};
+use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 use tracing::Instrument as _;
 
@@ -17,12 +21,13 @@ use crate::mcp::dispatch::{Context, Era};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::headers;
 use crate::mcp::jsonrpc::{self, Id, Incoming, Message, Params};
+use crate::mcp::kept::StreamId;
 use crate::mcp::meta::Meta;
 use crate::mcp::methods::Method;
 use crate::mcp::outbox::{Answer, Ending, Outbox, Reader, text};
 use crate::mcp::record;
-use crate::mcp::session::Running;
-use crate::mcp::stream::{self as events, Event, Place};
+use crate::mcp::session::{Running, Session};
+use crate::mcp::stream::{self as events, Event, EventId, Place};
 use crate::mcp::versions::Version;
 
 /// A body and who sent it.
@@ -119,6 +124,8 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
     let (id, long) = (work.id.clone(), work.method.is_long());
     let place = if !accepts.json {
         Some(mcp.streams.place().map_err(|failure| Refused::of(&id, modern, failure))?)
+    } else if work.method.is_stream() && accepts.events {
+        Some(mcp.streams.place().map_err(|failure| Refused::of(&id, modern, failure))?)
     } else if long && accepts.events && work.context.listens() {
         // Without a place the call is answered all the same, in silence until it is done.
         mcp.streams.place().ok()
@@ -136,9 +143,17 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
             None => respond(&id, modern, answer),
         });
     }
-    let outbox = begin(mcp, work, place.is_some() || accepts.events_named);
+    let session = match &work.context.era {
+        Era::Legacy(session) => Some(Arc::clone(session)),
+        Era::Modern(_) => None,
+    };
+    let outbox = match work.context.version().resumes() {
+        true => Outbox::kept(id.clone(), mcp.limits()),
+        false => Outbox::new(id.clone(), mcp.limits()),
+    };
+    begin(mcp, work, &outbox, place.is_some() || accepts.events_named);
     if let Some(place) = place {
-        return Ok(stream_of(mcp, &id, place, told(outbox.reader(0), guard)));
+        return Ok(stream_of(mcp, &id, place, Told::of(mcp, session.as_deref(), &outbox, guard)));
     }
     let early = tokio::select! {
         biased;
@@ -150,7 +165,7 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
         Some(answer) => answer,
         None => {
             if let Ok(place) = mcp.streams.place() {
-                return Ok(stream_of(mcp, &id, place, told(outbox.reader(0), guard)));
+                return Ok(stream_of(mcp, &id, place, Told::of(mcp, session.as_deref(), &outbox, guard)));
             }
             outbox.close();
             outbox.answer().await
@@ -161,10 +176,9 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
 
 /// Starts the work, apart from the connection: a legacy client that goes away has not cancelled, and a
 /// cancelled call is still written down. What is said before the answer is kept when it may be `heard`.
-fn begin(mcp: &McpState, mut work: Work, heard: bool) -> Outbox {
-    let outbox = Outbox::new(work.id.clone(), mcp.limits());
+pub(super) fn begin(mcp: &McpState, mut work: Work, outbox: &Outbox, heard: bool) {
     if heard {
-        work.context.hears(&outbox);
+        work.context.hears(outbox);
     }
     let (mcp, ending) = (mcp.clone(), Ending(outbox.clone()));
     let tracker = mcp.tracker.clone();
@@ -173,7 +187,6 @@ fn begin(mcp: &McpState, mut work: Work, heard: bool) -> Outbox {
         ending.0.finish(answer);
     };
     tracker.spawn(Box::pin(work).in_current_span());
-    outbox
 }
 
 pub(super) async fn run(mcp: &McpState, work: Work) -> Answer {
@@ -195,12 +208,60 @@ fn stream_of(mcp: &McpState, id: &Id, place: Place, rest: impl Stream<Item = Eve
     events::answer(rest, mcp.keep_alive(), place)
 }
 
-/// What is said, then the answer.
-fn told(reader: Reader, guard: Option<DropGuard>) -> impl Stream<Item = Event> + Send {
-    stream::unfold((reader, guard), |(mut reader, guard)| async move {
-        let (_, message) = reader.next().await?;
-        Some((Event::message(message), (reader, guard)))
-    })
+/// How what a call says is told on a stream.
+pub(super) struct Told {
+    /// It can be taken up again under this id.
+    pub(super) stream: Option<StreamId>,
+    /// Whether it may be closed before the call has ended: the client comes back.
+    pub(super) may_close: bool,
+    /// Cancels the call when nobody reads any more.
+    pub(super) _guard: Option<DropGuard>,
+}
+
+impl Told {
+    /// The whole stream of a call. One that can be taken up again begins with what it takes to do so, for
+    /// clients that know this (2025-11-25, "Sending Messages to the Server").
+    fn of(
+        mcp: &McpState,
+        session: Option<&Session>,
+        outbox: &Outbox,
+        guard: Option<DropGuard>,
+    ) -> impl Stream<Item = Event> + Send + use<> {
+        let stream = session.filter(|session| session.agreed.version.resumes()).map(|session| {
+            let stream = mcp.kept.begin(session, outbox);
+            let (kept, outbox) = (mcp.kept.clone(), outbox.clone());
+            mcp.tracker.spawn(async move {
+                outbox.ended().await;
+                kept.ended(stream);
+            });
+            stream
+        });
+        let may_close = session.is_some_and(|session| session.agreed.version >= Version::V2025_11_25);
+        let primer = stream.filter(|_| may_close).map(|stream| EventId::Call { stream, number: 0 });
+        let first = stream::iter(primer.map(|id| Event::primer(id).with_retry()));
+        first.chain(Self { stream, may_close, _guard: guard }.rest(mcp, outbox.reader()))
+    }
+
+    /// What is said from now on, then the answer; or, when that takes too long, the word to come back.
+    pub(super) fn rest(self, mcp: &McpState, reader: Reader) -> impl Stream<Item = Event> + Send + use<> {
+        let until = Instant::now() + Duration::from_secs(mcp.limits().stream_poll_s);
+        stream::unfold(Some((self, reader)), move |state| async move {
+            let (told, mut reader) = state?;
+            tokio::select! {
+                biased;
+                message = reader.next() => {
+                    let (number, message) = message?;
+                    let event = Event::message(message);
+                    let event = match told.stream {
+                        Some(stream) => event.with_id(EventId::Call { stream, number }),
+                        None => event,
+                    };
+                    Some((event, Some((told, reader))))
+                }
+                () = tokio::time::sleep_until(until), if told.may_close => Some((Event::come_back(), None)),
+            }
+        })
+    }
 }
 
 fn respond(id: &Id, modern: bool, answer: Answer) -> Response {

@@ -1,0 +1,88 @@
+//! One MCP client at a pair of byte streams, beside whatever else serves the same installation.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::lifecycle::Lifecycle;
+use super::{Made, StartError, World, make, open_data_dir};
+use crate::auth::McpAuth;
+use crate::config::{Packaging, Place};
+use crate::domain::tool::Language;
+use crate::limits::Limits;
+use crate::mcp::{self, McpSettings, McpState};
+
+/// What it takes to talk to one client.
+pub struct Talk {
+    pub place: Place,
+    pub folder_roots: Vec<String>,
+    pub packaging: Packaging,
+    pub limits: Limits,
+    /// The executable that compiles components: this one.
+    pub program: PathBuf,
+    /// The one server that is served; none: all of them.
+    pub server: Option<String>,
+}
+
+/// Why a conversation did not come about, or broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum TalkError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Conversation(#[from] mcp::ConverseError),
+}
+
+/// Talks until the input ends or `stop` completes; then running calls may finish, for as long as they may at any
+/// stop.
+///
+/// # Errors
+/// See [`TalkError`].
+pub async fn converse(
+    talk: Talk,
+    world: World,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+    stop: impl Future<Output = ()>,
+) -> Result<(), TalkError> {
+    let Talk { place, folder_roots, packaging, limits, program, server } = talk;
+    open_data_dir(&place.data_dir)?;
+    let lifecycle = Lifecycle::default();
+    let Made { service, db, sandbox } =
+        make(&place, &folder_roots, Some(&packaging), &limits, program, world, &lifecycle).await?;
+    // A call that comes first waits for it; one that never comes should not.
+    let ending = lifecycle.stopping.clone();
+    lifecycle.tasks.spawn(async move {
+        for language in Language::ALL {
+            tokio::select! {
+                () = ending.cancelled() => return,
+                prepared = sandbox.prepare(language) => if let Err(error) = prepared {
+                    tracing::error!(error = &error as &dyn std::error::Error, "an interpreter cannot be prepared");
+                },
+            }
+        }
+    });
+    let auth = McpAuth::new(service.clone());
+    let (calls, stopping) = (lifecycle.calls.clone(), lifecycle.stopping.clone());
+    let mcp = McpState::new(service.clone(), auth, McpSettings::default(), calls, stopping);
+    let grace = Duration::from_secs(limits.stop_grace_s);
+    let conversation = mcp::converse(&mcp, server.as_deref(), input, output);
+    tokio::pin!(conversation);
+    let stopped = async {
+        stop.await;
+        lifecycle.stopping.cancel();
+        tokio::time::sleep(grace).await;
+        lifecycle.ending.cancel();
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        ended = &mut conversation => ended,
+        () = stopped => Ok(()),
+    };
+    lifecycle.drain(grace).await;
+    service.finish().await;
+    db.close().await.map_err(StartError::from)?;
+    Ok(ended?)
+}

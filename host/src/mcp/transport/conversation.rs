@@ -1,0 +1,309 @@
+//! One client at one connection that carries everything: messages come one at a time, and answers, notifications
+//! and questions go out in one line of messages. Standard input and output are such a connection, and so is the
+//! event stream of the oldest revision.
+//!
+//! Requests are answered side by side, as many as may be; the next is refused. What cannot be understood is told
+//! so, and the next message is read. A legacy session lives and ends with the connection; a modern client is
+//! served as well.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use serde::Deserialize;
+use serde_json::Map;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use super::arrive::Arrived;
+use super::listen::Listening;
+use super::post::{Work, begin, run};
+use super::{Refused, batch, legacy, modern};
+use crate::domain::caller::Caller;
+use crate::limits::Limits;
+use crate::mcp::McpState;
+use crate::mcp::dispatch::Dispatcher;
+use crate::mcp::error::{Failure, Kind};
+use crate::mcp::jsonrpc::{self, Id, Incoming, Malformed, Message, Notification, Params, Request};
+use crate::mcp::meta::Meta;
+use crate::mcp::methods::initialize;
+use crate::mcp::outbox::{Outbox, text};
+use crate::mcp::record;
+use crate::mcp::scope::Scope;
+use crate::mcp::session::{Agreed, Session};
+use crate::mcp::versions::Version;
+use crate::telemetry::RequestId;
+
+/// Messages on their way out; past them, whoever speaks waits for the client to read.
+const OUT: usize = 64;
+/// When to try again after too many requests at the same time.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A connection's client; clones are the same.
+#[derive(Clone)]
+pub(super) struct Conversation(Arc<Inner>);
+
+struct Inner {
+    mcp: McpState,
+    scope: Scope,
+    caller: Caller,
+    /// Whether nobody counts its messages before they come here.
+    counts: bool,
+    out: mpsc::Sender<Bytes>,
+    /// What `initialize` agreed on.
+    session: Mutex<Option<Arc<Session>>>,
+    /// Which modern requests run.
+    modern: Arc<Session>,
+    places: Arc<Semaphore>,
+    most: u64,
+    answering: TaskTracker,
+    over: CancellationToken,
+}
+
+impl Conversation {
+    /// A client, and what it is to be told, message by message.
+    pub(super) fn new(mcp: &McpState, scope: Scope, caller: Caller, counts: bool) -> (Self, mpsc::Receiver<Bytes>) {
+        let (out, said) = mpsc::channel(OUT);
+        let limits = mcp.limits();
+        let agreed =
+            Agreed { version: Version::V2026_07_28, scope: scope.clone(), capabilities: Map::new(), client: None };
+        let now = mcp.dispatcher.service.clock().now();
+        let most = limits.connection_requests;
+        let inner = Inner {
+            modern: Session::of_connection(&caller, agreed, limits, now),
+            mcp: mcp.clone(),
+            scope,
+            caller,
+            counts,
+            out,
+            session: Mutex::default(),
+            places: Arc::new(Semaphore::new(Limits::size(most))),
+            most,
+            answering: TaskTracker::new(),
+            over: CancellationToken::new(),
+        };
+        (Self(Arc::new(inner)), said)
+    }
+
+    /// Whose it is.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.0.caller
+    }
+
+    /// Takes one message, or a batch of them. Returns when the next may come; answers follow.
+    pub(super) async fn take(&self, message: &[u8]) {
+        match jsonrpc::parse(message, Limits::size(self.0.mcp.limits().batch_messages)) {
+            Err(Malformed { id, failure }) => self.refuse(&Refused { id, modern: false, failure }).await,
+            Ok(Incoming::One(message)) => self.one(message).await,
+            Ok(Incoming::Batch(messages)) => self.several(messages).await,
+        }
+    }
+
+    /// Tells the client that a message is not served.
+    pub(super) async fn refuse(&self, refused: &Refused) {
+        let (caller, id) = (self.0.caller.clone(), RequestId::new());
+        record::refused(&self.0.mcp, caller, id, &refused.failure).await;
+        self.say(jsonrpc::error(refused.id.as_ref(), &refused.failure)).await;
+    }
+
+    /// Ends everything at once: nobody is there any more.
+    pub(super) fn end(&self) {
+        self.0.over.cancel();
+        self.0.modern.end();
+        if let Some(session) = &*self.session() {
+            session.end();
+        }
+    }
+
+    /// Waits until what runs is answered; no message comes any more, so that nobody can be asked.
+    pub(super) async fn finish(&self) {
+        let session = self.session().clone();
+        if let Some(session) = session {
+            session.hears_no_more();
+        }
+        self.0.answering.close();
+        self.0.answering.wait().await;
+        self.end();
+    }
+
+    fn session(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
+        self.0.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arrived(&self) -> Arrived {
+        let Inner { scope, caller, .. } = &*self.0;
+        Arrived { request_id: RequestId::new(), scope: scope.clone(), caller: caller.clone() }
+    }
+
+    async fn say(&self, message: impl Into<Bytes>) {
+        // Nobody reads any more: then nobody waits for it either.
+        let _ = self.0.out.send(message.into()).await;
+    }
+
+    async fn one(&self, message: Message) {
+        match message {
+            Message::Request(request) => {
+                if let Err(refused) = self.request(request).await {
+                    self.refuse(&refused).await;
+                }
+            }
+            Message::Notification(notification) => self.notification(&notification),
+            Message::Response(response) => {
+                if let Some(session) = &*self.session() {
+                    session.answered(response);
+                }
+            }
+        }
+    }
+
+    async fn request(&self, request: Request) -> Result<(), Refused> {
+        let id = request.id.clone();
+        let refuse = |failure: Failure| Refused::of(&id, false, failure);
+        let meta = Meta::read(&request.params).map_err(refuse)?;
+        let arrived = self.arrived();
+        if self.0.counts {
+            let counted = self.0.mcp.dispatcher.service.rate_count(&arrived.caller).await;
+            counted.map_err(|error| refuse(Dispatcher::failure(error, &arrived.request_id)))?;
+        }
+        let place = self.place().map_err(refuse)?;
+        if request.method == "initialize" && !meta.is_modern() {
+            return self.open(&arrived, &request).await;
+        }
+        let work = if meta.is_modern() || request.method == "server/discover" {
+            modern::work(arrived, request, &meta, Some(&self.0.modern))?
+        } else {
+            let session = self.session().clone().ok_or_else(|| refuse(Failure::new(Kind::InvalidRequest, MISSING)))?;
+            legacy::work(&session, &arrived, request, &meta)?
+        };
+        self.answer(place, work);
+        Ok(())
+    }
+
+    /// # Errors
+    /// 503 when as many requests are being answered as may be.
+    fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| {
+            let message = format!(
+                "{} requests are being answered and no more may be (MCPBOX_CONNECTION_REQUESTS); wait for an answer",
+                self.0.most
+            );
+            Failure { retry_after: Some(PAUSE), ..Failure::new(Kind::Busy, message) }
+        })
+    }
+
+    async fn open(&self, arrived: &Arrived, request: &Request) -> Result<(), Refused> {
+        let mcp = &self.0.mcp;
+        let refuse = |failure: Failure| Refused::of(&request.id, false, failure);
+        if self.session().is_some() {
+            return Err(refuse(Failure::new(Kind::InvalidRequest, "this connection has a session; open another one")));
+        }
+        let Arrived { request_id, scope, caller } = arrived;
+        let instructions = mcp.dispatcher.instructions(caller, scope).await;
+        let instructions = instructions.map_err(|error| refuse(Dispatcher::failure(error, request_id)))?;
+        let (agreed, payload) =
+            initialize::answer(&request.params, request_id, scope.clone(), &instructions).map_err(refuse)?;
+        let session = Session::of_connection(caller, agreed, mcp.limits(), mcp.dispatcher.service.clock().now());
+        *self.session() = Some(Arc::clone(&session));
+        tracing::info!(version = %session.agreed.version, "session opened");
+        record::opened(mcp, request_id, caller, &session).await;
+        self.say(jsonrpc::result(&request.id, &payload)).await;
+        Ok(())
+    }
+
+    /// Answers a request in a task of its own.
+    fn answer(&self, place: OwnedSemaphorePermit, work: Work) {
+        let conversation = self.clone();
+        let answering: BoxFuture<'static, ()> = async move {
+            let _place = place;
+            let (id, mcp) = (work.id.clone(), &conversation.0.mcp);
+            if work.method.is_long() {
+                let outbox = Outbox::new(id.clone(), mcp.limits());
+                begin(mcp, work, &outbox, true);
+                let mut reader = outbox.reader();
+                while let Some((_, message)) = reader.next().await {
+                    conversation.say(message).await;
+                }
+            } else if let Some(reply) = run(mcp, work).await {
+                conversation.say(text(&id, &reply)).await;
+            }
+        }
+        .boxed();
+        self.0.answering.spawn(answering.in_current_span());
+    }
+
+    fn notification(&self, notification: &Notification) {
+        let session = self.session().clone();
+        match notification.method.as_str() {
+            "notifications/initialized" => {
+                if let Some(session) = session {
+                    self.listen(session);
+                }
+            }
+            "notifications/cancelled" if is_running(&self.0.modern, &notification.params) => {
+                self.0.mcp.dispatcher.notification(&self.0.modern, notification);
+            }
+            _ => {
+                if let Some(session) = session {
+                    self.0.mcp.dispatcher.notification(&session, notification);
+                }
+            }
+        }
+    }
+
+    /// Tells the client of what changes, from now until the end.
+    fn listen(&self, session: Arc<Session>) {
+        let conversation = self.clone();
+        let over = self.0.over.clone();
+        let telling = async move {
+            let mut listening = Listening::of(&conversation.0.mcp, conversation.arrived(), &session);
+            listening.first(&session, None).await;
+            loop {
+                let event = tokio::select! {
+                    () = over.cancelled() => return,
+                    event = listening.next() => event,
+                };
+                let Some(event) = event else { return };
+                conversation.say(event.into_data()).await;
+            }
+        };
+        self.0.mcp.tracker.spawn(telling.in_current_span());
+    }
+
+    async fn several(&self, messages: Vec<Result<Message, Malformed>>) {
+        let session = self.session().clone().filter(|session| session.agreed.version.has_batches());
+        let (session, place) = match (session, self.place()) {
+            (Some(session), Ok(place)) => (session, place),
+            (None, _) => {
+                let failure = Failure::new(Kind::InvalidRequest, "there are no batches here; send one message");
+                return self.refuse(&failure.into()).await;
+            }
+            (_, Err(failure)) => return self.refuse(&failure.into()).await,
+        };
+        let conversation = self.clone();
+        let answering: BoxFuture<'static, ()> = async move {
+            let _place = place;
+            let answers = batch::answers(&conversation.0.mcp, &session, &conversation.arrived(), messages).await;
+            if !answers.is_empty() {
+                conversation.say(batch::array(&answers)).await;
+            }
+        }
+        .boxed();
+        self.0.answering.spawn(answering.in_current_span());
+    }
+}
+
+const MISSING: &str = "there is no session yet: begin with `initialize`, or send the `_meta` of protocol version 2026-07-28 with each request";
+
+/// Whether a cancellation names a request of these.
+fn is_running(session: &Session, params: &Params) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        request_id: Id,
+    }
+    let named = params.as_deref().and_then(|raw| serde_json::from_str::<Named>(raw.get()).ok());
+    named.is_some_and(|Named { request_id }| session.is_running(&request_id))
+}

@@ -1,0 +1,124 @@
+//! The transport of the oldest revision (2024-11-05, "HTTP with SSE"), for clients that know no other: `GET /sse`
+//! opens an event stream, whose first event says where to `POST` messages; all answers come on the stream. It is
+//! deprecated, and served only when the operator says so.
+//!
+//! A conversation belongs to the caller that opened it, and ends with its stream.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::stream::{self, StreamExt as _};
+use serde::Deserialize;
+
+use super::arrive::Arrived;
+use super::conversation::Conversation;
+use super::{Refused, accepted};
+use crate::domain::caller::Caller;
+use crate::mcp::McpState;
+use crate::mcp::body::{self, Accepts};
+use crate::mcp::error::{Failure, Kind};
+use crate::mcp::record;
+use crate::mcp::stream::{Event, answer};
+
+/// The open conversations of this process, by the ids that their clients were told; clones are the same.
+#[derive(Clone, Default)]
+pub(in crate::mcp) struct Conversations(Arc<Mutex<HashMap<String, Conversation>>>);
+
+impl Conversations {
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Conversation>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The conversation of this id, if it is this caller's.
+    fn find(&self, id: &str, caller: &Caller) -> Option<Conversation> {
+        self.held().get(id).filter(|found| found.caller().who == caller.who).cloned()
+    }
+}
+
+/// Ends a conversation when its stream is dropped.
+struct Open {
+    conversations: Conversations,
+    id: String,
+    conversation: Conversation,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.conversations.held().remove(&self.id);
+        self.conversation.end();
+    }
+}
+
+/// `GET /sse`: opens a conversation. Their number is bounded by that of streams.
+pub(super) async fn open(
+    State(mcp): State<McpState>,
+    Extension(arrived): Extension<Arrived>,
+    headers: HeaderMap,
+) -> Response {
+    let place = match Accepts::of(&headers).events {
+        true => mcp.streams.place(),
+        false => Err(Failure::new(Kind::NotAcceptable, "send `Accept: text/event-stream`")),
+    };
+    let place = match place {
+        Ok(place) => place,
+        Err(failure) => {
+            record::refused(&mcp, arrived.caller, arrived.request_id, &failure).await;
+            return Refused::from(failure).into_response();
+        }
+    };
+    let Arrived { scope, caller, .. } = arrived;
+    let (conversation, said) = Conversation::new(&mcp, scope, caller, false);
+    let id = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>());
+    let endpoint = Event::named("endpoint", format!("/messages?sessionId={id}"));
+    mcp.conversations.held().insert(id.clone(), conversation.clone());
+    let open = Open { conversations: mcp.conversations.clone(), id, conversation };
+    let shutdown = mcp.shutdown.clone();
+    let rest = stream::unfold((said, open, shutdown), |(mut said, open, shutdown)| async move {
+        tokio::select! {
+            biased;
+            message = said.recv() => Some((Event::message(message?), (said, open, shutdown))),
+            () = shutdown.cancelled() => None,
+        }
+    });
+    answer(stream::iter([endpoint]).chain(rest), mcp.keep_alive(), place)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    #[serde(rename = "sessionId")]
+    session_id: String,
+}
+
+/// `POST /messages`: takes what a client says; the answer comes on its stream.
+pub(super) async fn take(
+    State(mcp): State<McpState>,
+    Extension(arrived): Extension<Arrived>,
+    named: Result<Query<Named>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let taken = async {
+        let Ok(Query(Named { session_id })) = named else {
+            return Err(Failure::new(Kind::SessionMissing, "`sessionId` is missing: open a stream with GET /sse"));
+        };
+        let unknown = || Failure::new(Kind::SessionUnknown, "this session is not open here; open one with GET /sse");
+        let conversation = mcp.conversations.find(&session_id, &arrived.caller).ok_or_else(unknown)?;
+        let message = body::read(&headers, body, mcp.limits().request_body_bytes).await?;
+        conversation.take(&message).await;
+        Ok(accepted())
+    };
+    match taken.await {
+        Ok(response) => response,
+        Err(failure) => {
+            record::refused(&mcp, arrived.caller, arrived.request_id, &failure).await;
+            Refused::from(failure).into_response()
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! MCP over standard input and output, for clients that start a process: one message a line, nothing else.
+//!
+//! A line is bounded: a longer one is refused when it ends, and the next one is read. The end of the input is the
+//! end of the conversation: what runs is answered first.
+
+use std::io;
+
+use bytes::Bytes;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::sync::mpsc;
+
+use super::conversation::Conversation;
+use crate::domain::caller::Caller;
+use crate::limits::Limits;
+use crate::mcp::McpState;
+use crate::mcp::error::{Failure, Kind};
+use crate::mcp::scope::Scope;
+
+/// Serves one client until its input ends, until it reads no more, or until the process is to stop.
+///
+/// # Errors
+/// When the input cannot be read or the output not be written.
+pub(in crate::mcp) async fn serve(
+    mcp: &McpState,
+    scope: Scope,
+    caller: Caller,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+) -> io::Result<()> {
+    let (conversation, said) = Conversation::new(mcp, scope, caller, true);
+    let writing = write(output, said);
+    tokio::pin!(writing);
+    let read = tokio::select! {
+        read = read(mcp, &conversation, input) => read,
+        written = &mut writing => {
+            conversation.end();
+            return written;
+        }
+    };
+    drop(conversation);
+    writing.await.and(read)
+}
+
+async fn read(mcp: &McpState, conversation: &Conversation, input: impl AsyncRead + Unpin) -> io::Result<()> {
+    let most = Limits::size(mcp.limits().request_body_bytes);
+    let mut input = BufReader::new(input);
+    let end = loop {
+        let line = tokio::select! {
+            line = line(&mut input, most) => line,
+            () = mcp.shutdown.cancelled() => break Ok(()),
+        };
+        match line {
+            Err(error) => break Err(error),
+            Ok(None) => break Ok(()),
+            Ok(Some(Line::Whole(line))) if line.iter().all(u8::is_ascii_whitespace) => {}
+            Ok(Some(Line::Whole(line))) => conversation.take(&line).await,
+            Ok(Some(Line::TooLong)) => {
+                let message = format!("a line is larger than {most} bytes (MCPBOX_REQUEST_BODY_BYTES)");
+                conversation.refuse(&Failure::new(Kind::TooLarge, message).into()).await;
+            }
+        }
+    };
+    conversation.finish().await;
+    end
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+}
+
+/// The next line, without its end. None: there is no more.
+async fn line(input: &mut (impl AsyncBufRead + Unpin), most: usize) -> io::Result<Option<Line>> {
+    let mut line = Vec::new();
+    let (mut too_long, mut anything) = (false, false);
+    loop {
+        let read = input.fill_buf().await?;
+        if read.is_empty() {
+            break;
+        }
+        anything = true;
+        let end = read.iter().position(|byte| *byte == b'\n');
+        let piece = &read[..end.unwrap_or(read.len())];
+        too_long |= line.len() + piece.len() > most;
+        if !too_long {
+            line.extend_from_slice(piece);
+        }
+        let consumed = end.map_or(read.len(), |end| end + 1);
+        input.consume(consumed);
+        if end.is_some() {
+            break;
+        }
+    }
+    Ok(anything.then_some(if too_long { Line::TooLong } else { Line::Whole(line) }))
+}
+
+/// One message a line, each in one write. What is JSON has line breaks between its tokens alone, if at all.
+async fn write(mut output: impl AsyncWrite + Unpin, mut said: mpsc::Receiver<Bytes>) -> io::Result<()> {
+    while let Some(message) = said.recv().await {
+        let mut line: Vec<u8> =
+            message.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+        line.push(b'\n');
+        output.write_all(&line).await?;
+        output.flush().await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    async fn lines(text: &[u8], most: usize, piece: usize) -> Vec<Line> {
+        let mut input = BufReader::with_capacity(piece, text);
+        let mut lines = Vec::new();
+        while let Some(line) = line(&mut input, most).await.expect("bytes in memory") {
+            lines.push(line);
+        }
+        lines
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_is_skipped_and_the_last_needs_no_end() {
+        let whole = |text: &str| Line::Whole(text.as_bytes().to_vec());
+        for piece in [1, 2, 64] {
+            let found = lines(b"one\n12345\n\n1234\nend", 4, piece).await;
+            assert_eq!(found, [whole("one"), Line::TooLong, whole(""), whole("1234"), whole("end")], "{piece}");
+        }
+        assert!(lines(b"", 4, 8).await.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_no_line_is_longer_than_the_bound(text in prop::collection::vec(any::<u8>(), 0..400), piece in 1_usize..32) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let found = runtime.block_on(lines(&text, 16, piece));
+            let ends = text.iter().filter(|byte| **byte == b'\n').count();
+            prop_assert_eq!(found.len(), ends + usize::from(!text.is_empty() && !text.ends_with(b"\n")));
+            for (line, given) in found.iter().zip(text.split(|byte| *byte == b'\n')) {
+                match line {
+                    Line::Whole(line) => prop_assert_eq!(line.as_slice(), given),
+                    Line::TooLong => prop_assert!(given.len() > 16),
+                }
+            }
+        }
+    }
+}

@@ -11,4 +11,6 @@ if command -v flock >/dev/null; then flock 9; fi
 make_venv client requirements.txt
 exec 9>&-
 
+# For the client that knows no newer transport.
+export MCPBOX_LEGACY_SSE=true
 PATH="$(../protocol/tools.sh):$PATH" ../with-host.sh "$venv/bin/python" -B journey.py

@@ -122,6 +122,7 @@ async fn a_cancelled_request_is_stopped_and_not_answered() {
     let mut answer =
         client.ask(&session, "tools/call", json!({"name": "s__waits", "_meta": {"progressToken": 3}})).await;
     assert_eq!(answer.piece().await.as_deref(), Some(":\n\n"));
+    assert!(answer.piece().await.is_some_and(|primer| primer.starts_with("id: call-")));
     let taken = client.ask(&session, "tools/call", json!({"name": "s__echo"})).await;
     assert_eq!(taken.code().await, (400, -32600), "a request of this id is running");
     let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}});
@@ -152,6 +153,7 @@ async fn a_broken_connection_is_no_cancellation_but_the_end_of_the_session_is() 
 
     let mut answer = client.ask(&session, "tools/call", call("s__waits")).await;
     assert_eq!(answer.piece().await.as_deref(), Some(":\n\n"));
+    assert!(answer.piece().await.is_some_and(|primer| primer.starts_with("id: call-")));
     assert_eq!(client.send("DELETE", &[("mcp-session-id", &session)], "").await.status, 204);
     assert_eq!(answer.piece().await, None);
     assert_eq!(outcome_of_last_call(&host, &tools[1]).await, "cancelled");

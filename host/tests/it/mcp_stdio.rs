@@ -2,13 +2,12 @@
 
 use std::process::Stdio;
 
-use mcpbox::limits::Limits;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
-use crate::harness::{Host, Wishes};
+use crate::harness::Host;
 use crate::mcp_client::{
     ECHO, PATIENCE, TALKS, WAITS, initialize, modern_params, offer, outcome_of_last_call, request,
 };
@@ -166,7 +165,7 @@ async fn what_cannot_be_read_is_told_so_and_the_next_line_is_served() {
 /// Holds: connection_requests.
 #[tokio::test]
 async fn requests_are_answered_side_by_side_and_stopped_when_they_are_cancelled() {
-    let host = Host::with(Wishes { limits: Limits { ..Wishes::default().limits }, ..Wishes::default() }).await;
+    let host = Host::start().await;
     let admin = host.admin().await;
     let tools = offer(&host, &admin, &[("waits", WAITS), ("waits_too", WAITS), ("echo", ECHO)]).await;
     let mut talk = Talk::beside(&host, &[], &[("MCPBOX_CONNECTION_REQUESTS", "2")]);
@@ -209,9 +208,9 @@ async fn it_starts_on_an_empty_folder_and_stops_in_order() {
     let place = Installation::new().await;
     let mut talk = Talk::start(place.command(&["stdio"]));
     talk.open("2025-11-25").await;
-    let made =
-        talk.ask(&request(1, "tools/call", &json!({"name": "mcpbox_create_server", "arguments": {"name": "kept"}})));
-    assert_eq!(made.await["result"]["isError"], false);
+    let create = json!({"name": "mcpbox_create_server", "arguments": {"name": "kept"}});
+    let made = talk.ask(&request(1, "tools/call", &create)).await;
+    assert_eq!(made["result"]["isError"], false);
     let id = talk.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
     kill_process(id, Signal::TERM).expect("a signal is sent");
     assert_eq!(talk.hear().await, None);

@@ -20,8 +20,8 @@ use crate::clock::Clock;
 use crate::db::Database;
 use crate::db::audit::Act;
 use crate::domain::activity::LogType;
-use crate::domain::ids::{ActivityId, CallId, EventId, ServerId, ToolId};
-use crate::domain::outcome::LogLevel;
+use crate::domain::ids::{ActivityId, CallId, EventId, ServerId, TaskId, ToolId};
+use crate::domain::outcome::{Listing, LogLevel};
 
 /// Events that are kept for those who come back, and that a slow listener may be behind.
 pub const KEPT: usize = 1_024;
@@ -125,6 +125,17 @@ impl Change {
     }
 }
 
+/// Something that MCP clients may have asked to hear of: no act of anybody, and kept for nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A guest says so of its server.
+    ListChanged { server: String, listing: Listing },
+    /// By the URI that clients of everything know.
+    ResourceUpdated { uri: String },
+    /// A task of this caller, by what tells it apart from every other.
+    TaskChanged { id: TaskId, owner: String },
+}
+
 /// Where everything is told and heard. Clones are the same.
 #[derive(Clone)]
 pub struct Events(Arc<Inner>);
@@ -136,6 +147,7 @@ struct Inner {
     told: broadcast::Sender<Arc<Event>>,
     /// How often the catalogue changed, for those who want to know of nothing else.
     catalogue: watch::Sender<u64>,
+    notices: broadcast::Sender<Notice>,
 }
 
 /// What a listener hears.
@@ -159,6 +171,7 @@ impl Events {
             kept: Mutex::new(VecDeque::with_capacity(KEPT)),
             told: broadcast::Sender::new(KEPT),
             catalogue: watch::Sender::new(0),
+            notices: broadcast::Sender::new(KEPT),
         }))
     }
 
@@ -194,6 +207,16 @@ impl Events {
             },
         };
         Listener { earlier, later: self.0.told.subscribe() }
+    }
+
+    pub fn notice(&self, notice: Notice) {
+        // Nobody listening is no failure.
+        let _ = self.0.notices.send(notice);
+    }
+
+    /// What MCP clients may hear of, from now on.
+    pub fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.0.notices.subscribe()
     }
 
     /// Changes of the catalogue, and of nothing else.

@@ -171,6 +171,9 @@ limits! {
     arguments_bytes, "MCPBOX_ARGUMENTS_BYTES", Bytes, MIB, KIB, 64 * MIB,
         "Size of the arguments of one call, as JSON.";
 
+    schema_steps, "MCPBOX_SCHEMA_STEPS", Count, 1_000_000, 1_000, 100_000_000,
+        "Steps of holding arguments, or a result, to the schema of a tool, as measured before; past it the call fails.";
+
     // HTTP of guests.
     http_body_bytes, "MCPBOX_HTTP_BODY_BYTES", Bytes, 10 * MIB, KIB, 256 * MIB,
         "Body of one HTTP request or response of a guest; a larger one fails that request.";
@@ -263,6 +266,8 @@ limits! {
         "Time for each MiB of a request's body that was begun, from its head; a slower one is refused with 408.";
     batch_messages, "MCPBOX_BATCH_MESSAGES", Count, 50, 1, 1_000,
         "Messages in one MCP request body, in the one protocol version that has batches.";
+    tools_listed, "MCPBOX_TOOLS_LISTED", Count, 100, 0, 1_000_000,
+        "Tools that `tools/list` at `/mcp` shows; of more it shows none, but one that finds tools and one that calls them.";
     sse_connections, "MCPBOX_SSE_CONNECTIONS", Count, 50, 1, 10_000,
         "Open event streams in one process; the next is refused with the reason.";
     sse_keep_alive_s, "MCPBOX_SSE_KEEP_ALIVE_S", Seconds, 15, 1, 300,
@@ -275,6 +280,12 @@ limits! {
         "Requests of one MCP client at standard input, or at the old event stream, that are answered at the same time; the next is refused.";
     sessions, "MCPBOX_SESSIONS", Count, 1_000, 1, 1_000_000,
         "MCP sessions in one process; the longest idle one makes room for a new one.";
+    task_after_ms, "MCPBOX_TASK_AFTER_MS", Milliseconds, 10_000, 10, 3_600_000,
+        "How long a call runs before it becomes a task, if its client follows tasks.";
+    task_ttl_s, "MCPBOX_TASK_TTL_S", Seconds, 3_600, 60, 604_800,
+        "How long a task, and what came of it, is kept from its beginning on.";
+    tasks_per_caller, "MCPBOX_TASKS_PER_CALLER", Count, 200, 0, 1_000_000,
+        "Tasks of one caller that are kept; with as many, no further call becomes one.";
     calls_asking, "MCPBOX_CALLS_ASKING", Count, 32, 0, 10_000,
         "Calls in one process that wait for an answer of their client; the next one is told that nobody answers.";
     answer_wait_s, "MCPBOX_ANSWER_WAIT_S", Seconds, 300, 1, 86_400,

@@ -51,7 +51,11 @@ changes! {
     m0038_execution_scope_durations,
     m0039_secret_bindings,
     m0040_mcp_sessions,
+    m0041_tasks,
+    m0042_profiles,
     m0044_package_failures,
+    m0045_signing_keys,
+    m0046_folder_sizes,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

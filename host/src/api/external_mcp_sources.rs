@@ -128,6 +128,14 @@ pub(super) async fn list(
     Ok(Json(state.service.source_list(admin.caller(), server, page.into()).await?))
 }
 
+pub(super) async fn awaiting(
+    State(state): State<ApiState>,
+    admin: Admin,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<SourceView>>, Problem> {
+    Ok(Json(state.service.sources_awaiting(admin.caller(), page.into()).await?))
+}
+
 pub(super) async fn get(
     State(state): State<ApiState>,
     admin: Admin,

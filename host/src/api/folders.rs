@@ -20,6 +20,10 @@ pub(super) struct Add {
     host_path: String,
     guest_path: String,
     access: FolderAccess,
+    /// How large the folder may become by what the tool writes; absent: as the file system has room. Not of a folder
+    /// that is only read.
+    #[schema(minimum = 1, maximum = 1_152_921_504_606_846_976_u64)]
+    max_bytes: Option<u64>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -40,9 +44,9 @@ pub(super) async fn add(
     State(state): State<ApiState>,
     admin: Admin,
     Path(id): Path<ToolId>,
-    Json(Add { host_path, guest_path, access }): Json<Add>,
+    Json(Add { host_path, guest_path, access, max_bytes }): Json<Add>,
 ) -> Result<Created<Page<FolderView>>, Problem> {
-    let new = NewFolder { host_path, guest_path, access };
+    let new = NewFolder { host_path, guest_path, access, max_bytes };
     Ok(Created(state.service.folder_add(admin.caller(), id, new).await?))
 }
 

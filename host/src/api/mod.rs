@@ -26,6 +26,7 @@ mod health;
 mod layers;
 mod limits;
 mod live;
+mod mcp_clients;
 mod metrics;
 pub mod openapi;
 pub mod problem;
@@ -151,6 +152,15 @@ routes! {
     DELETE "/api/api-keys/{id}"                         Admin   api_keys::revoke [CONFLICT],
         "Revokes a key; the next request that shows it is refused.";
 
+    GET    "/api/mcp/catalogue"                         Admin   mcp_clients::catalogue,
+        "What the list of tools costs a model that reads it, in all and by running server, and which tools are in quarantine.";
+    GET    "/api/mcp/profiles"                          Admin   mcp_clients::profiles,
+        "Lists the profiles that were set: which servers a caller of MCP is shown.";
+    GET    "/api/mcp/profiles/{caller}"                 Admin   mcp_clients::profile,
+        "The profile of `local`, the clients of this machine, or of an API key by its id.";
+    PUT    "/api/mcp/profiles/{caller}"                 Admin   mcp_clients::profile_set,
+        "Sets it: `servers`, ids or null for all, and `management`, whether the management tools are there.";
+
     GET    "/api/openapi.json"                          Open    openapi::show,
         "This API as [OpenAPI](openapi.json) 3.1.";
     GET    "/api/docs"                                  Open    docs::page,
@@ -233,7 +243,7 @@ routes! {
         "Runs the approved version of a tool once and shows all that came of it.";
 
     GET    "/api/approvals/stats"                       Admin   approvals::stats,
-        "How many tools and requests are in which state.";
+        "How many tools, requests and external sources are in which state.";
     GET    "/api/approvals/tools"                       Admin   approvals::tools,
         "Lists what waits for a decision: source, schemas, and everything that it asks for; `?status=` and `?search=` pick.";
     POST   "/api/approvals/tools/{id}/action"           Admin   approvals::decide_tool [CONFLICT FORBIDDEN],
@@ -262,6 +272,8 @@ routes! {
         "Deletes a request that is not approved, so that the tool may ask again.";
     POST   "/api/approvals/modules/bulk-action"         Admin   requests::decide_modules,
         "Decides many requests for modules: `action`, `request_ids`, `reason`; a result for each.";
+    GET    "/api/approvals/sources"                     Admin   external_mcp_sources::awaiting,
+        "Lists the external sources that a person has still to allow, by `PUT` with `status` `active`, or to delete.";
     GET    "/api/approvals/server/{id}/network"         Admin   requests::network_of_server,
         "Lists the requests for hosts of one server.";
     GET    "/api/approvals/server/{id}/modules"         Admin   requests::modules_of_server,
@@ -382,7 +394,10 @@ pub struct ApiSettings {
 
 /// What handlers work with. Clones share everything.
 #[derive(Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<Inner>);
+
+/// What an [`ApiState`] shares.
+pub struct Inner {
     service: Service,
     telemetry: Telemetry,
     settings: Arc<ApiSettings>,
@@ -400,7 +415,14 @@ impl ApiState {
         let uploads = Arc::new(Uploads::new(service.limits()));
         let places = Arc::new(Places::new(service.limits()));
         let (settings, signs) = (Arc::new(settings), Arc::default());
-        Self { service, telemetry, settings, rate, signs, uploads, places, tasks }
+        Self(Arc::new(Inner { service, telemetry, settings, rate, signs, uploads, places, tasks }))
+    }
+}
+
+impl std::ops::Deref for ApiState {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
     }
 }
 

@@ -24,7 +24,6 @@ use crate::clock::Clock;
 use crate::config::{self, ConfigError, Packaging, Place, Settings};
 use crate::crypto::key::{KeyError, MasterKey};
 use crate::crypto::setup_code::{SetupCode, SetupCodeError};
-use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::migrate::{self, MigrateError};
 use crate::db::{Database, DbError, Location, LocationError};
@@ -268,7 +267,6 @@ async fn make(
     let service = Service::new(Parts {
         db: db.clone(),
         vault: Vault::new(&key, &[]),
-        signer: Signer::new(&key),
         executor: Executor::new(sandbox.clone(), limits),
         packages: Packages::new(packages, limits.clone(), egress, world.clock.clone()),
         upstream,

@@ -7,6 +7,7 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::arguments::Arguments;
 use super::client::{Client, Target};
 
 /// The protocol revision that the command line speaks.
@@ -16,9 +17,8 @@ const REVISION: &str = "2026-07-28";
 pub(super) struct Call {
     /// The tool, as MCP clients see it: SERVER__TOOL.
     name: String,
-    /// The arguments, a JSON object.
-    #[arg(default_value = "{}")]
-    arguments: String,
+    #[command(flatten)]
+    arguments: Arguments,
     /// Print the whole result as JSON.
     #[arg(long)]
     json: bool,
@@ -31,8 +31,7 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let arguments: Value = serde_json::from_str(&self.arguments)
-            .with_context(|| format!("the arguments are not JSON: {}", self.arguments))?;
+        let arguments = self.arguments.object()?;
         let request = json!({
             "jsonrpc": "2.0",
             "id": 1,

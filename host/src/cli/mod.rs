@@ -2,6 +2,7 @@
 //! when it did not, 2 when the command was not understood.
 
 mod admin;
+mod arguments;
 mod call;
 mod client;
 mod compile;

@@ -1,8 +1,6 @@
 //! Signs what leaves this installation as a file, and verifies such files of others.
 //!
-//! Ed25519 (RFC 8032). The key pair comes from the encryption key, so that it needs no place of its own and
-//! a restored installation is known by the same key; whoever holds only the database cannot sign. What is
-//! signed is a word for its purpose and the message, so that a signature means one thing. Verification is
+//! Ed25519 (RFC 8032), with a key pair of its own. What is signed is a word for its purpose and the message, so that a signature means one thing. Verification is
 //! strict: weak keys and signatures in another than the one form are refused.
 
 use std::fmt;
@@ -11,11 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use super::key::MasterKey;
+use super::random;
 use crate::domain::digest::Digest;
 
-const PURPOSE: &str = "export-signature";
 /// Before every message that is signed.
 const PREFIX: &[u8] = b"mcpbox-export\n";
 const ALGORITHM: &str = "ed25519";
@@ -48,8 +46,18 @@ pub enum SignatureError {
 }
 
 impl Signer {
-    pub fn new(key: &MasterKey) -> Self {
-        Self(SigningKey::from_bytes(&key.subkey(PURPOSE)))
+    pub fn generate() -> Self {
+        Self(SigningKey::from_bytes(&random()))
+    }
+
+    /// The signer with this secret key; none when it is none.
+    pub fn of(secret: &[u8]) -> Option<Self> {
+        Some(Self(SigningKey::from_bytes(secret.try_into().ok()?)))
+    }
+
+    /// The secret key, to be sealed.
+    pub fn secret(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_bytes())
     }
 
     /// By which others know the files of this installation.
@@ -108,13 +116,14 @@ mod tests {
     use super::*;
 
     fn signer() -> Signer {
-        Signer::new(&MasterKey::generate())
+        Signer::generate()
     }
 
     #[test]
-    fn the_same_encryption_key_signs_alike_and_is_known_by_one_fingerprint() {
-        let key = MasterKey::generate();
-        let (one, two) = (Signer::new(&key), Signer::new(&key));
+    fn the_same_key_signs_alike_and_is_known_by_one_fingerprint() {
+        let one = signer();
+        let two = Signer::of(&*one.secret()).expect("a key");
+        assert!(Signer::of(&one.secret()[1..]).is_none());
         assert_eq!(one.sign(b"text"), two.sign(b"text"));
         assert_eq!(one.sign(b"text").verify(b"text"), Ok(two.fingerprint()));
         assert_ne!(one.fingerprint(), signer().fingerprint());

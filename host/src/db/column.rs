@@ -14,13 +14,14 @@ use crate::domain::component::{Export, Surface};
 use crate::domain::digest::Digest;
 use crate::domain::grant::FolderAccess;
 use crate::domain::ids::{
-    ActivityId, AdminId, ApiKeyId, AuditId, CallId, GrantRequestId, SecretId, ServerId, SessionId, SourceId, ToolId,
-    VersionId,
+    ActivityId, AdminId, ApiKeyId, AuditId, CallId, GrantRequestId, SecretId, ServerId, SessionId, SourceId, TaskId,
+    ToolId, VersionId,
 };
 use crate::domain::outcome::LogLevel;
 use crate::domain::package::Distribution;
 use crate::domain::request::RequestStatus;
 use crate::domain::source::{SourceAuth, SourceStatus, SourceTransport};
+use crate::domain::task::TaskStatus;
 use crate::domain::tool::{ApprovalStatus, ChangeSource, ServerStatus, ToolKind};
 
 /// A number of things, bytes, milliseconds; kept as a signed 64-bit one, the largest in place of
@@ -123,6 +124,7 @@ column! {
     AuditId as Uuid: |id| id.0, |id| Some(AuditId(*id));
     ActivityId as Uuid: |id| id.0, |id| Some(ActivityId(*id));
     SourceId as Uuid: |id| id.0, |id| Some(SourceId(*id));
+    TaskId as Uuid: |id| id.0, |id| Some(TaskId(*id));
 
     ServerStatus as String: |status| status.as_str().to_owned(), |text| ServerStatus::parse(text);
     ToolKind as String: |kind| kind.as_str().to_owned(), |text| ToolKind::parse(text);
@@ -133,12 +135,13 @@ column! {
     RequestStatus as String: |status| status.as_str().to_owned(), |text| RequestStatus::parse(text);
     SourceAuth as String: |auth| auth.as_str().to_owned(), |text| SourceAuth::parse(text);
     SourceTransport as String: |transport| transport.as_str().to_owned(), |text| SourceTransport::parse(text);
+    TaskStatus as String: |status| status.as_str().to_owned(), |text| TaskStatus::parse(text);
     SourceStatus as String: |status| status.as_str().to_owned(), |text| SourceStatus::parse(text);
     Digest as String: |digest| digest.to_string(), |text| text.parse().ok();
 
     Whole as i64: |whole| whole.0.try_into().unwrap_or(i64::MAX), |stored| (*stored).try_into().ok().map(Whole);
     Port as i32: |port| i32::from(port.0), |stored| (*stored).try_into().ok().map(Port);
-    Texts as String: |texts| serde_json::Value::from(texts.0).to_string(), |text| serde_json::from_str(text).ok().map(Texts);
+    Texts as String: |texts| json(&texts.0), |text| serde_json::from_str(text).ok().map(Texts);
     Exports as String: |exports| json(&exports.0), |text| serde_json::from_str(text).ok().map(Exports);
     Distributions as String: |all| json(&all.0), |text| serde_json::from_str(text).ok().map(Distributions);
     Surface as String: |surface| json(&surface), |text| serde_json::from_str(text).ok();

@@ -102,6 +102,12 @@ pub async fn enabled(db: &impl Conn, page: &PageRequest) -> Result<Page<External
     load(query, &db.on(), page, "list the external sources").await
 }
 
+/// The sources that no person has allowed yet, the oldest first.
+pub async fn awaiting(db: &impl Conn, page: &PageRequest) -> Result<Page<ExternalSource>, DbError> {
+    let query = Entity::find().filter(Column::ApprovedAt.is_null()).order_by_asc(Column::Id);
+    load(query, &db.on(), page, "list the external sources that wait for a person").await
+}
+
 /// Writes all of a row that was read in this transaction; whether it is there.
 ///
 /// # Errors
@@ -201,6 +207,7 @@ mod tests {
         source.oauth_state = Some("digest".to_owned());
         source.oauth_flow = Some(vec![0, 255]);
         source.status = SourceStatus::Disabled;
+        (source.approved_at, source.approved_by) = (None, None);
         source.updated_at = at(5);
         assert!(update(&tx, source.clone()).await?);
         assert!(!update(&tx, testing::source(owner.id, "gone")).await?);
@@ -209,6 +216,7 @@ mod tests {
         assert_eq!(by_state(&*db, "another").await?, None);
         let asked: Vec<String> = enabled(&*db, &all()).await?.items.into_iter().map(|source| source.name).collect();
         assert_eq!(asked, ["other"]);
+        assert_eq!(awaiting(&*db, &all()).await?.items, [source.clone()]);
         let tx = db.begin().await?;
         source.name = "other".to_owned();
         assert!(matches!(update(&tx, source).await, Err(DbError::Conflict { .. })));

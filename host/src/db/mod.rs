@@ -34,11 +34,15 @@ pub mod network_requests;
 pub mod package_failures;
 pub mod package_sets;
 mod page;
+pub mod profiles;
+mod rows;
 mod search;
 pub mod secrets;
 pub mod servers;
 pub mod settings;
+pub mod signing_keys;
 pub mod stream_tickets;
+pub mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tool_folders;

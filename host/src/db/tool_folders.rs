@@ -7,14 +7,14 @@ pub use entity::Model as ToolFolder;
 use entity::{Column, Entity};
 
 use super::error::Doing as _;
-use super::{Conn, DbError, Tx};
+use super::{Conn, DbError, Tx, Whole};
 use crate::domain::grant::FolderAccess;
 use crate::domain::ids::ToolId;
 
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
 
-    use super::{DateTime, FolderAccess, ToolId, Utc};
+    use super::{DateTime, FolderAccess, ToolId, Utc, Whole};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "tool_folders")]
@@ -27,6 +27,8 @@ pub(super) mod entity {
         /// Absolute, without links.
         pub host_path: String,
         pub access: FolderAccess,
+        /// How large it may become by what the tool writes; none: as the file system has room.
+        pub max_bytes: Option<Whole>,
         pub created_by: String,
         pub created_at: DateTime<Utc>,
     }
@@ -72,6 +74,7 @@ mod tests {
             guest_path: guest.to_owned(),
             host_path: "/srv/tables".to_owned(),
             access,
+            max_bytes: (access == FolderAccess::ReadWrite).then_some(Whole(5)),
             created_by: "admin:ada".to_owned(),
             created_at: at(1),
         };

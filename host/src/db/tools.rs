@@ -116,6 +116,27 @@ pub struct Callable {
     pub live: Option<Version>,
 }
 
+impl Tool {
+    /// A tool of which nothing is live yet, with one version.
+    pub fn new(server_id: ServerId, name: &str, created_by: &str, now: DateTime<Utc>) -> Self {
+        Self {
+            id: ToolId::new(),
+            server_id,
+            name: name.to_owned(),
+            enabled: true,
+            disabled_exports: Texts::default(),
+            latest_version: 1,
+            live_version_id: None,
+            live_digest: None,
+            approved_at: None,
+            approved_by: None,
+            created_by: created_by.to_owned(),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 /// # Errors
 /// [`DbError::Conflict`] when the server has a tool of this name.
 pub async fn insert(tx: &Tx, tool: Tool) -> Result<(), DbError> {

@@ -42,6 +42,15 @@ impl Caller {
         matches!(self.who, Who::Admin { .. } | Who::Operator)
     }
 
+    /// What tells this caller apart from every other, also from one that gets its name later.
+    pub fn principal(&self) -> String {
+        match &self.who {
+            Who::Admin { id, .. } => format!("admin:{id}"),
+            Who::ApiKey { id, .. } => format!("key:{id}"),
+            Who::Local | Who::Operator | Who::Source { .. } => self.key(),
+        }
+    }
+
     /// A short name that is the same for every request of the same caller: for rates, places and
     /// log rows.
     pub fn key(&self) -> String {

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// What a client can do for a guest.
@@ -71,6 +72,39 @@ impl Asking {
             Self::Elicitation => "elicitation/create",
             Self::Sampling => "sampling/createMessage",
             Self::Roots => "roots/list",
+        }
+    }
+
+    /// Whether an answer has the shape of the method's result.
+    pub fn is_answered_by(self, answer: &RawValue) -> bool {
+        #[derive(Deserialize)]
+        struct Answer {
+            action: Option<String>,
+            content: Option<Value>,
+            role: Option<String>,
+            model: Option<String>,
+            roots: Option<Vec<Value>>,
+        }
+        // An array would be read as the members in their order.
+        if !answer.get().starts_with('{') {
+            return false;
+        }
+        let Ok(Answer { action, content, role, model, roots }) = serde_json::from_str(answer.get()) else {
+            return false;
+        };
+        match self {
+            Asking::Elicitation => {
+                let is_known = matches!(action.as_deref(), Some("accept" | "decline" | "cancel"));
+                is_known && content.is_none_or(|content| content.is_object())
+            }
+            Asking::Sampling => {
+                let is_content = content.is_some_and(|content| content.is_object() || content.is_array());
+                is_content && model.is_some() && matches!(role.as_deref(), Some("user" | "assistant"))
+            }
+            Asking::Roots => {
+                let has_uri = |root: &Value| root.get("uri").is_some_and(Value::is_string);
+                roots.is_some_and(|roots| roots.iter().all(has_uri))
+            }
         }
     }
 }
@@ -146,7 +180,14 @@ impl Client for Nobody {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
+
+    fn raw(value: &Value) -> Box<RawValue> {
+        serde_json::value::to_raw_value(value).expect("JSON")
+    }
 
     #[test]
     fn what_is_missing_is_what_was_asked_for_and_is_not_there() {
@@ -155,5 +196,37 @@ mod tests {
         assert_eq!(asked.missing_in(has), Some(Abilities { sampling: true, ..Abilities::default() }));
         assert_eq!(asked.missing_in(asked), None);
         assert_eq!(Abilities::default().missing_in(Abilities::default()), None);
+    }
+
+    #[test]
+    fn an_answer_has_the_shape_of_its_question() {
+        for (method, answer, expected) in [
+            (Asking::Elicitation, json!({"action": "accept", "content": {"a": 1}}), true),
+            (Asking::Elicitation, json!({"action": "decline"}), true),
+            (Asking::Elicitation, json!({"action": "accept", "content": 7}), false),
+            (Asking::Elicitation, json!({"action": "perhaps"}), false),
+            (Asking::Elicitation, json!(["accept"]), false),
+            (Asking::Sampling, json!({"role": "assistant", "model": "m", "content": {"type": "text"}}), true),
+            (Asking::Sampling, json!({"role": "assistant", "content": {"type": "text"}}), false),
+            (Asking::Roots, json!({"roots": []}), true),
+            (Asking::Roots, json!({"roots": [{"uri": "file:///a"}]}), true),
+            (Asking::Roots, json!({"roots": [{}]}), false),
+            (Asking::Roots, json!({}), false),
+        ] {
+            assert_eq!(method.is_answered_by(&raw(&answer)), expected, "{answer}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_judged(text: String, value in "\\{\"(action|content|role|model|roots)\":[\\[\\]{}0-9\"a-z]{0,12}\\}") {
+            for text in [text, value] {
+                if let Ok(answer) = RawValue::from_string(text) {
+                    for method in [Asking::Elicitation, Asking::Sampling, Asking::Roots] {
+                        method.is_answered_by(&answer);
+                    }
+                }
+            }
+        }
     }
 }

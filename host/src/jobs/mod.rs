@@ -43,6 +43,12 @@ pub const JOBS: &[Job] = &[
         run: |service, stopping| Box::pin(async move { service.sessions_prune(&stopping).await }),
     },
     Job {
+        name: "tasks",
+        first: MINUTE,
+        every: Duration::from_secs(600),
+        run: |service, stopping| Box::pin(async move { service.tasks_prune(&stopping).await }),
+    },
+    Job {
         name: "sources",
         first: MINUTE,
         every: Duration::from_secs(300),

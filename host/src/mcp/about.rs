@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::abilities::TASKS;
 use super::meta::SERVER_INFO;
 use super::versions::Version;
 use crate::domain::names::ServerName;
@@ -25,6 +26,7 @@ Tools named `server__tool` are ready to be called. \
 To make a new one: mcpbox_create_server (or mcpbox_list_servers), mcpbox_validate_code, mcpbox_create_tool, \
 mcpbox_request_publish; then a person approves it, and it appears in the list of tools as `server__tool` as long \
 as its server runs (mcpbox_start_server). A tool is Python or JavaScript with a function `main`; mcpbox_help tells all about it. \
+If mcpbox_search_tools is listed, there are more tools than the list shows: find them with it. \
 When a tool is unknown, list the tools again: the list changes whenever a person approves one.";
 
 /// The same for one server that is served by itself.
@@ -40,13 +42,19 @@ pub fn instructions_of(server: &ServerName, description: &str) -> String {
 
 /// `ServerCapabilities`. Prompts, resources and completions are always served: their lists may be empty.
 pub fn capabilities(version: Version) -> Value {
-    if version.is_modern() {
-        json!({"logging": {}, "tools": {}, "prompts": {}, "resources": {}, "completions": {}})
-    } else if version >= Version::V2025_03_26 {
-        json!({"logging": {}, "tools": {"listChanged": true}, "prompts": {}, "resources": {}, "completions": {}})
-    } else {
-        json!({"logging": {}, "tools": {"listChanged": true}, "prompts": {}, "resources": {}})
+    let mut capabilities = json!({
+        "logging": {},
+        "tools": {"listChanged": true},
+        "prompts": {"listChanged": true},
+        "resources": {"subscribe": true, "listChanged": true},
+    });
+    if version >= Version::V2025_03_26 {
+        capabilities["completions"] = json!({});
     }
+    if version.is_modern() {
+        capabilities["extensions"] = json!({ TASKS: {} });
+    }
+    capabilities
 }
 
 /// `_meta` of a result.

@@ -11,14 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::abilities;
 use super::peer::{Peer, PeerError};
-use crate::domain::client::{Abilities, Asked, Asking, Client, Question, Said, Unasked};
+use crate::domain::client::{Abilities, Asked, Client, Question, Said, Unasked};
 use crate::limits::Limits;
 
 /// Answers by the keys of their questions.
@@ -26,14 +23,14 @@ pub(super) type Answers = BTreeMap<String, Said>;
 
 /// The places for calls that wait for an answer; clones share them.
 #[derive(Clone, Debug)]
-pub struct Waiting {
+pub(super) struct Waiting {
     places: Arc<Semaphore>,
     most: usize,
     within: Duration,
 }
 
 impl Waiting {
-    pub fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         let most = Limits::size(limits.calls_asking).min(Semaphore::MAX_PERMITS);
         Self { places: Arc::new(Semaphore::new(most)), most, within: Duration::from_secs(limits.answer_wait_s) }
     }
@@ -62,37 +59,6 @@ pub(super) fn unsupported(can: Abilities, questions: &[Question]) -> Option<Unas
     Some(Unasked::Unsupported(format!("the client did not say that it can do this: {}", missing.names().join(", "))))
 }
 
-/// Whether an answer has the shape of the method's result.
-pub(super) fn has_shape(method: Asking, answer: &RawValue) -> bool {
-    #[derive(Deserialize)]
-    struct Answer {
-        action: Option<String>,
-        content: Option<Value>,
-        role: Option<String>,
-        model: Option<String>,
-        roots: Option<Vec<Value>>,
-    }
-    // An array would be read as the members in their order.
-    if !answer.get().starts_with('{') {
-        return false;
-    }
-    let Ok(Answer { action, content, role, model, roots }) = serde_json::from_str(answer.get()) else { return false };
-    match method {
-        Asking::Elicitation => {
-            let is_known = matches!(action.as_deref(), Some("accept" | "decline" | "cancel"));
-            is_known && content.is_none_or(|content| content.is_object())
-        }
-        Asking::Sampling => {
-            let is_content = content.is_some_and(|content| content.is_object() || content.is_array());
-            is_content && model.is_some() && matches!(role.as_deref(), Some("user" | "assistant"))
-        }
-        Asking::Roots => {
-            let has_uri = |root: &Value| root.get("uri").is_some_and(Value::is_string);
-            roots.is_some_and(|roots| roots.iter().all(has_uri))
-        }
-    }
-}
-
 /// A legacy client, asked while the guest waits.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -111,7 +77,7 @@ impl Live {
     async fn put(&self, question: &Question) -> Result<Said, PeerError> {
         let Question { method, params, .. } = question;
         match self.peer.request(method.as_str(), params, self.waiting.within()).await {
-            Ok(answer) if has_shape(*method, &answer) => Ok(Said::Result(answer)),
+            Ok(answer) if method.is_answered_by(&answer) => Ok(Said::Result(answer)),
             Ok(_) => Ok(Said::Refused(format!("the answer has not the shape of a result of `{}`", method.as_str()))),
             Err(PeerError::Refused(message)) => Ok(Said::Refused(message)),
             Err(error) => Err(error),
@@ -156,19 +122,47 @@ impl Client for Live {
     fn become_task(&self) {}
 }
 
-/// A modern client, whose answers come with the call.
+/// Whether a call is, or is to be, a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing was decided.
+    Call,
+    /// It is to become one as soon as that is written down.
+    Wanted,
+    Task,
+    /// It stays a call: its guest has asked something that comes with another call, or there is no room.
+    Settled,
+}
+
+/// A modern client, whose answers come with the call; of a task, whenever they come.
 #[derive(Debug)]
 pub(super) struct Retried {
     can: Abilities,
+    waiting: Waiting,
     /// What came along. Nobody looks at it before a guest asks for it.
-    brought: Answers,
+    brought: Mutex<Answers>,
     /// What of it was asked for.
     settled: Mutex<Answers>,
+    stage: watch::Sender<Stage>,
+    /// Questions of a task that are to be put.
+    open: Mutex<Vec<Question>>,
+    asks: Notify,
+    /// Counts what was brought.
+    news: watch::Sender<u64>,
 }
 
 impl Retried {
-    pub(super) fn new(can: Abilities, brought: Answers) -> Self {
-        Self { can, brought, settled: Mutex::default() }
+    pub(super) fn new(can: Abilities, brought: Answers, waiting: Waiting) -> Self {
+        Self {
+            can,
+            waiting,
+            brought: Mutex::new(brought),
+            settled: Mutex::default(),
+            stage: watch::Sender::new(Stage::Call),
+            open: Mutex::default(),
+            asks: Notify::new(),
+            news: watch::Sender::new(0),
+        }
     }
 
     /// The answers that the guest has used.
@@ -176,12 +170,56 @@ impl Retried {
         held(&self.settled).clone()
     }
 
+    /// Asks that the call become a task. False when it cannot any more.
+    pub(super) fn want(&self) -> bool {
+        if !self.can.tasks {
+            return false;
+        }
+        self.stage.send_if_modified(|stage| {
+            let is_new = *stage == Stage::Call;
+            if is_new {
+                *stage = Stage::Wanted;
+            }
+            is_new
+        });
+        *self.stage.borrow() == Stage::Wanted
+    }
+
+    /// Resolves when the guest wants the call to be a task.
+    pub(super) async fn wanted(&self) {
+        // The sender is here, so that waiting does not end otherwise.
+        let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Wanted).await;
+    }
+
+    /// Says what became of the wish.
+    pub(super) fn decide(&self, is_task: bool) {
+        self.stage.send_replace(if is_task { Stage::Task } else { Stage::Settled });
+    }
+
+    /// Resolves when the guest of a task asks, with what is open.
+    pub(super) async fn parked(&self) -> Vec<Question> {
+        self.asks.notified().await;
+        held(&self.open).clone()
+    }
+
+    /// Takes answers in that came later; what was answered once stays as it is.
+    pub(super) fn bring(&self, answers: Answers) {
+        let mut brought = held(&self.brought);
+        let before = brought.len();
+        for (key, said) in answers {
+            brought.entry(key).or_insert(said);
+        }
+        if brought.len() > before {
+            self.news.send_modify(|news| *news += 1);
+        }
+    }
+
     /// What of these has no answer yet.
-    pub(super) fn open(&self, questions: &[Question]) -> Vec<Question> {
-        let mut settled = held(&self.settled);
+    fn unanswered(&self, questions: &[Question]) -> Vec<Question> {
+        let (brought, mut settled) = (held(&self.brought), held(&self.settled));
         let mut open = Vec::new();
         for question in questions {
-            match self.brought.get(&question.key) {
+            match brought.get(&question.key) {
                 Some(said) if fits(question, said) => {
                     settled.insert(question.key.clone(), said.clone());
                 }
@@ -192,14 +230,48 @@ impl Retried {
         open
     }
 
-    pub(super) fn answers(&self, questions: &[Question]) -> Asked {
-        answered(questions, &held(&self.settled))
+    async fn ask_all(&self, questions: Vec<Question>) -> Asked {
+        if let Some(why) = unsupported(self.can, &questions) {
+            return Asked::Failed(why);
+        }
+        let mut news = self.news.subscribe();
+        let open = self.unanswered(&questions);
+        if open.is_empty() {
+            return answered(&questions, &held(&self.settled));
+        }
+        if !self.is_task().await {
+            return Asked::Later(open);
+        }
+        *held(&self.open) = open;
+        self.asks.notify_one();
+        let all = async {
+            // The sender is here, so that waiting does not end otherwise.
+            while news.changed().await.is_ok() && !self.unanswered(&questions).is_empty() {}
+        };
+        match self.waiting.for_answer(all).await {
+            Ok(()) => answered(&questions, &held(&self.settled)),
+            Err(why) => Asked::Failed(why),
+        }
+    }
+
+    /// Whether the call is a task, once that is decided. One that is none now stays none: its guest asks.
+    async fn is_task(&self) -> bool {
+        self.stage.send_if_modified(|stage| {
+            let settles = *stage == Stage::Call;
+            if settles {
+                *stage = Stage::Settled;
+            }
+            settles
+        });
+        let mut stage = self.stage.subscribe();
+        let decided = stage.wait_for(|stage| matches!(stage, Stage::Task | Stage::Settled)).await;
+        decided.is_ok_and(|stage| *stage == Stage::Task)
     }
 }
 
 fn fits(question: &Question, said: &Said) -> bool {
     match said {
-        Said::Result(answer) => has_shape(question.method, answer),
+        Said::Result(answer) => question.method.is_answered_by(answer),
         Said::Refused(_) => true,
     }
 }
@@ -210,17 +282,12 @@ impl Client for Retried {
     }
 
     fn ask(&self, questions: Vec<Question>) -> Pin<Box<dyn Future<Output = Asked> + Send + '_>> {
-        let asked = unsupported(self.can, &questions).map_or_else(
-            || match self.open(&questions) {
-                open if open.is_empty() => self.answers(&questions),
-                open => Asked::Later(open),
-            },
-            Asked::Failed,
-        );
-        Box::pin(std::future::ready(asked))
+        Box::pin(self.ask_all(questions))
     }
 
-    fn become_task(&self) {}
+    fn become_task(&self) {
+        self.want();
+    }
 }
 
 /// The answers to these questions, all of which are there.
@@ -236,10 +303,11 @@ pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::client::Asking;
 
     fn raw(value: &Value) -> Box<RawValue> {
         serde_json::value::to_raw_value(value).expect("JSON")
@@ -252,26 +320,11 @@ mod tests {
     fn client(brought: &Value) -> Retried {
         let brought: BTreeMap<String, Box<RawValue>> = serde_json::from_value(brought.clone()).expect("a map");
         let brought = brought.into_iter().map(|(key, answer)| (key, Said::Result(answer))).collect();
-        Retried::new(Abilities { elicitation: true, ..Abilities::default() }, brought)
-    }
-
-    #[test]
-    fn an_answer_has_the_shape_of_its_question() {
-        for (method, answer, expected) in [
-            (Asking::Elicitation, json!({"action": "accept", "content": {"a": 1}}), true),
-            (Asking::Elicitation, json!({"action": "decline"}), true),
-            (Asking::Elicitation, json!({"action": "accept", "content": 7}), false),
-            (Asking::Elicitation, json!({"action": "perhaps"}), false),
-            (Asking::Elicitation, json!(["accept"]), false),
-            (Asking::Sampling, json!({"role": "assistant", "model": "m", "content": {"type": "text"}}), true),
-            (Asking::Sampling, json!({"role": "assistant", "content": {"type": "text"}}), false),
-            (Asking::Roots, json!({"roots": []}), true),
-            (Asking::Roots, json!({"roots": [{"uri": "file:///a"}]}), true),
-            (Asking::Roots, json!({"roots": [{}]}), false),
-            (Asking::Roots, json!({}), false),
-        ] {
-            assert_eq!(has_shape(method, &raw(&answer)), expected, "{answer}");
-        }
+        Retried::new(
+            Abilities { elicitation: true, tasks: true, ..Abilities::default() },
+            brought,
+            Waiting::new(&Limits::default()),
+        )
     }
 
     #[tokio::test]
@@ -284,6 +337,31 @@ mod tests {
         let open: Vec<&str> = open.iter().map(|question| question.key.as_str()).collect();
         assert_eq!(open, ["b", "c"], "also what has another shape");
         assert_eq!(client.settled().into_keys().collect::<Vec<_>>(), ["a"], "nothing that nobody asked for");
+    }
+
+    #[tokio::test]
+    async fn the_guest_of_a_task_waits_for_what_comes_later() {
+        let client = client(&json!({}));
+        client.become_task();
+        client.wanted().await;
+        let runner = async {
+            client.decide(true);
+            let open = client.parked().await;
+            assert_eq!(open.len(), 2);
+            for key in ["a", "b"] {
+                let said = Said::Result(raw(&json!({"action": "cancel"})));
+                client.bring([(key.to_owned(), said)].into());
+            }
+        };
+        let (asked, ()) = tokio::join!(client.ask(vec![question("a"), question("b")]), runner);
+        assert!(matches!(asked, Asked::Answered(said) if said.len() == 2));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_has_asked_becomes_no_task() {
+        let client = client(&json!({}));
+        assert!(matches!(client.ask(vec![question("a")]).await, Asked::Later(_)));
+        assert!(!client.want());
     }
 
     #[tokio::test]
@@ -310,18 +388,5 @@ mod tests {
         let waiting = Waiting::new(&Limits { answer_wait_s: 0, ..Limits::default() });
         let waited = waiting.for_answer(std::future::pending::<()>()).await;
         assert!(matches!(waited, Err(Unasked::Unanswered(why)) if why.contains("in 0 s")));
-    }
-
-    proptest! {
-        #[test]
-        fn any_answer_is_judged(text: String, value in "\\{\"(action|content|role|model|roots)\":[\\[\\]{}0-9\"a-z]{0,12}\\}") {
-            for text in [text, value] {
-                if let Ok(answer) = RawValue::from_string(text) {
-                    for method in [Asking::Elicitation, Asking::Sampling, Asking::Roots] {
-                        has_shape(method, &answer);
-                    }
-                }
-            }
-        }
     }
 }

@@ -18,6 +18,7 @@ use super::spoken::Spoken;
 use super::{abilities, about};
 use crate::domain::client::{Abilities, Client, Nobody, Question, Said};
 use crate::domain::component::Entry;
+use crate::domain::content::Content;
 use crate::domain::digest::Digest;
 use crate::service::Error;
 use crate::service::calls::{CallAnswer, CallRequest, End};
@@ -86,21 +87,35 @@ impl Call {
             // What was answered once stays as it is.
             answers.entry(key).or_insert_with(|| Said::Result(answer.to_owned()));
         }
-        let retried = Arc::new(Retried::new(abilities::declared(&declared.capabilities, true), answers));
+        let retried = Arc::new(Retried::new(
+            abilities::declared(&declared.capabilities, true),
+            answers,
+            dispatcher.waiting.clone(),
+        ));
         let client: Arc<dyn Client> = Arc::<Retried>::clone(&retried);
         Ok(Self { entry, arguments, client, retried: Some(retried), version })
+    }
+
+    /// The client, if it follows tasks.
+    pub(super) fn follower(&self) -> Option<Arc<Retried>> {
+        self.retried.clone().filter(|client| client.abilities().tasks)
     }
 
     /// Runs it to its end, or to where it asks.
     ///
     /// # Errors
     /// Those of [`call_run`](crate::service::Service::call_run).
-    pub(super) async fn run(
+    pub(super) async fn run(&self, dispatcher: &Dispatcher, context: &Context) -> Result<CallAnswer, Error> {
+        self.running(dispatcher, context, context.cancel.clone()).await
+    }
+
+    /// The same, as something that may outlive its request.
+    pub(super) fn running(
         &self,
         dispatcher: &Dispatcher,
         context: &Context,
         cancel: CancellationToken,
-    ) -> Result<CallAnswer, Error> {
+    ) -> impl Future<Output = Result<CallAnswer, Error>> + Send + 'static {
         let (events, spoken) = Spoken::of(context, events_of_a_call(dispatcher.service.limits()));
         let request = CallRequest {
             arguments: self.arguments.clone(),
@@ -109,10 +124,13 @@ impl Call {
             events,
             ..CallRequest::new(self.entry.clone(), context.request_id.clone(), cancel)
         };
-        let answered = dispatcher.service.call_run(&context.caller, request);
-        match spoken {
-            None => answered.await,
-            Some(spoken) => spoken.while_waiting(answered).await,
+        let (service, caller) = (dispatcher.service.clone(), context.caller.clone());
+        async move {
+            let answered = service.call_run(&caller, request);
+            match spoken {
+                None => answered.await,
+                Some(spoken) => spoken.while_waiting(answered).await,
+            }
         }
     }
 
@@ -170,14 +188,18 @@ pub(super) fn lacks(missing: Abilities) -> Failure {
 /// What the client's program is told of a prompt or a resource that cannot be had: the text is the guest's, or
 /// the service's.
 pub(super) fn failed(answer: &CallAnswer) -> Option<Failure> {
-    let text = || match answer.result.content.first() {
-        Some(crate::domain::content::Content::Text { text, .. }) => text.clone(),
-        _ => "the guest failed".to_owned(),
-    };
     match answer.end {
-        End::InvalidArguments => Some(Failure::new(Kind::InvalidParams, text())),
+        End::InvalidArguments => Some(Failure::new(Kind::InvalidParams, words(answer))),
         End::Answered(_) => None,
-        _ => Some(Failure::new(Kind::GuestFailed, text())),
+        _ => Some(Failure::new(Kind::GuestFailed, words(answer))),
+    }
+}
+
+/// The failure of a guest in words.
+pub(super) fn words(answer: &CallAnswer) -> String {
+    match answer.result.content.first() {
+        Some(Content::Text { text, .. }) => text.clone(),
+        _ => "the guest failed".to_owned(),
     }
 }
 

@@ -5,7 +5,6 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::about;
 use super::asking::Waiting;
 use super::error::{Failure, Told, tell};
 use super::jsonrpc::{Id, Notification, Params, Payload};
@@ -15,10 +14,13 @@ use super::methods::{self, Method};
 use super::outbox::Outbox;
 use super::peer::Peer;
 use super::record::Record;
-use super::scope::Scope;
+use super::scope::{Scope, Wish};
 use super::session::Session;
+use super::tasks::Tasks;
 use super::versions::Version;
+use super::{abilities, about, call};
 use crate::domain::caller::Caller;
+use crate::domain::client::Abilities;
 use crate::service::Error;
 use crate::service::Service;
 use crate::service::catalogue::Catalogue;
@@ -37,6 +39,8 @@ pub struct Context {
     pub era: Era,
     /// The address that it came to.
     pub scope: Scope,
+    /// Which tools it wants to see there.
+    pub tools: Wish,
     pub caller: Caller,
     pub request_id: RequestId,
     /// Ends the work: a guest is stopped.
@@ -59,6 +63,31 @@ impl Context {
             Era::Modern(_) => Version::V2026_07_28,
             Era::Legacy(session) => session.agreed.version,
         }
+    }
+
+    /// The same client, with nobody at the other end.
+    pub(super) fn aside(&self) -> Self {
+        Self {
+            era: self.era.clone(),
+            scope: self.scope.clone(),
+            tools: self.tools,
+            caller: self.caller.clone(),
+            request_id: self.request_id.clone(),
+            cancel: CancellationToken::new(),
+            progress_token: None,
+            outbox: None,
+            peer: None,
+        }
+    }
+
+    /// # Errors
+    /// -32021 when the client did not say that it follows tasks.
+    pub(super) fn follows_tasks(&self) -> Result<(), Failure> {
+        let follows = match &self.era {
+            Era::Modern(declared) => abilities::declared(&declared.capabilities, true).tasks,
+            Era::Legacy(_) => false,
+        };
+        if follows { Ok(()) } else { Err(call::lacks(Abilities { tasks: true, ..Abilities::default() })) }
     }
 
     /// Whether there may be something to tell the client before its answer.
@@ -94,12 +123,13 @@ pub struct Dispatcher {
     pub(super) listings: Listings,
     /// The places for calls that wait for an answer.
     pub(super) waiting: Waiting,
+    pub(super) tasks: Tasks,
 }
 
 impl Dispatcher {
     pub fn new(service: Service) -> Self {
         let waiting = Waiting::new(service.limits());
-        Self { service, listings: Listings::default(), waiting }
+        Self { service, listings: Listings::default(), waiting, tasks: Tasks::default() }
     }
 
     /// Answers one request.
@@ -127,6 +157,12 @@ impl Dispatcher {
                 let record = Record::begin(&self.service, context, method).await;
                 record.end(methods::templates_list::answer(self, context, params).await).await
             }
+            Method::ResourcesSubscribe => methods::resources_subscribe::answer(self, context, params).await,
+            Method::ResourcesUnsubscribe => methods::resources_subscribe::undo(self, context, params).await,
+            Method::Listen => methods::listen::answer(self, context, params).await,
+            Method::TasksGet => methods::tasks_get::answer(self, context, params).await,
+            Method::TasksUpdate => methods::tasks_update::answer(self, context, params).await,
+            Method::TasksCancel => methods::tasks_cancel::answer(self, context, params).await,
             Method::PromptsGet => methods::prompts_get::answer(self, context, params).await,
             Method::ResourcesRead => methods::resources_read::answer(self, context, params).await,
             Method::Complete => methods::complete::answer(self, context, params).await,
@@ -146,11 +182,17 @@ impl Dispatcher {
     /// # Errors
     /// Those of the catalogue.
     pub(super) async fn catalogue(&self, context: &Context) -> Result<Arc<Catalogue>, Failure> {
-        let catalogue = match &context.scope {
-            Scope::Everything => self.service.catalogue(&context.caller).await,
-            Scope::Server(name) => self.service.catalogue_of(&context.caller, name.as_str()).await,
-        };
+        let catalogue = self.catalogue_at(&context.caller, &context.scope).await;
         catalogue.map_err(|error| Self::failure(error, &context.request_id))
+    }
+
+    /// # Errors
+    /// Those of the catalogue.
+    pub(super) async fn catalogue_at(&self, caller: &Caller, scope: &Scope) -> Result<Arc<Catalogue>, Error> {
+        match scope {
+            Scope::Everything => self.service.catalogue(caller).await,
+            Scope::Server(name) => self.service.catalogue_of(caller, name.as_str()).await,
+        }
     }
 
     /// What a model is told of this address before it sees any tool.

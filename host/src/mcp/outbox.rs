@@ -79,6 +79,11 @@ impl Outbox {
         Self(Arc::new(Inner { id, most, kept, state: Mutex::default(), changed: Notify::new() }))
     }
 
+    /// The id of the request whose outbox this is.
+    pub(super) fn id(&self) -> &Id {
+        &self.0.id
+    }
+
     /// Says something; dropped when nobody will hear it.
     pub fn say(&self, method: &str, params: &impl Serialize) {
         let mut state = self.held();

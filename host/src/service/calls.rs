@@ -14,14 +14,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 use utoipa::ToSchema;
 
 use super::answer;
 use super::behind::Behind;
 use super::error::Error;
+use super::notifier::Notifier;
 use super::passthrough::PassedOn;
-use super::programs::Runs;
+use super::programs::{Runnable, Runs};
 use super::ready::{Given, Ready};
 use super::{Service, offered, programs};
 use crate::db::servers::{self, Server};
@@ -40,7 +40,7 @@ use crate::domain::redact::Redactor;
 use crate::domain::tool::ToolKind;
 use crate::domain::version::VersionContent;
 use crate::executor::{ExecutorError, Job, Listener};
-use crate::telemetry::{RequestId, metrics};
+use crate::telemetry::{self, RequestId, metrics};
 
 /// One call as a door hands it over.
 #[derive(Debug)]
@@ -97,6 +97,8 @@ pub enum End {
     ResourceNotFound,
     /// The guest broke.
     Trapped,
+    /// It was stopped by its caller, or with the host.
+    Cancelled,
 }
 
 /// The call itself, for those who want to know.
@@ -213,14 +215,15 @@ impl Service {
         of_version(&ready, &request)?;
         let arguments = offered::arguments_of(&request.entry)
             .unwrap_or_else(|| request.arguments.as_deref().map_or("{}", RawValue::get).to_owned());
-        self.arguments_checked(&ready.runnable.input_schema, &arguments).await?;
+        let Runnable { name, input_schema, output_schema, .. } = &ready.runnable;
+        self.arguments_checked(name, input_schema, &arguments).await?;
+        self.output_usable(name, output_schema.as_deref()).await?;
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
         // Boxed once, because it is handed on several times and is large.
         let work = Box::pin(async move { service.carry_out(&caller, call, request).await });
-        // The span of the request goes along, and with it the request's id in every line.
-        let task = self.0.parts.calls.spawn(work.instrument(tracing::Span::current()));
+        let task = self.0.parts.calls.spawn(telemetry::carried(work));
         task.await.map_err(|error| Error::internal("running a call", error))?
     }
 
@@ -235,14 +238,17 @@ impl Service {
         let Ready { server, tool, version, runnable, given } = &*call.ready;
         let redactor = &given.redactor;
         let own = version.timeout_ms.or(server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
-        let budget = Budget::new(self.limits(), own);
+        let mut budget = Budget::new(self.limits(), own);
+        budget.written_bytes = budget.written_bytes.min(given.room_bytes.unwrap_or(u64::MAX));
         // What the caller reads, if a person wants it so; what is kept never holds a secret.
         let shown = match policies.redact_secrets_in_output {
             true => Arc::clone(redactor),
             // No tool saw these, and no policy shows them.
             false => Arc::clone(&given.bound.redactor),
         };
-        let listener = request.events.map(|events| listener(events, Arc::clone(&shown)));
+        let notifier = Notifier::of(self.events(), server, version);
+        let hears = request.events.is_some() || notifier.is_some();
+        let listener = hears.then(|| listener(request.events, notifier, Arc::clone(&shown)));
         let started_at = self.clock().now();
         let ending = self.0.parts.ending.child_token();
         let running = async {
@@ -277,6 +283,7 @@ impl Service {
                 }
             }
         }?;
+        let report = self.result_checked(runnable.output_schema.as_deref(), report).await;
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
         if call.purpose == Purpose::DraftTest {
@@ -385,7 +392,7 @@ pub(super) fn content(version: &Version) -> VersionContent {
     }
 }
 
-fn listener(events: mpsc::Sender<GuestEvent>, redactor: Arc<Redactor>) -> Listener {
+fn listener(events: Option<mpsc::Sender<GuestEvent>>, notifier: Option<Notifier>, redactor: Arc<Redactor>) -> Listener {
     Arc::new(move |mut event| {
         match &mut event {
             GuestEvent::Log(line) => line.message = redactor.apply(&line.message).into_owned(),
@@ -395,7 +402,10 @@ fn listener(events: mpsc::Sender<GuestEvent>, redactor: Arc<Redactor>) -> Listen
             GuestEvent::ListChanged(_) => {}
             GuestEvent::ResourceUpdated(uri) => *uri = redactor.apply(uri).into_owned(),
         }
+        if let Some(notifier) = &notifier {
+            notifier.tell(&event);
+        }
         // A door that cannot keep up loses events, never the call.
-        let _ = events.try_send(event);
+        let _ = events.as_ref().map(|events| events.try_send(event));
     })
 }

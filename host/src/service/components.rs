@@ -7,21 +7,24 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
 use super::permission::people_only;
 use super::tools::{self, Found, ToolView};
 use super::{Error, Service, audit, edits, exports, given, policies, servers, versions};
+use crate::db::blobs;
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows};
-use crate::db::{Texts, blobs};
 use crate::domain::caller::Caller;
 use crate::domain::component::{Export, Inspection};
 use crate::domain::digest::Digest;
-use crate::domain::ids::{ServerId, ToolId};
+use crate::domain::ids::ServerId;
+use crate::domain::json::is_too_deep;
 use crate::domain::names::{ExportName, ToolName};
 use crate::domain::outcome::Outcome;
+use crate::domain::schema;
 use crate::domain::tool::{ApprovalStatus, ToolKind};
 use crate::domain::version::VersionContent;
 
@@ -111,21 +114,7 @@ impl Service {
             secret_names: Vec::new(),
         };
         let now = self.clock().now();
-        let tool = Tool {
-            id: ToolId::new(),
-            server_id: server.id,
-            name: name.to_string(),
-            enabled: true,
-            disabled_exports: Texts::default(),
-            latest_version: 1,
-            live_version_id: None,
-            live_digest: None,
-            approved_at: None,
-            approved_by: None,
-            created_by: caller.to_string(),
-            created_at: now,
-            updated_at: now,
-        };
+        let tool = Tool::new(server.id, name.as_str(), &caller.to_string(), now);
         let mut latest = versions::row(tool.id, 1, content, ApprovalStatus::Draft, "uploaded".into(), caller, now);
         latest.surface = Some(surface);
         let tx = self.db().begin().await?;
@@ -302,6 +291,7 @@ fn fit(found: &Inspection) -> Result<(), Error> {
         let why = if skipped.is_empty() { "it exports nothing".to_owned() } else { skipped.join("; ") };
         return Err(Error::invalid("", format!("the component has no function that can be a tool: {why}")));
     }
+    let (mut usable, mut problems) = (0, Vec::new());
     let mut seen = std::collections::HashSet::new();
     for Export { name, description, input_schema, output_schema, title, .. } in &found.tools {
         let _: ExportName = name.parse().map_err(|error| Error::name("", &error))?;
@@ -311,10 +301,20 @@ fn fit(found: &Inspection) -> Result<(), Error> {
         given::measured("", description, given::TOOL_DESCRIPTION).map_err(|error| of_tool(name, &error))?;
         given::measured("", title.as_deref().unwrap_or_default(), given::TITLE)
             .map_err(|error| of_tool(name, &error))?;
-        for schema in std::iter::once(input_schema).chain(output_schema) {
-            super::arguments::compile(schema)
-                .map_err(|why| Error::invalid("", format!("a schema of the tool `{name}` cannot be used: {why}")))?;
+        for text in std::iter::once(input_schema).chain(output_schema) {
+            if text.len() > schema::BYTES_MAX || serde_json::from_str::<&RawValue>(text).is_err() || is_too_deep(text) {
+                let rule = format!("is no JSON, over {} bytes, or nested too deeply", schema::BYTES_MAX);
+                return Err(Error::invalid("", format!("a schema of the tool `{name}` {rule}")));
+            }
         }
+        // One that cannot be used is in quarantine; its neighbours are not.
+        match schema::problem(input_schema, output_schema.as_deref()) {
+            None => usable += 1,
+            Some(why) => problems.push(format!("`{name}`: {why}")),
+        }
+    }
+    if usable == 0 {
+        return Err(Error::invalid("", format!("no tool of the component can be used: {}", problems.join("; "))));
     }
     Ok(())
 }
@@ -374,6 +374,6 @@ mod tests {
         assert!(told(&long).contains("`a`"));
         let mut bad = inspection(&["a"]);
         bad.tools[0].input_schema = r#"{"type": 7}"#.into();
-        assert!(told(&bad).contains("schema of the tool `a`"));
+        assert!(told(&bad).contains("`a`: its input schema"));
     }
 }

@@ -45,6 +45,8 @@ pub struct Pending {
     pub tools: u64,
     pub network: u64,
     pub modules: u64,
+    /// External sources that a person has still to allow.
+    pub sources: u64,
 }
 
 /// The calls of one server's tools.
@@ -73,6 +75,7 @@ impl Service {
             tools: versions::by_status(db, ApprovalStatus::PendingReview, None, &one).await?.total,
             network: network_requests::by_status(db, waiting, None, &one).await?.total,
             modules: module_requests::by_status(db, waiting, None, &one).await?.total,
+            sources: self.sources_pending().await?,
         };
         let window = Window::of(period, self.clock().now());
         let (calls, top_tools) =

@@ -93,6 +93,15 @@ impl Error {
         Self::Internal { doing, source: source.into() }
     }
 
+    /// What is wrong with a part, told of the whole that has it at `at`.
+    pub(super) fn within(self, at: &str) -> Self {
+        let told = |problem: Problem| Problem { pointer: format!("{at}{}", problem.pointer), ..problem };
+        match self {
+            Self::Invalid { problems } => Self::Invalid { problems: problems.into_iter().map(told).collect() },
+            other => other,
+        }
+    }
+
     /// A name that does not fit, at its place in what was given.
     pub fn name(pointer: &str, error: &NameError) -> Self {
         Self::invalid(pointer, error.to_string())

@@ -19,11 +19,11 @@ use crate::db::network_requests::NetworkRequest;
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows, Version};
-use crate::db::{PageRequest as RowPage, blobs, module_requests, network_requests, secrets};
+use crate::db::{PageRequest as RowPage, blobs, external_mcp_sources, module_requests, network_requests, secrets};
 use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
 use crate::domain::export::{
-    self, ComponentPart, Export, HostPart, ModulePart, SecretPart, ServerPart, ToolPart, VersionPart,
+    self, ComponentPart, Export, HostPart, ModulePart, SecretPart, ServerPart, SourcePart, ToolPart, VersionPart,
 };
 use crate::domain::ids::{ServerId, ToolId, VersionId};
 use crate::domain::tool::ToolKind;
@@ -125,13 +125,13 @@ impl Service {
             components: made.components,
             left_out: Vec::new(),
         };
-        self.signed(&export, now)
+        self.signed(caller, &export, now).await
     }
 
-    fn signed(&self, export: &Export, now: DateTime<Utc>) -> Result<ExportFile, Error> {
+    async fn signed(&self, caller: &Caller, export: &Export, now: DateTime<Utc>) -> Result<ExportFile, Error> {
         let doing = "writing an export";
         let mut file = serde_json::to_value(export).map_err(|error| Error::internal(doing, error))?;
-        let signed = self.0.parts.signer.sign(export::canonical(&file).as_bytes());
+        let signed = self.signer(caller).await?.sign(export::canonical(&file).as_bytes());
         file[export::SIGNATURE] = serde_json::to_value(signed).map_err(|error| Error::internal(doing, error))?;
         let text = file.to_string();
         too_large(text.len() as u64, self.limits().export_bytes)?;
@@ -171,7 +171,8 @@ impl Making<'_> {
         let requests = every!(max, |page| network_requests::of_server(db, server.id, None, page));
         let modules = every!(max, |page| module_requests::of_server(db, server.id, None, page));
         let secrets = every!(max, |page| secrets::of_server(db, server.id, page));
-        self.count(1 + requests.len() + modules.len() + secrets.len())?;
+        let sources = every!(max, |page| external_mcp_sources::of_server(db, server.id, page));
+        self.count(1 + requests.len() + modules.len() + secrets.len() + sources.len())?;
         let mut parts = Vec::new();
         for tool in every!(max, |page| tool_rows::of_server(db, server.id, page)) {
             let Some(versions) = self.versions_of(&tool).await? else { continue };
@@ -207,12 +208,24 @@ impl Making<'_> {
                     binding: row.binding.map(Into::into),
                 })
                 .collect(),
+            sources: sources
+                .into_iter()
+                .map(|row| SourcePart {
+                    name: row.name,
+                    url: row.url,
+                    transport_type: row.transport_type,
+                    auth_type: row.auth_type,
+                    auth_secret_name: row.auth_secret_name,
+                    auth_header_name: row.auth_header_name,
+                    private_network: row.private_network,
+                })
+                .collect(),
             tools: parts,
         })
     }
 
     /// The versions of a tool, the oldest first; none when it was deleted a moment ago, or when an external
-    /// source has it: sources stay where they are.
+    /// source has it: it is imported again where the source is allowed.
     async fn versions_of(&mut self, tool: &Tool) -> Result<Option<Vec<VersionPart>>, Error> {
         let (db, max) = (self.service.db(), self.service.limits().export_items);
         let mut rows: Vec<Version> = match self.versions {

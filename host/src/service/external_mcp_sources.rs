@@ -23,7 +23,7 @@ use crate::domain::names::SourceName;
 use crate::domain::source::{About, SourceAuth, SourceStatus, SourceTransport};
 
 /// Sources of one server.
-const SERVER_SOURCES: u64 = 50;
+pub(super) const SERVER_SOURCES: usize = 50;
 
 #[derive(Clone, Debug)]
 pub struct NewSource {
@@ -105,42 +105,19 @@ impl Service {
     pub async fn source_create(&self, caller: &Caller, server: ServerId, new: NewSource) -> Result<SourceView, Error> {
         self.may_edit(caller).await?;
         let name: SourceName = new.name.parse().map_err(|error| Error::name("/name", &error))?;
-        let private_network = placed(caller, &new.url, new.private_network)?;
-        let (secret, header) = credential(new.auth_type, new.auth_secret_name, new.auth_header_name)?;
+        let private_network = Some(placed(caller, &new.url, new.private_network)?);
+        let (auth_secret_name, auth_header_name) =
+            credential(new.auth_type, new.auth_secret_name, new.auth_header_name)?;
+        let new = NewSource { name: name.into(), private_network, auth_secret_name, auth_header_name, ..new };
         let now = self.clock().now();
         let tx = self.db().begin().await?;
         let policies = policies::in_force(&tx).await?;
         let server = servers::found(&tx, server).await?;
-        if rows::of_server(&tx, server.id, &RowPage::new(1, 1, 1)).await?.total >= SERVER_SOURCES {
+        if rows::of_server(&tx, server.id, &RowPage::new(1, 1, 1)).await?.total >= SERVER_SOURCES as u64 {
             return Err(Error::conflict(format!("a server has at most {SERVER_SOURCES} sources; delete one first")));
         }
         let allowed = allowed_by(caller, &policies, &new.url, new.auth_type);
-        let source = ExternalSource {
-            id: SourceId::new(),
-            server_id: server.id,
-            name: name.to_string(),
-            url: new.url,
-            transport_type: new.transport_type,
-            auth_type: new.auth_type,
-            auth_secret_name: secret,
-            auth_header_name: header,
-            private_network,
-            status: if allowed.is_some() { SourceStatus::Active } else { SourceStatus::Disabled },
-            problem: None,
-            approved_at: allowed.is_some().then_some(now),
-            approved_by: allowed,
-            oauth_issuer: None,
-            oauth_client_id: None,
-            oauth_tokens: None,
-            oauth_flow: None,
-            oauth_state: None,
-            oauth_begun_at: None,
-            tool_count: Whole(0),
-            last_discovered_at: None,
-            created_by: caller.to_string(),
-            created_at: now,
-            updated_at: now,
-        };
+        let source = row(server.id, new, allowed, caller, now);
         rows::insert(&tx, source.clone()).await.map_err(|error| taken(error, &server, &source.name))?;
         audit::write(&tx, caller, now, act("source.create", source.id, None, Some(told(&source)))).await?;
         tx.commit().await?;
@@ -157,6 +134,12 @@ impl Service {
         let page = page.of_rows(self.limits())?;
         let server = servers::found(self.db(), server).await?;
         Ok(Page::from(rows::of_server(self.db(), server.id, &page).await?).map(view))
+    }
+
+    /// The sources that a person has still to allow, the oldest first.
+    pub async fn sources_awaiting(&self, _caller: &Caller, page: PageRequest) -> Result<Page<SourceView>, Error> {
+        let page = page.of_rows(self.limits())?;
+        Ok(Page::from(rows::awaiting(self.db(), &page).await?).map(view))
     }
 
     pub async fn source_get(&self, _caller: &Caller, id: SourceId) -> Result<SourceView, Error> {
@@ -258,6 +241,42 @@ impl Service {
             tx.commit().await?;
         }
         Ok(status)
+    }
+}
+
+/// A source that was asked nothing yet; `allowed`: by whom it was, none when a person has still to.
+pub(super) fn row(
+    server_id: ServerId,
+    new: NewSource,
+    allowed: Option<String>,
+    caller: &Caller,
+    now: DateTime<Utc>,
+) -> ExternalSource {
+    ExternalSource {
+        id: SourceId::new(),
+        server_id,
+        name: new.name,
+        url: new.url,
+        transport_type: new.transport_type,
+        auth_type: new.auth_type,
+        auth_secret_name: new.auth_secret_name,
+        auth_header_name: new.auth_header_name,
+        private_network: new.private_network.unwrap_or(false),
+        status: if allowed.is_some() { SourceStatus::Active } else { SourceStatus::Disabled },
+        problem: None,
+        approved_at: allowed.is_some().then_some(now),
+        approved_by: allowed,
+        oauth_issuer: None,
+        oauth_client_id: None,
+        oauth_tokens: None,
+        oauth_flow: None,
+        oauth_state: None,
+        oauth_begun_at: None,
+        tool_count: Whole(0),
+        last_discovered_at: None,
+        created_by: caller.to_string(),
+        created_at: now,
+        updated_at: now,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::db::external_mcp_sources::{self as source_rows, ExternalSource};
 use crate::db::external_mcp_tools::{self as rows, ExternalTool};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions as version_rows;
-use crate::db::{PageRequest as RowPage, Texts, Tx, Whole, blobs};
+use crate::db::{PageRequest as RowPage, Tx, Whole, blobs};
 use crate::domain::caller::Caller;
 use crate::domain::component::ToolAnnotations;
 use crate::domain::digest::Digest;
@@ -39,6 +39,8 @@ const IMPORTED_AT_ONCE: usize = 100;
 /// Sources that are asked side by side when nobody waits for it.
 const ASKED_AT_ONCE: usize = 4;
 const ROWS_AT_ONCE: u64 = 100;
+/// A source that says all the time that its list is another one is not asked for it more often than this.
+const HEEDED: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
 
 /// A tool as a source offers it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -214,14 +216,18 @@ impl Service {
         }
     }
 
-    /// A list that is no older than it may be; one is asked for when it is.
+    /// A list that is no older than it may be, and that the source has not called outdated; one is asked for when
+    /// it is.
     ///
     /// # Errors
     /// As [`source_discover`](Self::source_discover).
     pub(super) async fn source_fresh(&self, source: &ExternalSource) -> Result<(), Error> {
         let age = |source: &ExternalSource| source.last_discovered_at.map(|at| self.clock().now() - at);
         let limit = chrono::TimeDelta::seconds(self.limits().source_fresh_s.try_into().unwrap_or(i64::MAX / 1_000));
-        let is_fresh = |source: &ExternalSource| age(source).is_some_and(|age| age < limit);
+        let is_fresh = |source: &ExternalSource| {
+            let outdated = self.upstream().list_is_outdated(source.id);
+            age(source).is_some_and(|age| age < limit && (age < HEEDED || !outdated))
+        };
         if is_fresh(source) {
             return Ok(());
         }
@@ -233,6 +239,26 @@ impl Service {
             self.source_listed(&source, None).await?;
         }
         Ok(())
+    }
+
+    /// Begins to ask a source for its list, which it said is another one.
+    pub(super) fn source_refresh_beside(&self, id: SourceId) {
+        let service = self.clone();
+        let stopping = self.0.parts.stopping.clone();
+        self.0.parts.calls.spawn(async move {
+            let fresh = async {
+                let source = sources::found(service.db(), id).await?;
+                service.source_fresh(&source).await
+            };
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                done = fresh => {
+                    if let Err(error) = done {
+                        tracing::info!(source = %id, %error, "the new list of a source was not had; the next call asks again");
+                    }
+                }
+            }
+        });
     }
 
     /// Takes a list in: what is new is kept, what was imported and is another one now gets its next version.
@@ -349,21 +375,7 @@ impl Service {
             (false, true) => ApprovalStatus::PendingReview,
             (false, false) => ApprovalStatus::Draft,
         };
-        let mut tool = Tool {
-            id: ToolId::new(),
-            server_id: server.id,
-            name: own.clone(),
-            enabled: true,
-            disabled_exports: Texts::default(),
-            latest_version: 1,
-            live_version_id: None,
-            live_digest: None,
-            approved_at: None,
-            approved_by: None,
-            created_by: caller.to_string(),
-            created_at: now,
-            updated_at: now,
-        };
+        let mut tool = Tool::new(server.id, &own, &caller.to_string(), now);
         let summary = format!("imported from {}", source.name);
         let mut latest = versions::row(tool.id, 1, content, status, summary, caller, now);
         latest.change_source = ChangeSource::Import;

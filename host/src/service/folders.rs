@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::permission::people_only;
 use super::tools::{self, Found};
 use super::{Error, Page, Service, audit, given};
+use crate::db::Whole;
 use crate::db::tool_folders::{self as rows, ToolFolder};
 use crate::db::tools::Tool;
 use crate::db::versions::Version;
@@ -33,6 +34,8 @@ pub struct NewFolder {
     /// Absolute, such as `/data`.
     pub guest_path: String,
     pub access: FolderAccess,
+    /// How large it may become by what the tool writes; of one that it may write to.
+    pub max_bytes: Option<u64>,
 }
 
 /// A folder that a tool sees.
@@ -41,6 +44,8 @@ pub struct FolderView {
     pub host_path: String,
     pub guest_path: String,
     pub access: FolderAccess,
+    /// How large it may become by what the tool writes; none: as the file system has room.
+    pub max_bytes: Option<u64>,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
 }
@@ -64,6 +69,7 @@ impl Service {
     pub async fn folder_add(&self, caller: &Caller, id: ToolId, new: NewFolder) -> Result<Page<FolderView>, Error> {
         people_only(caller, "give a folder to a tool")?;
         let guest_path = guest_path(&new.guest_path)?;
+        let max_bytes = max_bytes(new.access, new.max_bytes)?;
         let found = followed(&self.0.parts.folder_roots, Path::new(&new.host_path)).await;
         let host_path = found.map_err(|why| Error::invalid("/host_path", why))?;
         let host_path = host_path.into_os_string().into_string();
@@ -83,9 +89,14 @@ impl Service {
         if kept.len() >= TOOL_FOLDERS {
             return Err(Error::conflict(format!("a tool has at most {TOOL_FOLDERS} folders; remove one first")));
         }
-        let after = json!({ "host_path": host_path, "guest_path": guest_path, "access": new.access });
+        let after = json!({
+            "host_path": host_path,
+            "guest_path": guest_path,
+            "access": new.access,
+            "max_bytes": max_bytes.map(u64::from),
+        });
         let (access, created_by) = (new.access, caller.to_string());
-        let row = ToolFolder { tool_id: id, guest_path, host_path, access, created_by, created_at: now };
+        let row = ToolFolder { tool_id: id, guest_path, host_path, access, max_bytes, created_by, created_at: now };
         rows::insert(&tx, row).await?;
         audit::write(&tx, caller, now, tools::act("tool.folder_add", id, None, Some(after))).await?;
         tx.commit().await?;
@@ -135,7 +146,58 @@ impl Service {
         }
         Ok(grants)
     }
+
+    /// What a call that begins now may write, so that no folder becomes larger than a person said; none: as
+    /// much as any call.
+    pub(super) async fn folder_room(&self, id: ToolId) -> Result<Option<u64>, Error> {
+        let mut room: Option<u64> = None;
+        for ToolFolder { host_path, access, max_bytes, .. } in rows::of_tool(self.db(), id).await? {
+            let (FolderAccess::ReadWrite, Some(max)) = (access, max_bytes) else { continue };
+            let held = tokio::task::spawn_blocking(move || held_bytes(Path::new(&host_path), COUNTED)).await;
+            let held = held.map_err(|error| Error::internal("measuring a folder", error))?;
+            let left = max.0.saturating_sub(held);
+            room = Some(room.map_or(left, |room| room.min(left)));
+        }
+        Ok(room)
+    }
 }
+
+/// Files and folders that are looked at to measure one; with more of them it counts as full.
+const COUNTED: usize = 100_000;
+
+/// The bytes of all files below a folder; links are not followed. What cannot be read counts as nothing, and
+/// can hardly be written by a tool.
+fn held_bytes(folder: &Path, mut counted: usize) -> u64 {
+    let (mut bytes, mut folders) = (0_u64, vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Some(left) = counted.checked_sub(1) else { return u64::MAX };
+            counted = left;
+            match entry.metadata() {
+                Ok(found) if found.is_dir() => folders.push(entry.path()),
+                Ok(found) => bytes = bytes.saturating_add(found.len()),
+                Err(_) => {}
+            }
+        }
+    }
+    bytes
+}
+
+/// # Errors
+/// [`Error::Invalid`] for a folder that is only read, and for none or more than the database counts.
+fn max_bytes(access: FolderAccess, given: Option<u64>) -> Result<Option<Whole>, Error> {
+    match (access, given) {
+        (_, None) => Ok(None),
+        (FolderAccess::ReadOnly, Some(_)) => {
+            Err(Error::invalid("/max_bytes", "a folder that is only read does not grow; leave it out"))
+        }
+        (FolderAccess::ReadWrite, Some(max)) if (1..=MAX_BYTES).contains(&max) => Ok(Some(Whole(max))),
+        (FolderAccess::ReadWrite, Some(_)) => Err(Error::invalid("/max_bytes", format!("give 1 to {MAX_BYTES}"))),
+    }
+}
+
+/// The largest bound of a folder: 1 EiB.
+pub const MAX_BYTES: u64 = 1 << 60;
 
 /// All of a tool's folders: they are few enough for one page.
 fn page(folders: Vec<FolderView>) -> Page<FolderView> {
@@ -144,8 +206,8 @@ fn page(folders: Vec<FolderView>) -> Page<FolderView> {
 }
 
 fn view(row: ToolFolder) -> FolderView {
-    let ToolFolder { guest_path, host_path, access, created_by, created_at, .. } = row;
-    FolderView { host_path, guest_path, access, created_by, created_at }
+    let ToolFolder { guest_path, host_path, access, max_bytes, created_by, created_at, .. } = row;
+    FolderView { host_path, guest_path, access, max_bytes: max_bytes.map(u64::from), created_by, created_at }
 }
 
 /// A path as the guest spells it.
@@ -218,6 +280,33 @@ mod tests {
         }
         assert!(followed(&[], &at("root/in")).await.is_err_and(|why| why.contains("MCPBOX_FOLDER_ROOTS")));
         assert!(followed(&roots, Path::new("root/in")).await.is_err_and(|why| why.contains("absolute")));
+    }
+
+    #[test]
+    fn what_a_folder_holds_is_counted_up_to_a_bound_and_no_link_is_followed() {
+        let place = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| place.path().join(name);
+        std::fs::create_dir_all(at("in/deep")).expect("made");
+        std::fs::create_dir_all(at("outside")).expect("made");
+        for (file, text) in [("in/a", "12345"), ("in/deep/b", "123"), ("outside/c", "1234567")] {
+            std::fs::write(at(file), text).expect("written");
+        }
+        assert_eq!(held_bytes(&at("in"), 10), 8);
+        std::os::unix::fs::symlink(at("outside"), at("in/out")).expect("linked");
+        let link = std::fs::symlink_metadata(at("in/out")).expect("it is there").len();
+        assert_eq!(held_bytes(&at("in"), 10), 8 + link);
+        assert_eq!(held_bytes(&at("in"), 3), u64::MAX, "too many to count");
+        assert_eq!(held_bytes(&at("absent"), 3), 0);
+    }
+
+    #[test]
+    fn only_a_folder_that_is_written_to_has_a_bound() {
+        use FolderAccess::{ReadOnly, ReadWrite};
+        assert_eq!(max_bytes(ReadWrite, Some(5)).ok(), Some(Some(Whole(5))));
+        assert_eq!(max_bytes(ReadOnly, None).ok(), Some(None));
+        for (access, given) in [(ReadOnly, 5), (ReadWrite, 0), (ReadWrite, u64::MAX)] {
+            assert!(max_bytes(access, Some(given)).is_err(), "{access:?} {given}");
+        }
     }
 
     #[test]

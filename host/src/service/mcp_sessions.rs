@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Error, Service};
 use crate::db::Texts;
 use crate::db::mcp_sessions::{self as rows, McpSession as Row};
-use crate::domain::caller::{Caller, Who};
+use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
 
 /// Rows deleted in one transaction.
@@ -39,7 +39,7 @@ impl Service {
         let capabilities = serde_json::to_string(&session.capabilities);
         let row = Row {
             id_hash: hash(id),
-            owner: owner(caller),
+            owner: caller.principal(),
             scope: session.scope,
             version: session.version,
             capabilities: capabilities.map_err(|error| Error::internal("writing what a client can do", error))?,
@@ -56,7 +56,7 @@ impl Service {
 
     /// The session of this id, if it is this caller's and was used within its time; the use is noted.
     pub async fn mcp_session_use(&self, caller: &Caller, id: &str) -> Result<Option<McpSession>, Error> {
-        let (owner, id_hash, now) = (owner(caller), hash(id), self.clock().now());
+        let (owner, id_hash, now) = (caller.principal(), hash(id), self.clock().now());
         // Most ids that are not known are not known here either, and cost no turn to write.
         let found = rows::of_owner(self.db(), &owner, &id_hash).await?;
         let Some(row) = found.filter(|row| row.used_at > self.mcp_session_end_of_use(now)) else { return Ok(None) };
@@ -80,7 +80,7 @@ impl Service {
     pub async fn mcp_session_wish(&self, caller: &Caller, id: &str, wishes: McpWishes) -> Result<bool, Error> {
         let McpWishes { log_level, subscriptions } = wishes;
         let tx = self.db().begin_rows().await?;
-        let is_there = rows::wish(&tx, &owner(caller), &hash(id), log_level, Texts(subscriptions)).await?;
+        let is_there = rows::wish(&tx, &caller.principal(), &hash(id), log_level, Texts(subscriptions)).await?;
         tx.commit().await?;
         Ok(is_there)
     }
@@ -88,7 +88,7 @@ impl Service {
     /// Ends a session, for every process. False when there was none.
     pub async fn mcp_session_end(&self, caller: &Caller, id: &str) -> Result<bool, Error> {
         let tx = self.db().begin_rows().await?;
-        let was_there = rows::delete(&tx, &owner(caller), &hash(id)).await?;
+        let was_there = rows::delete(&tx, &caller.principal(), &hash(id)).await?;
         tx.commit().await?;
         Ok(was_there)
     }
@@ -106,15 +106,6 @@ impl Service {
     fn mcp_session_end_of_use(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         let idle = i64::try_from(self.limits().session_idle_s).ok().and_then(TimeDelta::try_seconds);
         now.checked_sub_signed(idle.unwrap_or(TimeDelta::MAX)).unwrap_or(DateTime::<Utc>::MIN_UTC)
-    }
-}
-
-/// What tells a caller apart from every other, also from one that gets its name later.
-fn owner(caller: &Caller) -> String {
-    match &caller.who {
-        Who::Admin { id, .. } => format!("admin:{id}"),
-        Who::ApiKey { id, .. } => format!("key:{id}"),
-        Who::Local | Who::Operator | Who::Source { .. } => caller.key(),
     }
 }
 

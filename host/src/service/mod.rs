@@ -34,6 +34,7 @@ mod external_mcp_definitions;
 mod external_mcp_rules;
 pub mod external_mcp_sources;
 pub mod external_mcp_tools;
+mod faces;
 pub mod folders;
 mod given;
 pub mod health;
@@ -46,6 +47,7 @@ pub mod mcp_sessions;
 pub mod module_requests;
 pub mod modules;
 pub mod network_requests;
+mod notifier;
 pub mod offered;
 pub mod offers;
 pub mod packages;
@@ -54,17 +56,21 @@ mod passthrough;
 pub mod pending;
 mod permission;
 pub mod policies;
+pub mod profiles;
 mod programs;
 mod rate;
 mod ready;
 mod redactors;
 pub mod request_state;
 mod retention;
+pub mod search;
 pub mod secrets;
 pub mod servers;
 pub mod sessions;
+mod signing;
 pub mod statistics;
 pub mod streams;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod tool_status;
@@ -82,20 +88,20 @@ use self::activity::Refusals;
 use self::activity_log::ActivityRows;
 use self::admins::Passwords;
 use self::api_keys::Noted;
-use self::arguments::Validators;
+use self::arguments::Schemas;
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
 use self::execution_log::ExecutionRows;
 use self::packages::Installs;
 pub use self::page::{Page, PageRequest};
 use self::policies::PolicyCache;
+use self::profiles::Profiles;
 use self::programs::SourceCache;
 use self::rate::Rates;
 use self::ready::ReadyCache;
 use self::redactors::Redactors;
 use self::writer::Writer;
 use crate::clock::Clock;
-use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::Database;
 use crate::events::{Change, Events};
@@ -109,8 +115,6 @@ use crate::upstream::Upstream;
 pub struct Parts {
     pub db: Database,
     pub vault: Vault,
-    /// Signs what is exported.
-    pub signer: Signer,
     pub executor: Executor,
     pub packages: Packages,
     pub upstream: Upstream,
@@ -141,7 +145,8 @@ struct Inner {
     catalogue: CatalogueCache,
     installs: Installs,
     policies: PolicyCache,
-    validators: Validators,
+    profiles: Profiles,
+    schemas: Schemas,
     sources: SourceCache,
     redactors: Redactors,
     events: Events,
@@ -157,7 +162,7 @@ impl Service {
         let queue = Limits::size(parts.limits.log_queue_rows);
         let log = Writer::start(ExecutionRows { db: parts.db.clone(), events: events.clone() }, queue);
         let activity = Writer::start(ActivityRows { db: parts.db.clone(), events: events.clone() }, queue);
-        Self(Arc::new(Inner {
+        let service = Self(Arc::new(Inner {
             rates: Rates::new(&parts.limits),
             log,
             activity,
@@ -165,7 +170,8 @@ impl Service {
             catalogue: CatalogueCache::default(),
             installs: Installs::default(),
             policies: PolicyCache::default(),
-            validators: Validators::default(),
+            profiles: Profiles::default(),
+            schemas: Schemas::default(),
             sources: SourceCache::default(),
             redactors: Redactors::default(),
             events,
@@ -173,7 +179,15 @@ impl Service {
             passwords: Passwords::new(&parts.limits),
             noted: Noted::default(),
             parts,
-        }))
+        }));
+        // Weak, because the service owns the client that tells it.
+        let inner = Arc::downgrade(&service.0);
+        service.upstream().on_list_changed(move |source| {
+            if let Some(inner) = inner.upgrade() {
+                Self(inner).source_refresh_beside(source);
+            }
+        });
+        service
     }
 
     pub fn limits(&self) -> &Limits {

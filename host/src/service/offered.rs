@@ -20,11 +20,9 @@ use crate::domain::caller::Caller;
 use crate::domain::component::{Completion, CompletionOf, Entry, Offer, Prompt, Resource, ResourceTemplate};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
-use crate::domain::template;
 use crate::domain::tool::ServerStatus;
+use crate::domain::uri_template::UriTemplate;
 
-/// Bytes of a URI that anything is looked for with.
-const URI_BYTES: usize = 2_048;
 /// Characters of a URI in the name of what ran.
 const SHOWN: usize = 120;
 
@@ -156,16 +154,11 @@ impl Offered {
 
     /// Who answers for a URI: the one that lists it, or else the first with a template that it fits.
     pub fn owner_of_uri(&self, uri: &str) -> Option<&Owner> {
-        if uri.len() > URI_BYTES {
-            return None;
-        }
         if let Ok(at) = self.resources.binary_search_by(|known| known.name.as_str().cmp(uri)) {
             return self.resources.get(at).map(|found| &*found.owner);
         }
         let (server, own) = split_uri(uri)?;
-        let fits = |known: &&Offering<ResourceTemplate>| {
-            known.owner.server_name == server && template::fits(&known.own.uri_template, own)
-        };
+        let fits = |known: &&Offering<ResourceTemplate>| known.owner.server_name == server && fits(&known.own, own);
         self.templates.iter().find(fits).map(|found| &*found.owner)
     }
 
@@ -183,6 +176,11 @@ impl Offered {
             }
         }
     }
+}
+
+/// Whether a URI comes of a template.
+fn fits(template: &ResourceTemplate, uri: &str) -> bool {
+    UriTemplate::parse(&template.uri_template).is_ok_and(|template| template.matches(uri))
 }
 
 fn settle<T>(list: &mut Vec<Offering<T>>) {
@@ -253,7 +251,7 @@ fn meant(server: &Server, offer: &Offer, entry: &Entry) -> Option<Meant> {
         Entry::Resource { uri } => {
             let uri = own_uri(uri)?;
             let listed = offer.resources.iter().any(|resource| resource.uri == uri);
-            let fits = listed || offer.templates.iter().any(|known| template::fits(&known.uri_template, &uri));
+            let fits = listed || offer.templates.iter().any(|known| fits(known, &uri));
             let name = format!("resource:{}", shown(&uri));
             fits.then_some(Meant { own: Entry::Resource { uri }, name, schema: any })
         }

@@ -7,10 +7,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::asking::RequestFilter;
+use super::external_mcp_sources::SourceView;
 use super::module_requests::ModuleRequestView;
 use super::network_requests::NetworkRequestView;
 use super::{Error, PageRequest, Service};
-use crate::db::{module_requests, network_requests, versions};
+use crate::db::{PageRequest as RowPage, external_mcp_sources, module_requests, network_requests, versions};
 use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
@@ -36,6 +37,8 @@ pub struct PendingView {
     pub pending_tools: Vec<PendingTool>,
     pub pending_module_requests: Vec<ModuleRequestView>,
     pub pending_network_requests: Vec<NetworkRequestView>,
+    /// External sources that are asked nothing before a person allows them.
+    pub pending_sources: Vec<SourceView>,
     pub summary: PendingSummary,
 }
 
@@ -44,6 +47,7 @@ pub struct PendingSummary {
     pub tools: u64,
     pub modules: u64,
     pub network: u64,
+    pub sources: u64,
     pub total: u64,
 }
 
@@ -54,6 +58,7 @@ pub struct ApprovalStats {
     pub tools: ToolCounts,
     pub modules: RequestCounts,
     pub network: RequestCounts,
+    pub sources: SourceCounts,
     pub pending_total: u64,
 }
 
@@ -72,6 +77,12 @@ pub struct RequestCounts {
     pub rejected: u64,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SourceCounts {
+    /// External sources that a person has still to allow.
+    pub pending: u64,
+}
+
 impl Service {
     /// What waits for a person: the oldest of each kind, as many as a page has, and how many there are.
     pub async fn requests_pending(&self, caller: &Caller) -> Result<PendingView, Error> {
@@ -81,11 +92,13 @@ impl Service {
         let rows = versions::by_status(self.db(), ApprovalStatus::PendingReview, None, &of_rows).await?;
         let modules = self.module_request_list(caller, filter(), page).await?;
         let network = self.network_request_list(caller, filter(), page).await?;
+        let sources = self.sources_awaiting(caller, page).await?;
         let summary = PendingSummary {
             tools: rows.total,
             modules: modules.total,
             network: network.total,
-            total: rows.total + modules.total + network.total,
+            sources: sources.total,
+            total: rows.total + modules.total + network.total + sources.total,
         };
         let tools = rows.items.into_iter().map(|located| PendingTool {
             tool_id: located.tool.id,
@@ -101,11 +114,17 @@ impl Service {
             pending_tools: tools.collect(),
             pending_module_requests: modules.items,
             pending_network_requests: network.items,
+            pending_sources: sources.items,
             summary,
         })
     }
 
-    /// How many tools and requests are in which state.
+    /// How many external sources wait for a person.
+    pub(super) async fn sources_pending(&self) -> Result<u64, Error> {
+        Ok(external_mcp_sources::awaiting(self.db(), &RowPage::new(1, 1, 1)).await?.total)
+    }
+
+    /// How many tools, requests and sources are in which state.
     pub async fn approval_stats(&self, _caller: &Caller) -> Result<ApprovalStats, Error> {
         let tools = versions::count_by_status(self.db()).await?;
         let tools = ToolCounts {
@@ -116,8 +135,9 @@ impl Service {
         };
         let modules = of_requests(&module_requests::count_by_status(self.db()).await?);
         let network = of_requests(&network_requests::count_by_status(self.db()).await?);
-        let pending_total = tools.pending_review + modules.pending + network.pending;
-        Ok(ApprovalStats { tools, modules, network, pending_total })
+        let sources = SourceCounts { pending: self.sources_pending().await? };
+        let pending_total = tools.pending_review + modules.pending + network.pending + sources.pending;
+        Ok(ApprovalStats { tools, modules, network, sources, pending_total })
     }
 }
 

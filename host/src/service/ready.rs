@@ -41,6 +41,8 @@ pub(super) struct Given {
     /// Those that the host adds to its requests, and that it never sees.
     pub(super) bound: Arc<BoundSecrets>,
     pub(super) grants: Arc<Grants>,
+    /// Bytes that it may write into its folders, if people bounded them.
+    pub(super) room_bytes: Option<u64>,
     pub(super) redactor: Arc<Redactor>,
 }
 
@@ -50,6 +52,7 @@ impl Default for Given {
             secrets: Arc::default(),
             bound: Arc::default(),
             grants: Arc::default(),
+            room_bytes: None,
             redactor: Arc::new(Redactor::new([])),
         }
     }
@@ -66,10 +69,10 @@ struct Seen {
 
 /// What the database has seen so far, and when.
 #[derive(Clone, Copy)]
-struct AsOf {
+pub(super) struct AsOf {
     /// [`Database::writes`](crate::db::Database::writes).
-    writes: u64,
-    at: DateTime<Utc>,
+    pub(super) writes: u64,
+    pub(super) at: DateTime<Utc>,
 }
 
 /// How long what was read is believed, because another process may have written.
@@ -98,7 +101,11 @@ impl Service {
     /// was approved.
     pub(super) async fn ready(&self, caller: &Caller, entry: &Entry) -> Result<Arc<Ready>, Error> {
         match entry {
-            Entry::Tool(name) => self.ready_tool(caller, name).await,
+            Entry::Tool(name) => {
+                let ready = self.ready_tool(caller, name).await?;
+                // What a caller is not shown does not exist for it.
+                if self.shown(caller).await?.has(ready.server.id) { Ok(ready) } else { Err(unknown(name)) }
+            }
             beside => self.ready_beside(caller, beside).await,
         }
     }
@@ -129,7 +136,8 @@ impl Service {
         // Side by side: waiting for the database is most of what this waits for.
         let (opened, grants) = tokio::try_join!(self.secrets_of(tool.server_id), self.grants_of(tool, version))?;
         let Opened { secrets, bound, redactor } = opened;
-        Ok(Given { secrets, bound, grants: Arc::new(grants), redactor })
+        let room_bytes = if grants.folders.is_empty() { None } else { self.folder_room(tool.id).await? };
+        Ok(Given { secrets, bound, grants: Arc::new(grants), room_bytes, redactor })
     }
 
     async fn callable(&self, caller: &Caller, name: &str) -> Result<(Callable, String), Error> {
@@ -153,7 +161,7 @@ impl Service {
 
 impl AsOf {
     /// Whether what was read then may be believed now.
-    fn holds(self, now: Self) -> bool {
+    pub(super) fn holds(self, now: Self) -> bool {
         self.writes == now.writes && now.at.signed_duration_since(self.at).abs() < BELIEVED
     }
 }

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::{Error, Service};
 use crate::crypto::vault::{Context, Vault};
-use crate::domain::caller::{Caller, Who};
+use crate::domain::caller::Caller;
 use crate::domain::client::Said;
 use crate::domain::component::Entry;
 use crate::domain::digest::Digest;
@@ -116,12 +116,7 @@ impl Bound<'_> {
     /// All that a state is bound to, as the name of the place that it was sealed for.
     fn row(&self) -> String {
         let Self { caller, entry, arguments, version } = self;
-        // A name can be given to another key later; its id cannot.
-        let who = match &caller.who {
-            Who::Admin { id, .. } => id.to_string(),
-            Who::ApiKey { id, .. } => id.to_string(),
-            Who::Local | Who::Operator | Who::Source { .. } => caller.key(),
-        };
+        let who = caller.principal();
         let entry = serde_json::to_string(entry).unwrap_or_default();
         // A client may write the same arguments in another order.
         let given = arguments.map_or("{}", RawValue::get);
@@ -139,6 +134,7 @@ mod tests {
 
     use super::*;
     use crate::crypto::key::MasterKey;
+    use crate::domain::caller::Who;
     use crate::domain::ids::ApiKeyId;
 
     const UNTIL: i64 = 1_000_000;

@@ -29,7 +29,6 @@ use super::tools::{ToolChange, ToolView};
 use super::{Error, Page, PageRequest, Parts, Service};
 use crate::clock::Clock;
 use crate::crypto::key::MasterKey;
-use crate::crypto::signature::Signer;
 use crate::crypto::vault::Vault;
 use crate::db::testing::{self, TestDatabase};
 use crate::db::{Texts, blobs, execution_logs, secrets, tool_names, tools as tool_rows, versions as version_rows};
@@ -73,7 +72,6 @@ async fn host_within(limits: Limits) -> Host {
     let service = Service::new(Parts {
         db: db.clone(),
         vault: Vault::new(&MasterKey::generate(), &[]),
-        signer: Signer::new(&MasterKey::generate()),
         executor: executor::testing::idle(folder.path()),
         packages: packages::testing::idle(folder.path()),
         upstream: Upstream::new(

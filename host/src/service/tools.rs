@@ -19,7 +19,7 @@ use super::{
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::{self as version_rows, Version};
-use crate::db::{Conn, DbError, Texts, Tx, blobs};
+use crate::db::{Conn, DbError, Tx, blobs};
 use crate::domain::caller::Caller;
 use crate::domain::component::Surface;
 use crate::domain::digest::Digest;
@@ -81,6 +81,10 @@ pub struct ToolView {
     pub input_schema: Value,
     #[schema(value_type = Option<JsonSchema>)]
     pub output_schema: Option<Value>,
+    /// Why clients are not offered it, as far as its schemas go; absent when they are, and in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub quarantine: Option<String>,
     /// None: it is a component, or a tool of an external source.
     pub language: Option<Language>,
     #[serde(flatten)]
@@ -136,21 +140,7 @@ impl Service {
             secret_names: Vec::new(),
         };
         let now = self.clock().now();
-        let tool = Tool {
-            id: ToolId::new(),
-            server_id: server.id,
-            name: name.to_string(),
-            enabled: true,
-            disabled_exports: Texts::default(),
-            latest_version: 1,
-            live_version_id: None,
-            live_digest: None,
-            approved_at: None,
-            approved_by: None,
-            created_by: caller.to_string(),
-            created_at: now,
-            updated_at: now,
-        };
+        let tool = Tool::new(server.id, name.as_str(), &caller.to_string(), now);
         let latest = versions::row(tool.id, 1, content, ApprovalStatus::Draft, "created".into(), caller, now);
         let tx = self.db().begin().await?;
         blobs::put(&tx, new.code.text.into_bytes(), now).await?;
@@ -350,7 +340,9 @@ impl Service {
             None => None,
         };
         let modules_to_request = self.modules_to_request(found.tool.id, &found.latest).await?;
-        Ok(ToolView { modules_to_request, ..view(&found, live, source)? })
+        let mut view = view(&found, live, source)?;
+        exports::judge(view.exports.iter_mut().map(|shown| &mut shown.export), &found.latest);
+        Ok(ToolView { modules_to_request, quarantine: exports::quarantine(&found.latest), ..view })
     }
 
     /// What the newest version of a tool would become.
@@ -479,6 +471,7 @@ pub(super) fn view(found: &Found, live_version: Option<i32>, source: Option<Stri
         updated_at: tool.updated_at,
         input_schema: schema(&latest.input_schema)?,
         output_schema: latest.output_schema.as_deref().map(schema).transpose()?,
+        quarantine: None,
         language: latest.kind.language(),
         source: SourceView::of(latest.kind, source),
         exports: exports::views(server, tool, latest)?,

@@ -3,6 +3,7 @@
 //! A gate refuses at once; nobody queues before a source that does not answer.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(super) struct Gate {
     places: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
     turns: Turns,
+    /// Whether the source said that its list is another one since it was last asked for it.
+    stale: AtomicBool,
 }
 
 /// Whose turn it is to renew what is known of a source.
@@ -75,10 +78,20 @@ impl Gates {
                 places: Arc::new(Semaphore::new(self.places)),
                 idle: Mutex::default(),
                 turns: Turns::default(),
+                stale: AtomicBool::new(false),
             })
         });
         locked(&gate.name).clone_from(&access.name);
         Arc::clone(gate)
+    }
+
+    /// A source says that its list is another one; whether that is news.
+    pub(super) fn outdated(&self, id: SourceId) -> bool {
+        locked(&self.gates).get(&id).is_some_and(|gate| !gate.stale.swap(true, Ordering::Relaxed))
+    }
+
+    pub(super) fn is_outdated(&self, id: SourceId) -> bool {
+        locked(&self.gates).get(&id).is_some_and(|gate| gate.stale.load(Ordering::Relaxed))
     }
 
     pub(super) fn views(&self, now: DateTime<Utc>) -> Vec<CircuitView> {
@@ -161,6 +174,11 @@ impl Gate {
 
     pub(super) async fn list_turn(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.turns.list).lock_owned().await
+    }
+
+    /// The list is about to be asked for.
+    pub(super) fn listing(&self) {
+        self.stale.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn succeeded(&self) {

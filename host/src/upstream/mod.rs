@@ -9,6 +9,7 @@
 //! sent to the host that a person named, and to nobody else; redirects are not followed.
 
 mod circuits;
+mod door;
 mod heard;
 mod oauth;
 mod read;
@@ -16,7 +17,7 @@ mod session;
 mod sse;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::circuits::{Gate, Gates};
+use self::door::Changed;
 pub use self::heard::Listener;
 pub use self::oauth::{Client, Login, LoginStarted, LoginWish, Token};
 use self::session::{Ended, Session};
@@ -117,7 +119,11 @@ struct Inner {
     gates: Gates,
     clock: Clock,
     tasks: TaskTracker,
+    told: OnceLock<ListChanged>,
 }
+
+/// Told that a source has another list.
+type ListChanged = Box<dyn Fn(SourceId) + Send + Sync>;
 
 /// How long a source may take to hear that a call was given up.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -130,7 +136,32 @@ impl Upstream {
             answer_bytes: Limits::size(limits.source_answer_bytes),
             tools: Limits::size(limits.source_tools),
         };
-        Self(Arc::new(Inner { egress, bounds, gates: Gates::new(limits), clock, tasks }))
+        Self(Arc::new(Inner { egress, bounds, gates: Gates::new(limits), clock, tasks, told: OnceLock::new() }))
+    }
+
+    /// From now on `told` hears, once until it is asked again, that a source has another list; must not wait. The
+    /// first one stays. Sources of sessions say so, while one is open: during a call and for a minute afterwards.
+    pub fn on_list_changed(&self, told: impl Fn(SourceId) + Send + Sync + 'static) {
+        // There is one already: it goes on hearing everything.
+        let _ = self.0.told.set(Box::new(told));
+    }
+
+    /// Whether a source said that its list is another one, and was not asked since.
+    pub fn list_is_outdated(&self, id: SourceId) -> bool {
+        self.0.gates.is_outdated(id)
+    }
+
+    fn changed(&self, id: SourceId) -> Changed {
+        // Sessions that wait belong to the gates, which belong to this.
+        let inner = Arc::downgrade(&self.0);
+        Arc::new(move || {
+            let Some(inner) = inner.upgrade() else { return };
+            if inner.gates.outdated(id)
+                && let Some(told) = inner.told.get()
+            {
+                told(id);
+            }
+        })
     }
 
     /// Calls a tool. What the source does wrong is an outcome of the report.
@@ -199,7 +230,7 @@ impl Upstream {
     ) -> Ended {
         let opened = match waiting {
             Some(session) => Ok(session),
-            None => Session::open(wire.clone(), access).await,
+            None => Session::open(wire.clone(), access, self.changed(access.id)).await,
         };
         let mut session = match opened {
             Ok(session) => session,
@@ -223,6 +254,7 @@ impl Upstream {
     /// # Errors
     /// See [`UpstreamError`].
     pub async fn tools(&self, access: &Access, asked: bool) -> Result<Offer, UpstreamError> {
+        self.0.gates.of(access).listing();
         self.ask(access, asked, async |session: &mut Session| {
             let tools = session.tools(self.0.bounds.tools).await?;
             Ok(Offer { tools, about: session.about() })
@@ -249,7 +281,7 @@ impl Upstream {
         let _place = if asked { gate.place() } else { gate.enter(now) }?;
         let time = self.0.bounds.time;
         let work = async {
-            let mut session = Session::open(self.wire(access), access).await?;
+            let mut session = Session::open(self.wire(access), access, self.changed(access.id)).await?;
             question(&mut session).await
         };
         let answer = tokio::time::timeout(time, work).await.unwrap_or_else(|_| {

@@ -18,6 +18,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
+use super::door::{Changed, Door};
 use super::heard::error_text;
 use super::sse::SseTransport;
 use super::wire::{Wire, WireError};
@@ -30,7 +31,7 @@ const PAGES: usize = 100;
 const RETRIES: usize = 2;
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-type Running = RunningService<RoleClient, ClientConfig>;
+type Running = RunningService<RoleClient, Door>;
 
 pub(super) struct Session {
     service: Running,
@@ -64,11 +65,12 @@ impl From<UpstreamError> for Ended {
 }
 
 impl Session {
-    /// Shakes hands.
+    /// Shakes hands. `changed` is told when the source says that its list is another one, for as long as the
+    /// session lives.
     ///
     /// # Errors
     /// [`UpstreamError::Failed`] or `Unauthorized`.
-    pub(super) async fn open(wire: Wire, access: &Access) -> Result<Self, UpstreamError> {
+    pub(super) async fn open(wire: Wire, access: &Access, changed: Changed) -> Result<Self, UpstreamError> {
         let about_us = Implementation::new("mcpbox", env!("CARGO_PKG_VERSION"));
         let config = ClientConfig::new(ClientCapabilities::default(), about_us);
         let transport = access.transport;
@@ -84,12 +86,12 @@ impl Session {
                     legacy_version: Some(ProtocolVersion::V_2025_11_25),
                 };
                 let http = StreamableHttpClientTransport::with_client(wire.clone(), settings);
-                serve_client_with_lifecycle(config, http, eras).await
+                serve_client_with_lifecycle(Door::new(config, changed), http, eras).await
             }
             SourceTransport::Sse => {
                 let config = config.with_protocol_version(ProtocolVersion::V_2024_11_05);
                 let events = SseTransport::open(wire.clone(), &access.url).await.map_err(UpstreamError::from)?;
-                serve_client_with_lifecycle(config, events, ClientLifecycleMode::Initialize).await
+                serve_client_with_lifecycle(Door::new(config, changed), events, ClientLifecycleMode::Initialize).await
             }
         };
         match begun {

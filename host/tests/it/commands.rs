@@ -173,10 +173,11 @@ async fn run(place: &Installation, source: &str, line: &[&str], variables: &[(&s
 #[tokio::test]
 async fn an_author_runs_a_source_without_a_host() {
     let place = Installation::new().await;
-    let done = run(&place, DOUBLE, &["--args", r#"{"x": 21}"#], &[]).await;
+    let done = run(&place, DOUBLE, &[r#"{"x": 21}"#], &[]).await;
     assert_eq!(done.stdout, "42\n", "the result alone: {done:?}");
     assert!(done.stderr.contains("seen 21") && done.code == Some(0), "{done:?}");
-    let stats = run(&place, DOUBLE, &["--args", r#"{"x": 21}"#, "--stats"], &[]).await;
+    let stats = run(&place, DOUBLE, &["x=21", "--stats"], &[]).await;
+    assert_eq!(stats.stdout, "42\n", "arguments by name are the same: {stats:?}");
     assert!(stats.stderr.contains(" fuel, "), "{stats:?}");
 
     let raised = run(&place, "def main():\n    return 1 // 0", &[], &[]).await;
@@ -190,7 +191,7 @@ async fn an_author_runs_a_source_without_a_host() {
     assert!(endless.stderr.contains("stopped"), "{endless:?}");
     let long = run(&place, &format!("# {}", "x".repeat(2000)), &[], &[("MCPBOX_SOURCE_BYTES", "1024")]).await;
     assert!(long.refused().contains("more than 1024 bytes"));
-    assert!(run(&place, DOUBLE, &["--args", "[1]"], &[]).await.refused().contains("JSON object"));
+    assert!(run(&place, DOUBLE, &["[1]"], &[]).await.refused().contains("JSON object"));
     assert!(!place.data_dir().exists(), "it needs no data folder");
 }
 
@@ -203,7 +204,7 @@ async fn an_author_runs_javascript_and_typescript_by_the_end_of_the_name() {
         ("tool.ts", "export function main({ x }: { x: number }): number { return x * 2 }"),
     ] {
         std::fs::write(place.folder().join(name), source).expect("written");
-        let done = said(place.command(&["tool", "run", name, "--args", r#"{"x": 21}"#]), "").await;
+        let done = said(place.command(&["tool", "run", name, r#"{"x": 21}"#]), "").await;
         assert_eq!((done.stdout.as_str(), done.code), ("42\n", Some(0)), "{name}: {done:?}");
     }
     std::fs::write(place.folder().join("tool.rb"), "").expect("written");
@@ -214,16 +215,16 @@ async fn an_author_runs_javascript_and_typescript_by_the_end_of_the_name() {
 async fn an_author_grants_hosts_and_secrets_by_name() {
     let place = Installation::new().await;
     let source = "async def main(url: str):\n    await http.get(url)\n";
-    let asked = ["--args", r#"{"url": "https://api.example.com/v1"}"#];
+    let asked = [r#"{"url": "https://api.example.com/v1"}"#];
     let denied = run(&place, source, &asked, &[]).await;
     assert_eq!(denied.code, Some(1), "{denied:?}");
     assert!(denied.stderr.contains("no grant for https://api.example.com:443"), "{denied:?}");
     // This machine is never reached; the word about it is another one than that of a missing grant.
-    let granted = ["--args", r#"{"url": "http://127.0.0.1:9/"}"#, "--allow-host", "127.0.0.1:9"];
+    let granted = [r#"{"url": "http://127.0.0.1:9/"}"#, "--allow-host", "127.0.0.1:9"];
     let never = run(&place, source, &granted, &[]).await;
     assert!(never.stderr.contains("never reaches") && !never.stderr.contains("no grant"), "{never:?}");
     // A granted name is looked up; this one nobody has (RFC 6761).
-    let granted = ["--args", r#"{"url": "http://api.invalid/"}"#, "--allow-host", "api.invalid"];
+    let granted = [r#"{"url": "http://api.invalid/"}"#, "--allow-host", "api.invalid"];
     let unanswered = run(&place, source, &granted, &[("MCPBOX_HTTP_TIME_MS", "1000")]).await;
     assert_eq!(unanswered.code, Some(1), "{unanswered:?}");
     assert!(unanswered.stderr.contains("api.invalid") && !unanswered.stderr.contains("no grant"), "{unanswered:?}");

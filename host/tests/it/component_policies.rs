@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::fixtures;
-use crate::harness::{Admin, Host};
+use crate::harness::{Admin, Host, Wishes};
 
 async fn set(admin: &Admin<'_>, policies: Value) {
     admin.ask(Method::PATCH, "/api/settings/security-policy", Some(policies)).await;
@@ -141,4 +141,28 @@ async fn uploads_and_deletes_of_the_same_at_once_leave_nothing_half_done() {
     for table in ["tools", "tool_versions", "tool_names", "blobs"] {
         assert_eq!(host.read(&format!("SELECT count(*) FROM {table}")), "0", "{table}");
     }
+}
+
+#[tokio::test]
+async fn a_folder_grows_no_further_than_a_person_said() {
+    let root = tempfile::tempdir().expect("a folder");
+    std::fs::write(root.path().join("old"), "1234567").expect("written");
+    let host = Host::with(Wishes { folder_roots: vec![root.path().to_owned()], ..Wishes::default() }).await;
+    let admin = host.admin().await;
+    let server = admin.server("lab").await;
+    let made = admin.component(&server, "files", fixtures::plain("files")).await;
+    admin.approve(&id(&made)).await;
+    let folders = format!("/api/tools/{}/folders", id(&made));
+    let give =
+        |access: &str| json!({"host_path": root.path(), "guest_path": "/data", "access": access, "max_bytes": 9});
+    let (status, refused) = admin.refused(Method::POST, &folders, Some(give("read_only"))).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{refused}");
+    let given = admin.ask(Method::POST, &folders, Some(give("read_write"))).await;
+    assert_eq!(given["items"][0]["max_bytes"], json!(9), "{given}");
+    let write = |name: &str| json!({"path": name, "content": "eXk="});
+    let model = host.model();
+    assert_ne!(model.call("lab__files_write", write("new")).await["isError"], json!(true));
+    model.failed("lab__files_write", write("more")).await;
+    std::fs::remove_file(root.path().join("old")).expect("removed");
+    assert_ne!(model.call("lab__files_write", write("more")).await["isError"], json!(true), "there is room again");
 }

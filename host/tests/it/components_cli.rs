@@ -63,16 +63,16 @@ async fn an_author_looks_into_a_component_and_runs_it_without_a_host() {
     let unknown = place.run(&["tool", "run", "pair.wasm", "--tool", "three"]).await.refused();
     assert!(unknown.contains("no tool `three`"), "{unknown}");
     std::fs::write(place.folder().join("echo.wasm"), fixtures::component("echo")).expect("written");
-    assert_eq!(place.run(&["tool", "run", "echo.wasm", "--args", r#"{"a": 1}"#]).await.done(), "{\"a\":1}\n");
+    assert_eq!(place.run(&["tool", "run", "echo.wasm", r#"{"a": 1}"#]).await.done(), "{\"a\":1}\n");
     std::fs::write(place.folder().join("files.wasm"), fixtures::plain("files")).expect("written");
     std::fs::create_dir(place.folder().join("tables")).expect("made");
     std::fs::write(place.folder().join("tables/a.csv"), "x").expect("written");
-    let read = ["tool", "run", "files.wasm", "--tool", "files_read", "--args", r#"{"path": "a.csv"}"#];
+    let read = ["tool", "run", "files.wasm", "--tool", "files_read", r#"{"path": "a.csv"}"#];
     assert_eq!(place.run(&read).await.code, Some(1), "no folder is given");
     let given = place.run(&[&read[..], &["--dir", "tables::/data"]].concat()).await.done();
     assert_eq!(given, "eA==\n", "bytes as base64");
     let write = r#"{"path": "b.csv", "content": "eXk="}"#;
-    let write = ["tool", "run", "files.wasm", "--tool", "files_write", "--args", write, "--dir"];
+    let write = ["tool", "run", "files.wasm", "--tool", "files_write", write, "--dir"];
     assert_eq!(place.run(&[&write[..], &["tables::/data"]].concat()).await.code, Some(1), "it is given to read");
     place.run(&[&write[..], &["tables::/data:rw"]].concat()).await.done();
     assert_eq!(std::fs::read_to_string(place.folder().join("tables/b.csv")).expect("it is there"), "yy");
@@ -91,12 +91,12 @@ async fn a_new_tool_works_as_it_is() {
     assert!(made.contains("cd greeting") && made.contains("mcpbox tool run main.py"), "{made}");
     let text = std::fs::read_to_string(place.folder().join("greeting/main.py")).expect("it is there");
     assert!(text.contains("greeting") && !text.contains("{{"), "{text}");
-    let line = ["tool", "run", "greeting/main.py", "--args", r#"{"name": "Ada"}"#];
+    let line = ["tool", "run", "greeting/main.py", r#"{"name": "Ada"}"#];
     assert_eq!(said(place.command(&line), "").await.done(), "Hello, Ada!\n");
     for (lang, file) in [("javascript", "main.js"), ("typescript", "main.ts")] {
         place.run(&["tool", "new", &format!("greeting_{lang}"), "--lang", lang]).await.done();
         let file = format!("greeting_{lang}/{file}");
-        let line = ["tool", "run", &file, "--args", r#"{"name": "Ada"}"#];
+        let line = ["tool", "run", &file, r#"{"name": "Ada"}"#];
         assert_eq!(said(place.command(&line), "").await.done(), "Hello, Ada!\n", "{lang}");
     }
     for (lang, file) in [("rust", "Cargo.toml"), ("c", "Makefile")] {

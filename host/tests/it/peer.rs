@@ -69,8 +69,14 @@ pub fn tool(name: &str, description: &str) -> Value {
 }
 
 /// What every peer offers at first.
-pub const TOOLS: [&str; 10] =
-    ["echo", "fails", "progress", "hangs", "dies", "floods", "large", "reveals", "asks", "unknown"];
+pub const TOOLS: [&str; 13] = [
+    "echo", "fails", "progress", "hangs", "dies", "floods", "large", "reveals", "asks", "unknown", "changes",
+    "demands", "tasks",
+];
+
+/// What the tool `demands` wants of its client before it answers.
+pub const DEMANDS: [&str; 5] =
+    ["sampling/createMessage", "elicitation/create", "roots/list", "tasks/get", "odd/method"];
 
 impl Peer {
     pub async fn start(era: Era) -> Self {
@@ -131,15 +137,25 @@ impl Peer {
 
     /// Waits until the peer was told something by this method.
     pub async fn told(&self, method: &str) -> Seen {
+        self.saw(method, |seen| seen.method == method).await
+    }
+
+    /// Waits for the answer to the request with this id that the peer made.
+    pub async fn answered(&self, id: u64) -> Value {
+        let is_answer = |seen: &Seen| seen.method.is_empty() && seen.message["id"] == id;
+        self.saw("an answer", is_answer).await.message
+    }
+
+    async fn saw(&self, what: &str, is_it: impl Fn(&Seen) -> bool) -> Seen {
         let wait = async {
             loop {
-                if let Some(seen) = self.seen().into_iter().find(|seen| seen.method == method) {
+                if let Some(seen) = self.seen().into_iter().find(&is_it) {
                     return seen;
                 }
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(crate::mcp_client::PATIENCE, wait).await.unwrap_or_else(|_| panic!("never told {method}"))
+        tokio::time::timeout(crate::mcp_client::PATIENCE, wait).await.unwrap_or_else(|_| panic!("never told {what}"))
     }
 }
 
@@ -233,6 +249,8 @@ impl Shared {
                 let headers = seen.last().map(|seen| format!("{:?}", seen.headers)).unwrap_or_default();
                 json!({"content": [{"type": "text", "text": headers}]})
             }
+            "changes" | "demands" => json!({"content": [{"type": "text", "text": "done"}]}),
+            "tasks" => json!({"resultType": "task", "task": {"taskId": "t1", "status": "working"}}),
             "asks" => json!({"resultType": "input_required", "inputRequests": {}, "requestState": "x"}),
             _ => return Err("there is no such tool here"),
         })
@@ -275,6 +293,21 @@ fn said(message: &Value) -> Vec<Value> {
     vec![progress(token, 1), progress(&json!("another"), 9), log, progress(token, 2), progress(token, 3)]
 }
 
+/// What a call says that its client has to do.
+fn demanded() -> impl Iterator<Item = Value> {
+    DEMANDS.iter().zip(900..).map(|(method, id)| {
+        let params = match *method {
+            "sampling/createMessage" => json!({"maxTokens": 1, "messages": [
+                {"role": "user", "content": {"type": "text", "text": "hi"}}]}),
+            "elicitation/create" => json!({"message": "Your password?", "requestedSchema": {"type": "object",
+                "properties": {"word": {"type": "string"}}}}),
+            "tasks/get" => json!({"taskId": "t1"}),
+            _ => json!({}),
+        };
+        json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+    })
+}
+
 async fn ask(State(shared): App, headers: HeaderMap, body: Bytes) -> Response {
     let message: Value = serde_json::from_slice(&body).expect("JSON");
     shared.note(&headers, &message);
@@ -284,7 +317,8 @@ async fn ask(State(shared): App, headers: HeaderMap, body: Bytes) -> Response {
     if let Some(refusal) = shared.refusal(&headers) {
         return refusal;
     }
-    if message["id"].is_null() {
+    // A notification, or an answer to what the peer asked.
+    if message["id"].is_null() || message["method"].is_null() {
         return StatusCode::ACCEPTED.into_response();
     }
     let method = message["method"].as_str().unwrap_or_default();
@@ -315,8 +349,12 @@ async fn ask(State(shared): App, headers: HeaderMap, body: Bytes) -> Response {
             let line = Bytes::from(format!(": {}\n\n", "x".repeat(64 << 10)));
             events(Body::from_stream(stream::repeat(line).map(Ok::<_, std::convert::Infallible>)))
         }
-        ("tools/call", "progress") => {
-            let mut all = said(&message);
+        ("tools/call", name @ ("progress" | "changes" | "demands")) => {
+            let mut all = match name {
+                "progress" => said(&message),
+                "changes" => vec![json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})],
+                _ => demanded().collect(),
+            };
             all.push(answer);
             let all = stream::iter(all.into_iter().map(|message| event(&message)));
             events(Body::from_stream(all.map(Ok::<_, std::convert::Infallible>)))

@@ -45,7 +45,7 @@ impl Lang {
 
     /// What to do next, in the new folder.
     fn next(self, name: &ToolName) -> String {
-        let run = |file: &str| format!("mcpbox tool run {file} --args '{{\"name\": \"Ada\"}}'");
+        let run = |file: &str| format!("mcpbox tool run {file} '{{\"name\": \"Ada\"}}'");
         match self {
             Self::Python => run("main.py"),
             Self::Javascript => run("main.js"),

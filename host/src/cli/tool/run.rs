@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::inspect::{inspected, read};
+use crate::cli::arguments::Arguments;
 use crate::config::{self, Place};
 use crate::domain::budget::Budget;
 use crate::domain::client::Nobody;
@@ -31,12 +32,11 @@ use crate::sandbox::{Job, Program, Sandbox, SandboxSettings};
 pub(in crate::cli) struct Run {
     /// The tool: Python (.py), JavaScript (.js, .mjs) or TypeScript (.ts) with `main`, or a component (.wasm).
     file: PathBuf,
+    #[command(flatten)]
+    arguments: Arguments,
     /// Which tool of a component; its only one by default.
     #[arg(long, value_name = "NAME")]
     tool: Option<String>,
-    /// The arguments, a JSON object.
-    #[arg(long, default_value = "{}")]
-    args: String,
     /// A host that the tool may reach: HOST or HOST:PORT. Can be given several times.
     #[arg(long = "allow-host", value_name = "HOST")]
     hosts: Vec<HostGrant>,
@@ -107,10 +107,7 @@ fn form(file: &Path) -> anyhow::Result<Form> {
 impl Run {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let limits = config::limits()?;
-        let arguments: Value = serde_json::from_str(&self.args).context("--args is not JSON")?;
-        if !arguments.is_object() {
-            bail!("--args must be a JSON object, such as {{\"city\": \"Oslo\"}}");
-        }
+        let arguments = Value::Object(self.arguments.object()?);
         let form = form(&self.file)?;
         if form != Form::Component && (self.tool.is_some() || !self.folders.is_empty()) {
             bail!("--tool and --dir are for components; a source is one tool, and has no files");
@@ -269,7 +266,10 @@ fn print_report(report: &Report, stats: bool) {
             eprintln!("{}", exception.traceback.trim_end());
             eprintln!("mcpbox: {}", exception.headline());
         }
-        Outcome::InvalidArguments { message } | Outcome::Trapped { message } | Outcome::SourceFailed { message } => {
+        Outcome::InvalidArguments { message }
+        | Outcome::InvalidResult { message }
+        | Outcome::Trapped { message }
+        | Outcome::SourceFailed { message } => {
             eprintln!("mcpbox: {message}")
         }
         Outcome::Stopped(bound) => eprintln!("mcpbox: stopped: the limit on {} was reached", bound.as_str()),

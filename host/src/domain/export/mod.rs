@@ -19,6 +19,7 @@ pub use self::canonical::canonical;
 use super::binding::GivenBinding;
 use super::digest::Digest;
 use super::request::RequestStatus;
+use super::source::{SourceAuth, SourceTransport};
 use super::tool::{ApprovalStatus, ServerStatus, ToolKind};
 
 /// What `format` says.
@@ -63,6 +64,8 @@ pub struct ServerPart {
     pub hosts: Vec<HostPart>,
     #[serde(default)]
     pub secrets: Vec<SecretPart>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourcePart>,
     #[serde(default)]
     pub tools: Vec<ToolPart>,
 }
@@ -75,6 +78,22 @@ pub struct SecretPart {
     pub description: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<GivenBinding>,
+}
+
+/// Another MCP server, without what lets us in there; its tools are imported again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourcePart {
+    pub name: String,
+    pub url: String,
+    pub transport_type: SourceTransport,
+    pub auth_type: SourceAuth,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_secret_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_header_name: Option<String>,
+    #[serde(default)]
+    pub private_network: bool,
 }
 
 /// A request for a host.
@@ -229,7 +248,7 @@ pub fn escaped(key: &str) -> String {
 }
 
 impl Export {
-    /// Servers, tools, versions, requests, secrets and components together.
+    /// Servers, tools, versions, requests, secrets, sources and components together.
     pub fn items(&self) -> usize {
         let of_tool = |tool: &ToolPart| {
             1 + tool.versions.len()
@@ -239,7 +258,10 @@ impl Export {
                 + tool.versions.iter().map(|v| v.hosts.len() + v.modules.len() + v.secret_names.len()).sum::<usize>()
         };
         let of_server = |server: &ServerPart| {
-            1 + server.hosts.len() + server.secrets.len() + server.tools.iter().map(of_tool).sum::<usize>()
+            1 + server.hosts.len()
+                + server.secrets.len()
+                + server.sources.len()
+                + server.tools.iter().map(of_tool).sum::<usize>()
         };
         self.servers.iter().map(of_server).sum::<usize>() + self.components.len() + self.settings.len()
     }

@@ -16,7 +16,7 @@ impl Management for ListPendingRequests {
     const NAME: &'static str = "mcpbox_list_pending_requests";
     const TITLE: &'static str = "List what waits for a person";
     const DESCRIPTION: &'static str = "Lists everything on all servers that waits for a person: tools to approve, \
-        requests for modules and for hosts, oldest first. You cannot decide any of it: tell the user. For one tool \
+        requests for modules and for hosts, external sources to allow, oldest first. You cannot decide any of it: tell the user. For one tool \
         use mcpbox_get_tool_status.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = Arguments;
@@ -45,12 +45,13 @@ impl Management for ListPendingRequests {
                 "pending_tools": {"type": "array", "items": tool},
                 "pending_module_requests": {"type": "array", "items": schema::module_request()},
                 "pending_network_requests": {"type": "array", "items": schema::network_request()},
+                "pending_sources": {"type": "array", "items": schema::source()},
                 "summary": schema::answer(
-                    json!({"tools": count(), "modules": count(), "network": count(), "total": count()}),
-                    &["tools", "modules", "network", "total"],
+                    json!({"tools": count(), "modules": count(), "network": count(), "sources": count(), "total": count()}),
+                    &["tools", "modules", "network", "sources", "total"],
                 ),
             }),
-            &["pending_tools", "pending_module_requests", "pending_network_requests", "summary"],
+            &["pending_tools", "pending_module_requests", "pending_network_requests", "pending_sources", "summary"],
         )
     }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::request_network_access::{several_tools, tool_ids};
-use super::{Answered, Call, Effect, Management, schema};
+use super::asking::tool_ids;
+use super::{Answered, Call, Effect, Management, asking, schema};
 use crate::domain::request::RequestStatus;
 use crate::service::Error;
 use crate::service::module_requests::ModuleRequestView;
@@ -37,16 +37,11 @@ impl Management for RequestModule {
     type Arguments = Arguments;
 
     fn input() -> Value {
-        schema::arguments(
-            json!({
-                "tool_id": {"type": "string", "description": "The tool's id"},
-                "tool_ids": several_tools(),
-                "module_name": {"type": "string", "minLength": 1, "maxLength": 128,
-                                "description": "As it is imported, for example `yaml`"},
-                "justification": {"type": "string", "minLength": 10, "maxLength": 2000,
-                                  "description": "For the person who decides: what the tool needs it for"},
-            }),
-            &["module_name", "justification"],
+        asking::arguments(
+            &json!({"module_name": {"type": "string", "minLength": 1, "maxLength": 128,
+                                    "description": "As it is imported, for example `yaml`"}}),
+            "module_name",
+            "what the tool needs it for",
         )
     }
 

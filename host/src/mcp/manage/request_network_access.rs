@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::get_tool::TOOL_IDS;
-use super::{Answered, Call, Effect, Management, id, schema};
-use crate::domain::ids::ToolId;
+use super::asking::tool_ids;
+use super::{Answered, Call, Effect, Management, asking, schema};
 use crate::domain::request::RequestStatus;
 use crate::service::Error;
 use crate::service::network_requests::{NetworkRequestView, NewNetworkRequest};
@@ -40,18 +39,15 @@ impl Management for RequestNetworkAccess {
     type Arguments = Arguments;
 
     fn input() -> Value {
-        schema::arguments(
-            json!({
-                "tool_id": {"type": "string", "description": "The tool's id"},
-                "tool_ids": several_tools(),
+        asking::arguments(
+            &json!({
                 "host": {"type": "string", "description": "A name such as api.example.com, *.example.com for all \
                                                            below it, or an address"},
                 "port": {"type": ["integer", "null"], "minimum": 1, "maximum": 65535,
                          "description": "Only this port; without it, any"},
-                "justification": {"type": "string", "minLength": 10, "maxLength": 2000,
-                                  "description": "For the person who decides: what the tool does there"},
             }),
-            &["host", "justification"],
+            "host",
+            "what the tool does there",
         )
     }
 
@@ -84,28 +80,4 @@ impl Management for RequestNetworkAccess {
         };
         Answered::done(&Requests { requests }, message)
     }
-}
-
-/// How several tools are named among arguments.
-pub(super) fn several_tools() -> Value {
-    json!({"type": "array", "items": {"type": "string", "description": "A tool's id"}, "maxItems": 50,
-           "description": "Several tools, in place of tool_id: for all of them, or for none"})
-}
-
-/// The tools that are meant: `tool_id`, and those of `several`.
-///
-/// # Errors
-/// That names the argument, when there is none or one of them is no id.
-pub(super) fn tool_ids(one: Option<String>, several: &[String]) -> Result<Vec<ToolId>, Error> {
-    let mut ids = Vec::new();
-    if let Some(one) = &one {
-        ids.push(id("tool_id", one, TOOL_IDS)?);
-    }
-    for (at, text) in several.iter().enumerate() {
-        ids.push(id(&format!("tool_ids/{at}"), text, TOOL_IDS)?);
-    }
-    if ids.is_empty() {
-        return Err(Error::invalid("/tool_id", "say which tool asks; take its id from mcpbox_list_tools"));
-    }
-    Ok(ids)
 }

@@ -4,12 +4,17 @@ pub mod cancelled;
 pub mod complete;
 pub mod discover;
 pub mod initialize;
+pub mod listen;
 pub mod ping;
 pub mod prompts_get;
 pub mod prompts_list;
 pub mod resources_list;
 pub mod resources_read;
+pub mod resources_subscribe;
 pub mod set_level;
+pub mod tasks_cancel;
+pub mod tasks_get;
+pub mod tasks_update;
 pub mod templates_list;
 pub mod tools_call;
 pub mod tools_list;
@@ -34,10 +39,16 @@ pub enum Method {
     TemplatesList,
     ResourcesRead,
     Complete,
+    ResourcesSubscribe,
+    ResourcesUnsubscribe,
+    Listen,
+    TasksGet,
+    TasksUpdate,
+    TasksCancel,
 }
 
 /// Name, whether legacy sessions have it, whether modern requests have it.
-const TABLE: [(&str, Method, bool, bool); 11] = [
+const TABLE: [(&str, Method, bool, bool); 17] = [
     ("ping", Method::Ping, true, false),
     ("logging/setLevel", Method::SetLevel, true, false),
     ("server/discover", Method::Discover, false, true),
@@ -49,6 +60,12 @@ const TABLE: [(&str, Method, bool, bool); 11] = [
     ("resources/templates/list", Method::TemplatesList, true, true),
     ("resources/read", Method::ResourcesRead, true, true),
     ("completion/complete", Method::Complete, true, true),
+    ("resources/subscribe", Method::ResourcesSubscribe, true, false),
+    ("resources/unsubscribe", Method::ResourcesUnsubscribe, true, false),
+    ("subscriptions/listen", Method::Listen, false, true),
+    ("tasks/get", Method::TasksGet, false, true),
+    ("tasks/update", Method::TasksUpdate, false, true),
+    ("tasks/cancel", Method::TasksCancel, false, true),
 ];
 
 impl Method {
@@ -72,7 +89,12 @@ impl Method {
 
     /// Whether it may run for long and say something before its answer.
     pub fn is_long(self) -> bool {
-        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead | Self::Complete)
+        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead | Self::Complete | Self::Listen)
+    }
+
+    /// Whether what it says before its answer is what it is for, so that a stream alone can carry it.
+    pub fn is_stream(self) -> bool {
+        self == Self::Listen
     }
 }
 
@@ -80,7 +102,7 @@ impl Method {
 ///
 /// # Errors
 /// -32602 that says what does not fit.
-fn read<T: DeserializeOwned>(params: &Params) -> Result<T, Failure> {
+pub(super) fn read<T: DeserializeOwned>(params: &Params) -> Result<T, Failure> {
     let text = params.as_deref().map_or("{}", |raw| raw.get());
     serde_json::from_str(text).map_err(|error| Failure::new(Kind::InvalidParams, format!("`params`: {error}")))
 }
@@ -101,7 +123,10 @@ mod tests {
             ("resources/read", true, true),
             ("completion/complete", true, true),
             ("initialize", false, false),
-            ("resources/subscribe", false, false),
+            ("resources/subscribe", true, false),
+            ("subscriptions/listen", false, true),
+            ("tasks/get", false, true),
+            ("tasks/list", false, false),
             ("TOOLS/LIST", false, false),
             ("", false, false),
         ] {

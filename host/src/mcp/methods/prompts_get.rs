@@ -69,7 +69,7 @@ async fn get(dispatcher: &Dispatcher, context: &Context, params: &Params, record
     let entry = Entry::Prompt { name: full_name.clone(), arguments };
     record.begin_entry(&entry, &full_name).await;
     let call = Call::new(dispatcher, context, params, entry, None).await?;
-    match call.run(dispatcher, context, context.cancel.clone()).await {
+    match call.run(dispatcher, context).await {
         Ok(answer) => {
             record.called(answer.is_error, Some(&answer.execution));
             if let Some(reply) = call.protocol_reply(dispatcher, context, &answer).map_err(|e| refused(e, context))? {

@@ -60,7 +60,7 @@ async fn contents(dispatcher: &Dispatcher, context: &Context, params: &Params, r
         Ok(call) => call,
         Err(failure) => return Err(failure),
     };
-    match call.run(dispatcher, context, context.cancel.clone()).await {
+    match call.run(dispatcher, context).await {
         Ok(answer) => {
             record.called(answer.is_error, Some(&answer.execution));
             if let Some(reply) = call.protocol_reply(dispatcher, context, &answer).map_err(|e| refused(e, context))? {
@@ -103,7 +103,8 @@ fn write(context: &Context, uri: &str, answer: CallAnswer) -> Reply {
     Payload::of(&written).map_err(broken)
 }
 
-fn unknown(context: &Context, uri: &str) -> Failure {
+/// By the code of each era.
+pub(super) fn unknown(context: &Context, uri: &str) -> Failure {
     let kind = if context.is_modern() { Kind::InvalidParams } else { Kind::ResourceUnknown };
     let message =
         format!("there is no resource `{}`; call resources/list again, the list may have changed", shorten(uri));

@@ -8,8 +8,11 @@ use serde_json::value::RawValue;
 
 use crate::domain::component::Entry;
 use crate::domain::content::{Content, ToolResult};
+use crate::domain::task::TaskStatus;
 use crate::mcp::about::{COMPLETE, ResultMeta};
-use crate::mcp::call::Call;
+use crate::mcp::asking::Retried;
+use crate::mcp::call::{Call, lacks, words};
+use crate::mcp::call_through;
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind, Told, shorten, tell};
 use crate::mcp::fit::fit;
@@ -20,9 +23,14 @@ use crate::mcp::nearest::nearest;
 use crate::mcp::outbox::events_of_a_call;
 use crate::mcp::record::Record;
 use crate::mcp::spoken::Spoken;
+use crate::mcp::tasks::{created, follow};
 use crate::mcp::uris::placed;
 use crate::service::Error;
-use crate::service::calls::{CallAnswer, Execution};
+use crate::service::calls::{CallAnswer, End, Execution};
+use crate::service::tasks::{TaskEnd, TaskView};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// `CallToolRequestParams`; what else is in it is for others.
 #[derive(Deserialize)]
@@ -56,8 +64,14 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
 }
 
 async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, record: &mut Record) -> Reply {
-    let (name, arguments) = read(params)?;
-    let management = context.scope.has_management().then(|| manage::find(&name)).flatten();
+    let (mut name, mut arguments) = read(params)?;
+    if context.scope.has_management() && name == call_through::NAME {
+        (name, arguments) = call_through::inner(arguments.as_deref())?;
+    }
+    let shown = dispatcher.service.shown(&context.caller).await;
+    let shown = shown.map_err(|error| Dispatcher::failure(error, &context.request_id))?;
+    let management = manage::find(&name)
+        .filter(|tool| context.scope.has_management() && (shown.management || manage::is_meta(tool.name)));
     let full_name = context.scope.full_name(&name).unwrap_or_default().into_owned();
     record.begin_call(&full_name, management.is_some(), arguments.as_deref()).await;
     if let Some(tool) = management {
@@ -70,8 +84,18 @@ async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, recor
             Err(error) => mend(context, error, record),
         };
     }
-    let call = Call::new(dispatcher, context, params, Entry::Tool(full_name), arguments).await?;
-    match call.run(dispatcher, context, context.cancel.clone()).await {
+    let call = Call::new(dispatcher, context, params, Entry::Tool(full_name.clone()), arguments).await?;
+    let answered = match call.follower() {
+        None => call.run(dispatcher, context).await,
+        Some(client) => match run_or_follow(dispatcher, context, &call, &full_name, client).await {
+            Ran::Answered(answered) => answered,
+            Ran::Task(task) => {
+                record.called(false, None);
+                return created(&task).map_err(|_| Failure::internal(&context.request_id));
+            }
+        },
+    };
+    match answered {
         Ok(answer) => match call.protocol_reply(dispatcher, context, &answer) {
             Ok(Some(reply)) => {
                 record.called(answer.is_error, Some(&answer.execution));
@@ -83,8 +107,88 @@ async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, recor
             }
             Err(error) => mend(context, error, record),
         },
-        Err(Error::NotFound { .. }) => Err(unknown(dispatcher, context, &name).await),
+        Err(Error::NotFound { .. }) => Err(unknown(dispatcher, context, &name, shown.management).await),
         Err(error) => mend(context, error, record),
+    }
+}
+
+/// What came of a call that may become a task.
+enum Ran {
+    Answered(Result<CallAnswer, Error>),
+    Task(TaskView),
+}
+
+/// Runs a call, and makes a task of it when its guest wants that, or when it takes long.
+async fn run_or_follow(
+    dispatcher: &Dispatcher,
+    context: &Context,
+    call: &Call,
+    name: &str,
+    client: Arc<Retried>,
+) -> Ran {
+    // Of its own: a task does not end with its request.
+    let cancel = CancellationToken::new();
+    let mut work = Box::pin(call.running(dispatcher, context, cancel.clone()));
+    let long = tokio::time::sleep(Duration::from_millis(dispatcher.service.limits().task_after_ms));
+    tokio::pin!(long);
+    let mut may_wait = true;
+    loop {
+        tokio::select! {
+            biased;
+            answered = &mut work => return Ran::Answered(answered),
+            () = context.cancel.cancelled() => {
+                cancel.cancel();
+                return Ran::Answered(work.await);
+            }
+            () = client.wanted() => {}
+            () = &mut long, if may_wait => {
+                may_wait = false;
+                if !client.want() {
+                    continue;
+                }
+            }
+        }
+        match dispatcher.service.task_create(&context.caller, name).await {
+            Ok(Some(task)) => {
+                client.decide(true);
+                let aside = context.aside();
+                let ended = async move { end_of(&aside, work.await) };
+                let (caller, id) = (context.caller.clone(), task.id);
+                dispatcher.service.beside_calls(follow(dispatcher.clone(), caller, id, client, cancel, ended));
+                return Ran::Task(task);
+            }
+            Ok(None) => client.decide(false),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a task could not be kept; it stays a call");
+                client.decide(false);
+            }
+        }
+    }
+}
+
+/// What is kept of a task. A tool that failed has completed; a guest that broke, or was stopped, has not.
+fn end_of(context: &Context, answered: Result<CallAnswer, Error>) -> TaskEnd {
+    let completed = |reply: Reply| match reply {
+        Ok(Payload(text)) => {
+            let json = String::from_utf8(text).ok().and_then(|text| RawValue::from_string(text).ok());
+            TaskEnd { status: TaskStatus::Completed, json }
+        }
+        Err(Failure { kind, message, data, .. }) => TaskEnd::error(kind.code(), &message, data.as_ref()),
+    };
+    match answered {
+        Ok(answer) => match answer.end {
+            End::Trapped => TaskEnd::failed(&words(&answer)),
+            End::MissingAbilities(missing) => completed(Err(lacks(missing))),
+            End::Cancelled => TaskEnd::failed("the task was stopped before it ended; call the tool again"),
+            _ => completed(told(context, answer)),
+        },
+        Err(error) => match tell(error, &context.request_id) {
+            Told::Client(failure) => completed(Err(failure)),
+            Told::Model(text) => {
+                let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
+                completed(write(context, result, true, None))
+            }
+        },
     }
 }
 
@@ -156,10 +260,10 @@ fn write(context: &Context, result: ToolResult, is_error: bool, execution: Optio
 }
 
 /// What a model reads when it calls what is not there: its list is old, or it slipped.
-async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str) -> Failure {
+async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str, shows_management: bool) -> Failure {
     let mut message = format!("there is no tool `{}`; call tools/list again, the list may have changed", shorten(name));
     if let Ok(listing) = dispatcher.listings.current(&dispatcher.service, &context.caller, &context.scope).await
-        && let Some(near) = nearest(name, listing.names())
+        && let Some(near) = nearest(name, listing.names(shows_management))
     {
         message.push_str(&format!("; did you mean `{near}`?"));
     }

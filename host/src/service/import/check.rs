@@ -1,12 +1,15 @@
 //! The small parts of a file, each checked as if a person had just given it.
 
 use crate::domain::binding::{Binding, BindingError, GivenBinding};
-use crate::domain::export::{HostPart, ModulePart, SecretPart, VersionPart};
+use crate::domain::caller::Caller;
+use crate::domain::export::{HostPart, ModulePart, SecretPart, SourcePart, VersionPart};
 use crate::domain::grant::HostGrant;
-use crate::domain::names::{ModuleName, SecretName, ServerName, ToolName};
+use crate::domain::names::{ModuleName, SecretName, ServerName, SourceName, ToolName};
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::{ApprovalStatus, ToolKind};
 use crate::service::error::Problem;
+use crate::service::external_mcp_rules::{credential, placed};
+use crate::service::external_mcp_sources::SERVER_SOURCES;
 use crate::service::modules::TOOL_MODULES;
 use crate::service::{Error, given};
 
@@ -112,6 +115,19 @@ pub(super) fn secret(
             .map_err(|BindingError { member, rule }| Error::invalid(format!("{at}/binding/{member}"), rule))
     });
     Ok(PlannedSecret { name, description, binding: binding.transpose()? })
+}
+
+/// An external source, for a person to allow.
+pub(super) fn source(at: &str, caller: &Caller, part: SourcePart, known: &[SourcePart]) -> Result<SourcePart, Error> {
+    let name: SourceName = part.name.parse().map_err(|error| Error::name(&format!("{at}/name"), &error))?;
+    if known.iter().any(|other| other.name == name.to_string()) {
+        return Err(Error::invalid(at, format!("the external source `{name}` is there twice")));
+    }
+    few(at, known.len(), SERVER_SOURCES, "external sources")?;
+    let private_network = placed(caller, &part.url, Some(part.private_network)).map_err(|error| error.within(at))?;
+    let (auth_secret_name, auth_header_name) =
+        credential(part.auth_type, part.auth_secret_name, part.auth_header_name).map_err(|error| error.within(at))?;
+    Ok(SourcePart { name: name.into(), auth_secret_name, auth_header_name, private_network, ..part })
 }
 
 pub(super) fn tool_name(at: &str, name: &str) -> Result<String, Error> {

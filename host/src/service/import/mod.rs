@@ -2,7 +2,7 @@
 //!
 //! Nothing is approved by being imported. Tools come as drafts or wait for review, requests for hosts and
 //! modules wait for a decision, secrets come without values, and hosts that were open to a whole server are
-//! asked for. Schemas and what a component offers are derived anew; nothing that the file says of them counts.
+//! asked for, external sources are asked nothing. Schemas and what a component offers are derived anew; nothing that the file says of them counts.
 //!
 //! A file is read only if its signature holds. One that was signed elsewhere, or by nobody (those of the first
 //! MCPbox), is taken only when the person names its fingerprint.
@@ -110,6 +110,8 @@ pub struct ImportedServer {
     pub original_name: String,
     /// Places for secrets, which wait for their values.
     pub secrets: Vec<String>,
+    /// External sources, which are asked nothing before a person allows them.
+    pub sources: Vec<String>,
     /// Hosts that are asked for the whole server.
     pub hosts: Vec<String>,
     pub tools: Vec<ImportedTool>,
@@ -141,7 +143,7 @@ impl Service {
             });
         }
         let (file, signature) = export::opened(bytes)?;
-        let (origin, fingerprint) = self.origin(&file, signature, wish.trust.as_deref())?;
+        let (origin, fingerprint) = self.origin(&file, signature, wish.trust.as_deref()).await?;
         if !wish.dry_run {
             accepted(origin, fingerprint)?;
         }
@@ -155,7 +157,7 @@ impl Service {
         let change = wish.settings.then(|| settings(&export)).transpose()?;
         let mut settings: Vec<String> =
             if change.is_some() { export.settings.keys().cloned().collect() } else { Vec::new() };
-        let Plan { servers, problems, left_out } = self.import_planned(export, &wish).await?;
+        let Plan { servers, problems, left_out } = self.import_planned(caller, export, &wish).await?;
         let servers = if wish.dry_run {
             servers.iter().map(|server| server.told(None)).collect()
         } else if problems.is_empty() {
@@ -169,7 +171,7 @@ impl Service {
     }
 
     /// Who vouches for a file.
-    fn origin(
+    async fn origin(
         &self,
         file: &Map<String, Value>,
         signature: Option<Value>,
@@ -184,7 +186,7 @@ impl Service {
                 let fingerprint = signed
                     .verify(canonical.as_bytes())
                     .map_err(|error| Error::invalid("/signature", error.to_string()))?;
-                let is_own = fingerprint == self.0.parts.signer.fingerprint();
+                let is_own = self.signer_known().await?.is_some_and(|own| own.fingerprint() == fingerprint);
                 (if is_own { Origin::Own } else { Origin::Unknown }, fingerprint)
             }
             None if signed_here => return Err(Error::invalid("/signature", "the file lacks its signature")),

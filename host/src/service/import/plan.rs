@@ -11,9 +11,10 @@ use super::check::{self, PlannedHost, PlannedModule, PlannedSecret};
 use super::{Broken, Clashes, ImportWish, ImportedServer, ImportedTool};
 use crate::db::blobs;
 use crate::db::servers as server_rows;
+use crate::domain::caller::Caller;
 use crate::domain::component::Surface;
 use crate::domain::digest::Digest;
-use crate::domain::export::{ComponentPart, Export, ServerPart, ToolPart, VersionPart, escaped};
+use crate::domain::export::{ComponentPart, Export, ServerPart, SourcePart, ToolPart, VersionPart, escaped};
 use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::names::ServerName;
 use crate::domain::tool::{ApprovalStatus, Language, ServerStatus};
@@ -37,6 +38,7 @@ pub(super) struct PlannedServer {
     pub(super) default_timeout_ms: Option<u64>,
     pub(super) hosts: Vec<PlannedHost>,
     pub(super) secrets: Vec<PlannedSecret>,
+    pub(super) sources: Vec<SourcePart>,
     pub(super) tools: Vec<PlannedTool>,
 }
 
@@ -76,6 +78,7 @@ impl PlannedServer {
             name: self.name.to_string(),
             original_name: self.original_name.clone(),
             secrets: self.secrets.iter().map(|secret| secret.name.to_string()).collect(),
+            sources: self.sources.iter().map(|source| source.name.clone()).collect(),
             hosts: self.hosts.iter().map(|host| host.grant.to_string()).collect(),
             tools: tools.collect(),
         }
@@ -100,6 +103,7 @@ impl PlannedTool {
 /// The work of planning.
 struct Planner<'a> {
     service: &'a Service,
+    caller: &'a Caller,
     components: BTreeMap<String, ComponentPart>,
     /// Those that were unpacked.
     unpacked: BTreeMap<Digest, Arc<[u8]>>,
@@ -111,9 +115,15 @@ struct Planner<'a> {
 }
 
 impl Service {
-    pub(super) async fn import_planned(&self, export: Export, wish: &ImportWish) -> Result<Plan, Error> {
+    pub(super) async fn import_planned(
+        &self,
+        caller: &Caller,
+        export: Export,
+        wish: &ImportWish,
+    ) -> Result<Plan, Error> {
         let mut planner = Planner {
             service: self,
+            caller,
             components: export.components,
             unpacked: BTreeMap::new(),
             broken: Vec::new(),
@@ -170,6 +180,7 @@ impl Planner<'_> {
             default_timeout_ms,
             hosts: Vec::new(),
             secrets: Vec::new(),
+            sources: Vec::new(),
             tools: Vec::new(),
             name,
         };
@@ -181,6 +192,10 @@ impl Planner<'_> {
             let pointer = format!("{at}/secrets/{number}");
             let checked = check::secret(&pointer, secret, &server.secrets, &mut self.left_out);
             server.secrets.extend(self.sound(checked)?);
+        }
+        for (number, source) in part.sources.into_iter().enumerate() {
+            let checked = check::source(&format!("{at}/sources/{number}"), self.caller, source, &server.sources);
+            server.sources.extend(self.sound(checked)?);
         }
         let mut names = HashSet::new();
         for (number, tool) in part.tools.into_iter().enumerate() {

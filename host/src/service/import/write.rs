@@ -6,6 +6,7 @@ use serde_json::json;
 use super::check::{PlannedHost, PlannedModule, PlannedRequest, PlannedSecret};
 use super::plan::{PlannedServer, PlannedTool};
 use super::{ImportedServer, Origin};
+use crate::db::external_mcp_sources as source_rows;
 use crate::db::module_requests::{self, ModuleRequest};
 use crate::db::network_requests::{self, NetworkRequest};
 use crate::db::secrets::{self, Secret};
@@ -15,12 +16,14 @@ use crate::db::versions as version_rows;
 use crate::db::{DbError, Port, Texts, Tx, Whole, blobs};
 use crate::domain::caller::Caller;
 use crate::domain::digest::Digest;
+use crate::domain::export::SourcePart;
 use crate::domain::ids::{GrantRequestId, SecretId, ServerId, ToolId};
 use crate::domain::policy::PolicyChange;
 use crate::domain::request::RequestStatus;
 use crate::domain::tool::{ApprovalStatus, ChangeSource};
 use crate::service::audit::{self, Act};
-use crate::service::{Error, Service, exports, servers, tools, versions};
+use crate::service::external_mcp_sources::NewSource;
+use crate::service::{Error, Service, exports, external_mcp_sources, servers, tools, versions};
 
 /// Who writes when.
 struct Writing<'a> {
@@ -94,6 +97,9 @@ impl Writing<'_> {
         for host in &planned.hosts {
             network_requests::insert(tx, self.host_row(server.id, None, host)).await?;
         }
+        for source in &planned.sources {
+            self.source(server.id, source).await?;
+        }
         let mut ids = Vec::with_capacity(planned.tools.len());
         for tool in &planned.tools {
             ids.push(self.tool(&server, tool).await?);
@@ -117,23 +123,32 @@ impl Writing<'_> {
         Ok(())
     }
 
+    async fn source(&self, server_id: ServerId, planned: &SourcePart) -> Result<(), Error> {
+        let Self { tx, caller, now } = *self;
+        let new = NewSource {
+            name: planned.name.clone(),
+            url: planned.url.clone(),
+            transport_type: planned.transport_type,
+            auth_type: planned.auth_type,
+            auth_secret_name: planned.auth_secret_name.clone(),
+            auth_header_name: planned.auth_header_name.clone(),
+            private_network: Some(planned.private_network),
+        };
+        let source = external_mcp_sources::row(server_id, new, None, caller, now);
+        let after = Some(external_mcp_sources::told(&source));
+        source_rows::insert(tx, source.clone()).await?;
+        audit::write(tx, caller, now, external_mcp_sources::act("source.create", source.id, None, after)).await?;
+        Ok(())
+    }
+
     async fn tool(&self, server: &Server, planned: &PlannedTool) -> Result<ToolId, Error> {
         let Self { tx, caller, now } = *self;
         let count = planned.versions.len();
         let tool = Tool {
-            id: ToolId::new(),
-            server_id: server.id,
-            name: planned.newest().content.name.clone(),
             enabled: planned.enabled,
             disabled_exports: Texts(planned.disabled.clone()),
             latest_version: number(count),
-            live_version_id: None,
-            live_digest: None,
-            approved_at: None,
-            approved_by: None,
-            created_by: caller.to_string(),
-            created_at: now,
-            updated_at: now,
+            ..Tool::new(server.id, &planned.newest().content.name, &caller.to_string(), now)
         };
         let mut rows = Vec::with_capacity(count);
         for (at, version) in planned.versions.iter().enumerate() {

@@ -1,0 +1,164 @@
+//! Calls of modern clients that become tasks: because the guest says that it takes long, or because it does.
+//!
+//! A call becomes a task once, and only before its guest has asked something that was answered with another
+//! call. From then on the connection no longer matters: the guest goes on, waits for answers where it asks, and
+//! what comes of it is kept until it expires.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::about;
+use super::asking::{Retried, held};
+use super::call::input_requests;
+use super::dispatch::{Context, Dispatcher};
+use super::error::Failure;
+use super::jsonrpc::{Params, Payload};
+use crate::domain::caller::Caller;
+use crate::domain::ids::TaskId;
+use crate::domain::task::TaskStatus;
+use crate::mcp::error::Kind;
+use crate::service::tasks::{TaskEnd, TaskView};
+
+/// How often a client may ask how a task goes.
+const POLL_MS: u64 = 500;
+/// How often whoever runs a task looks at what its caller said to another process.
+const LOOK: Duration = Duration::from_secs(2);
+/// `resultType` of what a call is answered that became a task.
+const TASK: &str = "task";
+
+/// The tasks that this process runs; clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tasks(Arc<Mutex<HashMap<TaskId, Arc<Notify>>>>);
+
+/// A task that runs here; forgotten when this is dropped.
+struct Runs {
+    tasks: Tasks,
+    id: TaskId,
+    said: Arc<Notify>,
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        held(&self.tasks.0).remove(&self.id);
+    }
+}
+
+impl Tasks {
+    fn enter(&self, id: TaskId) -> Runs {
+        let said = Arc::new(Notify::new());
+        held(&self.0).insert(id, Arc::clone(&said));
+        Runs { tasks: self.clone(), id, said }
+    }
+
+    /// Lets whoever runs the task here look at what its caller said.
+    pub(super) fn nudge(&self, id: TaskId) {
+        if let Some(said) = held(&self.0).get(&id) {
+            said.notify_one();
+        }
+    }
+}
+
+/// Runs a task to its end and keeps what came of it.
+pub(super) async fn follow(
+    dispatcher: Dispatcher,
+    caller: Caller,
+    id: TaskId,
+    client: Arc<Retried>,
+    cancel: CancellationToken,
+    work: impl Future<Output = TaskEnd> + Send,
+) {
+    let runs = dispatcher.tasks.enter(id);
+    let service = &dispatcher.service;
+    tokio::pin!(work);
+    let end = loop {
+        tokio::select! {
+            end = &mut work => break end,
+            questions = client.parked() => {
+                if let Err(error) = service.task_ask(&caller, id, questions).await {
+                    tracing::error!(task = %id, %error, "the questions of a task could not be kept; ending it");
+                    cancel.cancel();
+                }
+            }
+            () = runs.said.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        match service.task_news(&caller, id).await {
+            Ok(news) => {
+                if news.is_cancelled {
+                    cancel.cancel();
+                }
+                client.bring(news.answers);
+            }
+            Err(error) => tracing::warn!(task = %id, %error, "a task could not be looked at; trying again"),
+        }
+    };
+    if let Err(error) = service.task_end(&caller, id, end).await {
+        tracing::error!(task = %id, %error, "what came of a task could not be kept");
+    }
+}
+
+/// `CreateTaskResult`.
+pub(super) fn created(task: &TaskView) -> Result<Payload, serde_json::Error> {
+    let mut members = base(task);
+    about::ended_as(&mut members, TASK);
+    Payload::of(&members)
+}
+
+/// `DetailedTask`, as a result and as a notification have it.
+pub(super) fn detailed(task: &TaskView) -> Map<String, Value> {
+    let mut members = base(task);
+    let end = || task.end.as_ref().and_then(|end| serde_json::from_str(end.get()).ok()).unwrap_or(Value::Null);
+    match task.status {
+        TaskStatus::Working | TaskStatus::Cancelled => {}
+        TaskStatus::InputRequired => drop(members.insert("inputRequests".to_owned(), input_requests(&task.open))),
+        TaskStatus::Completed => drop(members.insert("result".to_owned(), end())),
+        TaskStatus::Failed => drop(members.insert("error".to_owned(), end())),
+    }
+    members
+}
+
+fn base(task: &TaskView) -> Map<String, Value> {
+    let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let members = [
+        ("taskId", json!(task.id)),
+        ("status", json!(task.status)),
+        ("createdAt", json!(time(task.created_at))),
+        ("lastUpdatedAt", json!(time(task.updated_at))),
+        ("ttlMs", json!(task.ttl_ms)),
+        ("pollIntervalMs", json!(POLL_MS)),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The task that the parameters name, for a client that follows tasks.
+///
+/// # Errors
+/// -32021 for a client that does not; -32602 for what is no task's id.
+pub(super) fn named(context: &Context, params: &Params) -> Result<TaskId, Failure> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        task_id: String,
+    }
+    context.follows_tasks()?;
+    let Named { task_id } = super::methods::read(params)?;
+    task_id.parse().map_err(|_| unknown(&task_id))
+}
+
+/// -32602: there is no such task for this caller.
+pub(super) fn unknown(id: &str) -> Failure {
+    let message = format!("there is no task `{}`; it may have expired", super::error::shorten(id));
+    Failure::new(Kind::InvalidParams, message)
+}
+
+/// An empty answer.
+pub(super) fn acknowledged(context: &Context) -> Result<Payload, Failure> {
+    let mut members = Map::new();
+    about::complete(&mut members);
+    Payload::of(&members).map_err(|_| Failure::internal(&context.request_id))
+}

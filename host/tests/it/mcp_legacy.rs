@@ -70,7 +70,7 @@ async fn an_unknown_method_is_an_answer_not_a_lost_session() {
     let host = Host::start().await;
     let client = Client::of(&host);
     let (session, _) = client.open("2025-11-25").await;
-    for method in ["prompts/list", "resources/list", "server/discoverer", "nonsense"] {
+    for method in ["tasks/get", "tasks/list", "server/discoverer", "nonsense"] {
         assert_eq!(client.ask(&session, method, json!({})).await.code().await, (200, -32601), "{method}");
     }
     let within = [("mcp-session-id", session.as_str())];

@@ -21,10 +21,14 @@ import urllib.request
 
 import fastmcp
 from mcp import Client
+from mcp.client.sse import sse_client
+from mcp.client.stdio import StdioServerParameters
 
 URL = os.environ["MCPBOX_URL"]
 BINARY = os.environ["MCPBOX_BIN"]
 DATABASE = "PostgreSQL" if os.environ.get("DATABASE_URL") else "SQLite"
+# What a process beside the host needs to know.
+INSTALLATION = ("MCPBOX_DATA_DIR", "MCPBOX_CACHE_DIR", "DATABASE_URL", "XDG_CACHE_HOME", "LOG_LEVEL")
 ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 
 MANAGEMENT = {
@@ -225,6 +229,21 @@ class Journey:
                 era, "--method", "tools/call", "--tool-name", self.name, "--tool-arg", "city=Rome", "days=1"
             )
             assert result["structuredContent"] == {"city": "Rome", "degrees": [10]}, result
+
+    async def a_process_that_a_client_starts_serves_both_eras(self):
+        known = {name: os.environ[name] for name in INSTALLATION if name in os.environ}
+        process = StdioServerParameters(command=BINARY, args=["stdio"], env=known)
+        for mode, version in ERAS.items():
+            async with Client(process, mode=mode) as client:
+                assert client.protocol_version == version, f"{mode} speaks {client.protocol_version}"
+                result = await client.call_tool(self.name, {"city": "Oslo", "days": 1})
+                assert result.structured_content == {"city": "Oslo", "degrees": [10]}, result
+
+    async def a_client_of_the_oldest_transport_calls_the_tool(self):
+        async with Client(sse_client(URL + "/sse"), mode="legacy") as client:
+            assert self.name in {tool.name for tool in (await client.list_tools()).tools}
+            result = await client.call_tool(self.name, {"city": "Oslo", "days": 1})
+            assert not result.is_error and json.loads(result.content[0].text)["degrees"] == [10], result
 
     async def a_tool_that_waits_for_an_hour_is_approved(self):
         tool = await manage("create_tool", server_id=self.server_id, name="waits", python_code=WAITS)

@@ -89,10 +89,8 @@ async fn connection(
     Pace { head, body, stall }: Pace,
     stopping: CancellationToken,
 ) {
-    // Small answers must not wait for more (Nagle); failing to say so costs only latency.
-    let _ = stream.set_nodelay(true);
     let late = Arc::new(AtomicBool::new(false));
-    let line = Line { stream, is_heard: false, late: Arc::clone(&late), head, stall: Stall::new(stall) };
+    let line = Line::new(stream, Arc::clone(&late), head, stall);
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|incoming| Body::new(Paced::new(incoming, body)));
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -128,6 +126,14 @@ struct Line {
     late: Arc<AtomicBool>,
     head: Duration,
     stall: Stall,
+}
+
+impl Line {
+    fn new(stream: TcpStream, late: Arc<AtomicBool>, head: Duration, stall: Duration) -> Self {
+        // Small answers must not wait for more (Nagle); failing to say so costs only latency.
+        let _ = stream.set_nodelay(true);
+        Self { stream, is_heard: false, late, head, stall: Stall::new(stall) }
+    }
 }
 
 /// Watches whether a peer takes what it is sent.
@@ -210,6 +216,16 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
+
+    #[tokio::test]
+    async fn small_answers_do_not_wait_for_more() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let _client = TcpStream::connect(listener.local_addr()?).await?;
+        let (stream, _) = listener.accept().await?;
+        let line = Line::new(stream, Arc::default(), Duration::ZERO, Duration::ZERO);
+        assert!(line.stream.nodelay()?);
+        Ok(())
+    }
 
     /// Holds: write_stall_ms.
     #[tokio::test]

@@ -188,7 +188,8 @@ impl Answer {
     pub async fn messages(self) -> Vec<Value> {
         assert_eq!(self.headers["content-type"], "text/event-stream");
         let text = self.text().await;
-        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        // An event that only carries an id has none.
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| !data.is_empty());
         data.map(|message| serde_json::from_str(message).expect("JSON")).collect()
     }
 }

@@ -70,7 +70,7 @@ async fn an_unknown_method_is_an_answer_not_a_lost_session() {
     let host = Host::start().await;
     let client = Client::of(&host);
     let (session, _) = client.open("2025-11-25").await;
-    for method in ["prompts/list", "resources/list", "server/discoverer", "nonsense"] {
+    for method in ["tasks/get", "tasks/list", "server/discoverer", "nonsense"] {
         assert_eq!(client.ask(&session, method, json!({})).await.code().await, (200, -32601), "{method}");
     }
     let within = [("mcp-session-id", session.as_str())];
@@ -124,6 +124,7 @@ async fn a_cancelled_request_is_stopped_and_not_answered() {
     let mut answer =
         client.ask(&session, "tools/call", json!({"name": "s__waits", "_meta": {"progressToken": 3}})).await;
     assert_eq!(answer.piece().await.as_deref(), Some(":\n\n"));
+    assert!(answer.piece().await.is_some_and(|primer| primer.starts_with("id: call-")));
     let taken = client.ask(&session, "tools/call", json!({"name": "s__echo"})).await;
     assert_eq!(taken.code().await, (400, -32600), "a request of this id is running");
     let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}});
@@ -154,6 +155,7 @@ async fn a_broken_connection_is_no_cancellation_but_the_end_of_the_session_is() 
 
     let mut answer = client.ask(&session, "tools/call", call("s__waits")).await;
     assert_eq!(answer.piece().await.as_deref(), Some(":\n\n"));
+    assert!(answer.piece().await.is_some_and(|primer| primer.starts_with("id: call-")));
     assert_eq!(client.send("DELETE", &[("mcp-session-id", &session)], "").await.status, 204);
     assert_eq!(answer.piece().await, None);
     assert_eq!(outcome_of_last_call(&host, &tools[1]).await, "cancelled");

@@ -99,7 +99,7 @@ async fn headers_that_do_not_repeat_the_body_are_refused() {
 async fn what_the_revision_does_not_have_is_not_found() {
     let host = Host::start().await;
     let client = Client::of(&host);
-    for method in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "prompts/list", "nonsense", ""] {
+    for method in ["initialize", "ping", "logging/setLevel", "resources/subscribe", "tasks/list", "nonsense", ""] {
         assert_eq!(client.modern(&[], method, json!({})).await.code().await, (404, -32601), "{method}");
     }
     for method in ["GET", "DELETE"] {

@@ -60,6 +60,8 @@ struct Inner {
     places: Arc<Semaphore>,
     most: u64,
     answering: TaskTracker,
+    /// No message comes any more.
+    silent: CancellationToken,
     over: CancellationToken,
 }
 
@@ -83,6 +85,7 @@ impl Conversation {
             places: Arc::new(Semaphore::new(Limits::size(most))),
             most,
             answering: TaskTracker::new(),
+            silent: CancellationToken::new(),
             over: CancellationToken::new(),
         };
         (Self(Arc::new(inner)), said)
@@ -118,8 +121,10 @@ impl Conversation {
         }
     }
 
-    /// Waits until what runs is answered; no message comes any more, so that nobody can be asked.
+    /// Waits until what runs is answered; no message comes any more, so that nobody can be asked. What would
+    /// go on for ever, because it only listens, ends.
     pub(super) async fn finish(&self) {
+        self.0.silent.cancel();
         let session = self.session().clone();
         if let Some(session) = session {
             session.hears_no_more();
@@ -222,10 +227,17 @@ impl Conversation {
             let (id, mcp) = (work.id.clone(), &conversation.0.mcp);
             if work.method.is_long() {
                 let outbox = Outbox::new(id.clone(), mcp.limits());
+                let (only_listens, cancel) = (work.method.is_stream(), work.context.cancel.clone());
                 begin(mcp, work, &outbox, true);
                 let mut reader = outbox.reader();
-                while let Some((_, message)) = reader.next().await {
-                    conversation.say(message).await;
+                loop {
+                    tokio::select! {
+                        message = reader.next() => match message {
+                            Some((_, message)) => conversation.say(message).await,
+                            None => break,
+                        },
+                        () = conversation.0.silent.cancelled(), if only_listens && !cancel.is_cancelled() => cancel.cancel(),
+                    }
                 }
             } else if let Some(reply) = run(mcp, work).await {
                 conversation.say(text(&id, &reply)).await;

@@ -92,7 +92,7 @@ api-fuzz: build ## Requests that schemathesis makes up from the OpenAPI document
 	scripts/api/run.sh
 
 .PHONY: conformance
-conformance: build ## Scenarios of the official MCP conformance suite, both revisions (ARGS=all shows every one)
+conformance: build guests ## The official MCP conformance suite, both revisions (ARGS names scenarios; none: all)
 	@scripts/need.sh npm
 	@PATH="$$(scripts/protocol/tools.sh):$$PATH" MCPBOX_MCP_REQUESTS_PER_MINUTE=1000000 \
 		scripts/with-host.sh scripts/conformance.py $(ARGS)

@@ -58,12 +58,12 @@ build_rust() {
         eval "$(../scripts/guest-toolchain.sh)"
         export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}"
         target=wasm32-unknown-unknown
-        cargo build --release --locked --target $target -p csv -p hello -p probe -p weather
+        cargo build --release --locked --target $target -p csv -p hello -p mcpbox-conformance -p notes -p probe -p weather
         instantiate rust "$1/template-rust"
         # The registry's name for what lies here.
         (cd "$1/template-rust" && cargo --config "patch.crates-io.mcpbox-sdk.path='$OLDPWD'" \
             build --release --target $target)
-        for name in csv hello probe weather template_rust; do
+        for name in conformance csv hello notes probe weather template_rust; do
             cp "$CARGO_TARGET_DIR/$target/release/$name.wasm" "$1/${name//_/-}.wasm"
         done
     )
@@ -87,6 +87,6 @@ build_python() {
 }
 
 toolchain=../scripts/guest-toolchain.sh
-build rust "$(folder rust Cargo.toml Cargo.lock .cargo src macros examples probe templates/rust build.sh "$toolchain")"
+build rust "$(folder rust Cargo.toml Cargo.lock .cargo src macros examples probe ../components/conformance templates/rust build.sh "$toolchain")"
 build c "$(folder c examples/c templates/c build.sh)"
 build python "$(folder python examples/python wit "$python/requirements.txt" build.sh)"

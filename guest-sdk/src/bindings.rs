@@ -1085,6 +1085,501 @@ pub mod mcpbox {
                 }
             }
         }
+        /// What a guest asks of whoever is behind the call: the person (elicitation), the
+        /// model (sampling), the folders that the client works on (roots).
+        ///
+        /// Clients of MCP's older revisions answer while the guest waits. With the newer
+        /// ones the call ends with the questions, and the client makes it again with the
+        /// answers: **the guest then runs from its start once more**, and `ask` answers at
+        /// once what was asked before. So ask first and act afterwards, and give a question
+        /// the same key each time. A call that was made a task waits in either case.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod client {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            wit_bindgen::rt::bitflags::bitflags! {
+                #[doc =
+                " What the client of this call can do. A call that comes from no MCP client"]
+                #[doc =
+                " (the API, the command line, a test of a draft) can do nothing of it."]
+                #[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Clone, Copy)] pub
+                struct Abilities : u8 { #[doc = " `elicitation/create` with a form."]
+                const ELICITATION = 1 << 0; #[doc =
+                " `elicitation/create` with an address to visit."] const ELICITATION_URL
+                = 1 << 1; #[doc = " `sampling/createMessage`."] const SAMPLING = 1 << 2;
+                #[doc = " The same, with tools."] const SAMPLING_TOOLS = 1 << 3; #[doc =
+                " `roots/list`."] const ROOTS = 1 << 4; #[doc = " It follows tasks."]
+                const TASKS = 1 << 5; }
+            }
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Method {
+                Elicitation,
+                Sampling,
+                Roots,
+            }
+            impl ::core::fmt::Debug for Method {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Method::Elicitation => {
+                            f.debug_tuple("Method::Elicitation").finish()
+                        }
+                        Method::Sampling => f.debug_tuple("Method::Sampling").finish(),
+                        Method::Roots => f.debug_tuple("Method::Roots").finish(),
+                    }
+                }
+            }
+            impl Method {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Method {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Method::Elicitation,
+                        1 => Method::Sampling,
+                        2 => Method::Roots,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            #[derive(Clone, PartialEq)]
+            pub struct Question {
+                /// 1 to 64 of `[A-Za-z0-9_-]`; names this question among all of the call. Asked
+                /// again, it has the same answer.
+                pub key: _rt::String,
+                pub method: Method,
+                /// JSON object: the parameters that MCP's schema has for the method
+                /// (`ElicitRequestParams`, `CreateMessageRequestParams`, `{}`).
+                pub params: _rt::String,
+            }
+            impl ::core::fmt::Debug for Question {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Question")
+                        .field("key", &self.key)
+                        .field("method", &self.method)
+                        .field("params", &self.params)
+                        .finish()
+                }
+            }
+            #[derive(Clone, PartialEq)]
+            pub enum Answer {
+                /// JSON object: MCP's result (`ElicitResult`, `CreateMessageResult`,
+                /// `ListRootsResult`).
+                Result(_rt::String),
+                /// The client answered with an error.
+                Refused(_rt::String),
+            }
+            impl ::core::fmt::Debug for Answer {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Answer::Result(e) => {
+                            f.debug_tuple("Answer::Result").field(e).finish()
+                        }
+                        Answer::Refused(e) => {
+                            f.debug_tuple("Answer::Refused").field(e).finish()
+                        }
+                    }
+                }
+            }
+            #[derive(Clone, PartialEq)]
+            pub enum AskError {
+                /// The client cannot do this; the text says what it lacks.
+                Unsupported(_rt::String),
+                /// A key, the parameters, or how many there are; the text says which.
+                Invalid(_rt::String),
+                /// Nobody answered in time, or the client has gone.
+                Unanswered(_rt::String),
+            }
+            impl ::core::fmt::Debug for AskError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        AskError::Unsupported(e) => {
+                            f.debug_tuple("AskError::Unsupported").field(e).finish()
+                        }
+                        AskError::Invalid(e) => {
+                            f.debug_tuple("AskError::Invalid").field(e).finish()
+                        }
+                        AskError::Unanswered(e) => {
+                            f.debug_tuple("AskError::Unanswered").field(e).finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for AskError {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for AskError {}
+            #[allow(unused_unsafe, clippy::all)]
+            /// What this client can do.
+            #[allow(async_fn_in_trait)]
+            pub fn can() -> Abilities {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "mcpbox:guest/client@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "can"]
+                        fn wit_import0() -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0() -> i32 {
+                        unreachable!()
+                    }
+                    let ret = wit_import0();
+                    Abilities::empty()
+                        | Abilities::from_bits_retain(((ret as u8) << 0) as _)
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Goes on only if the client can do all of this; otherwise the call ends here, and
+            /// the client is told what it lacks.
+            #[allow(async_fn_in_trait)]
+            pub fn require(abilities: Abilities) -> () {
+                unsafe {
+                    let flags0 = abilities;
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "mcpbox:guest/client@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "require"]
+                        fn wit_import1(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: i32) {
+                        unreachable!()
+                    }
+                    wit_import1((flags0.bits() >> 0) as i32);
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Asks everything at once and waits for all answers, in the order of the questions.
+            #[allow(async_fn_in_trait)]
+            pub fn ask(
+                questions: &[Question],
+            ) -> ::core::result::Result<_rt::Vec<Answer>, AskError> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec3 = questions;
+                    let len3 = vec3.len();
+                    let layout3 = _rt::alloc::Layout::from_size_align(
+                            vec3.len() * (5 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result3, _cleanup3) = wit_bindgen::rt::Cleanup::new(layout3);
+                    for (i, e) in vec3.into_iter().enumerate() {
+                        let base = result3
+                            .add(i * (5 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let Question {
+                                key: key0,
+                                method: method0,
+                                params: params0,
+                            } = e;
+                            let vec1 = key0;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len1;
+                            *base.add(0).cast::<*mut u8>() = ptr1.cast_mut();
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (method0.clone() as i32) as u8;
+                            let vec2 = params0;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            *base
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len2;
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr2.cast_mut();
+                        }
+                    }
+                    let ptr4 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "mcpbox:guest/client@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "ask"]
+                        fn wit_import5(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import5(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import5(result3, len3, ptr4);
+                    let l6 = i32::from(*ptr4.add(0).cast::<u8>());
+                    let result29 = match l6 {
+                        0 => {
+                            let e = {
+                                let l7 = *ptr4
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr4
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base17 = l7;
+                                let len17 = l8;
+                                let mut result17 = _rt::Vec::with_capacity(len17);
+                                for i in 0..len17 {
+                                    let base = base17
+                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                    let e17 = {
+                                        let l9 = i32::from(*base.add(0).cast::<u8>());
+                                        let v16 = match l9 {
+                                            0 => {
+                                                let e16 = {
+                                                    let l10 = *base
+                                                        .add(::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l11 = *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len12 = l11;
+                                                    let bytes12 = _rt::Vec::from_raw_parts(
+                                                        l10.cast(),
+                                                        len12,
+                                                        len12,
+                                                    );
+                                                    _rt::string_lift(bytes12)
+                                                };
+                                                Answer::Result(e16)
+                                            }
+                                            n => {
+                                                debug_assert_eq!(n, 1, "invalid enum discriminant");
+                                                let e16 = {
+                                                    let l13 = *base
+                                                        .add(::core::mem::size_of::<*const u8>())
+                                                        .cast::<*mut u8>();
+                                                    let l14 = *base
+                                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<usize>();
+                                                    let len15 = l14;
+                                                    let bytes15 = _rt::Vec::from_raw_parts(
+                                                        l13.cast(),
+                                                        len15,
+                                                        len15,
+                                                    );
+                                                    _rt::string_lift(bytes15)
+                                                };
+                                                Answer::Refused(e16)
+                                            }
+                                        };
+                                        v16
+                                    };
+                                    result17.push(e17);
+                                }
+                                _rt::cabi_dealloc(
+                                    base17,
+                                    len17 * (3 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                result17
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l18 = i32::from(
+                                    *ptr4.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v28 = match l18 {
+                                    0 => {
+                                        let e28 = {
+                                            let l19 = *ptr4
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l20 = *ptr4
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len21 = l20;
+                                            let bytes21 = _rt::Vec::from_raw_parts(
+                                                l19.cast(),
+                                                len21,
+                                                len21,
+                                            );
+                                            _rt::string_lift(bytes21)
+                                        };
+                                        AskError::Unsupported(e28)
+                                    }
+                                    1 => {
+                                        let e28 = {
+                                            let l22 = *ptr4
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l23 = *ptr4
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len24 = l23;
+                                            let bytes24 = _rt::Vec::from_raw_parts(
+                                                l22.cast(),
+                                                len24,
+                                                len24,
+                                            );
+                                            _rt::string_lift(bytes24)
+                                        };
+                                        AskError::Invalid(e28)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        let e28 = {
+                                            let l25 = *ptr4
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l26 = *ptr4
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len27 = l26;
+                                            let bytes27 = _rt::Vec::from_raw_parts(
+                                                l25.cast(),
+                                                len27,
+                                                len27,
+                                            );
+                                            _rt::string_lift(bytes27)
+                                        };
+                                        AskError::Unanswered(e28)
+                                    }
+                                };
+                                v28
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result29
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Says that what follows takes long: from here on the call is a task, if the client
+            /// follows tasks, and its result can be fetched later. Otherwise nothing happens.
+            #[allow(async_fn_in_trait)]
+            pub fn become_task() -> () {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "mcpbox:guest/client@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "become-task"]
+                        fn wit_import0();
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0() {
+                        unreachable!()
+                    }
+                    wit_import0();
+                }
+            }
+        }
+        /// Tells clients that something is another than before.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod notify {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Listing {
+                Tools,
+                Prompts,
+                Resources,
+            }
+            impl ::core::fmt::Debug for Listing {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Listing::Tools => f.debug_tuple("Listing::Tools").finish(),
+                        Listing::Prompts => f.debug_tuple("Listing::Prompts").finish(),
+                        Listing::Resources => {
+                            f.debug_tuple("Listing::Resources").finish()
+                        }
+                    }
+                }
+            }
+            impl Listing {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Listing {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Listing::Tools,
+                        1 => Listing::Prompts,
+                        2 => Listing::Resources,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// A list has changed; clients that listen list again.
+            #[allow(async_fn_in_trait)]
+            pub fn list_changed(listing: Listing) -> () {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "mcpbox:guest/notify@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "list-changed"]
+                        fn wit_import0(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0(_: i32) {
+                        unreachable!()
+                    }
+                    wit_import0(listing.clone() as i32);
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// What `resources.read-resource` answers for this URI has changed; clients that
+            /// subscribed to it read again.
+            #[allow(async_fn_in_trait)]
+            pub fn resource_updated(uri: &str) -> () {
+                unsafe {
+                    let vec0 = uri;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "mcpbox:guest/notify@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "resource-updated"]
+                        fn wit_import1(_: *mut u8, _: usize);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0.cast_mut(), len0);
+                }
+            }
+        }
     }
 }
 #[rustfmt::skip]
@@ -3014,10 +3509,10 @@ macro_rules! __export_sdk_impl {
         () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:mcpbox:sdk:sdk:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1897] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2419] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xef\x0d\x01A\x02\x01\
-A\x14\x01B\x04\x01w\x04\0\x07instant\x03\0\0\x01@\0\0\x01\x04\0\x03now\x01\x02\x03\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf9\x11\x01A\x02\x01\
+A\x18\x01B\x04\x01w\x04\0\x07instant\x03\0\0\x01@\0\0\x01\x04\0\x03now\x01\x02\x03\
 \0!wasi:clocks/monotonic-clock@0.2.0\x05\0\x01B\x04\x01r\x02\x07secondsw\x0bnano\
 secondsy\x04\0\x08datetime\x03\0\0\x01@\0\0\x01\x04\0\x03now\x01\x02\x03\0\x1cwa\
 si:clocks/wall-clock@0.2.0\x05\x01\x01B\x03\x01p}\x01@\x01\x03lenw\0\0\x04\0\x10\
@@ -3047,18 +3542,30 @@ e\x01\x0e\0\x05audio\x01\x0e\0\x0dresource-link\x01\x11\0\x08resource\x01\x15\0\
 log-level\x01B\x04\x02\x03\x02\x01\x06\x04\0\x09log-level\x03\0\0\x01@\x02\x05le\
 vel\x01\x07messages\x01\0\x04\0\x04emit\x01\x02\x03\0\x16mcpbox:guest/log@1.0.0\x05\
 \x07\x01B\x04\x01ku\x01ks\x01@\x03\x08progressu\x05total\0\x07message\x01\x01\0\x04\
-\0\x06report\x01\x02\x03\0\x1bmcpbox:guest/progress@1.0.0\x05\x08\x02\x03\0\x05\x07\
-content\x01B\x14\x02\x03\x02\x01\x09\x04\0\x07content\x03\0\0\x01k\x7f\x01r\x04\x09\
-read-only\x02\x0bdestructive\x02\x0aidempotent\x02\x0aopen-world\x02\x04\0\x10to\
-ol-annotations\x03\0\x03\x01ks\x01k\x04\x01r\x06\x04names\x05title\x05\x0bdescri\
-ptions\x0cinput-schemas\x0doutput-schema\x05\x0bannotations\x06\x04\0\x04tool\x03\
-\0\x07\x01p\x01\x01r\x02\x07content\x09\x0astructured\x05\x04\0\x0btool-result\x03\
-\0\x0a\x01q\x03\x0cunknown-tool\0\0\x11invalid-arguments\x01s\0\x06failed\x01s\0\
-\x04\0\x0atool-error\x03\0\x0c\x01p\x08\x01@\0\0\x0e\x04\0\x0alist-tools\x01\x0f\
-\x01j\x01\x0b\x01\x0d\x01@\x02\x04names\x09argumentss\0\x10\x04\0\x09call-tool\x01\
-\x11\x04\0\x18mcpbox:guest/tools@1.0.0\x05\x0a\x04\0\x0emcpbox:sdk/sdk\x04\0\x0b\
-\x09\x01\0\x03sdk\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compone\
-nt\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\0\x06report\x01\x02\x03\0\x1bmcpbox:guest/progress@1.0.0\x05\x08\x01B\x15\x01n\x06\
+\x0belicitation\x0felicitation-url\x08sampling\x0esampling-tools\x05roots\x05tas\
+ks\x04\0\x09abilities\x03\0\0\x01m\x03\x0belicitation\x08sampling\x05roots\x04\0\
+\x06method\x03\0\x02\x01r\x03\x03keys\x06method\x03\x06paramss\x04\0\x08question\
+\x03\0\x04\x01q\x02\x06result\x01s\0\x07refused\x01s\0\x04\0\x06answer\x03\0\x06\
+\x01q\x03\x0bunsupported\x01s\0\x07invalid\x01s\0\x0aunanswered\x01s\0\x04\0\x09\
+ask-error\x03\0\x08\x01@\0\0\x01\x04\0\x03can\x01\x0a\x01@\x01\x09abilities\x01\x01\
+\0\x04\0\x07require\x01\x0b\x01p\x05\x01p\x07\x01j\x01\x0d\x01\x09\x01@\x01\x09q\
+uestions\x0c\0\x0e\x04\0\x03ask\x01\x0f\x01@\0\x01\0\x04\0\x0bbecome-task\x01\x10\
+\x03\0\x19mcpbox:guest/client@1.0.0\x05\x09\x01B\x06\x01m\x03\x05tools\x07prompt\
+s\x09resources\x04\0\x07listing\x03\0\0\x01@\x01\x07listing\x01\x01\0\x04\0\x0cl\
+ist-changed\x01\x02\x01@\x01\x03uris\x01\0\x04\0\x10resource-updated\x01\x03\x03\
+\0\x19mcpbox:guest/notify@1.0.0\x05\x0a\x02\x03\0\x05\x07content\x01B\x14\x02\x03\
+\x02\x01\x0b\x04\0\x07content\x03\0\0\x01k\x7f\x01r\x04\x09read-only\x02\x0bdest\
+ructive\x02\x0aidempotent\x02\x0aopen-world\x02\x04\0\x10tool-annotations\x03\0\x03\
+\x01ks\x01k\x04\x01r\x06\x04names\x05title\x05\x0bdescriptions\x0cinput-schemas\x0d\
+output-schema\x05\x0bannotations\x06\x04\0\x04tool\x03\0\x07\x01p\x01\x01r\x02\x07\
+content\x09\x0astructured\x05\x04\0\x0btool-result\x03\0\x0a\x01q\x03\x0cunknown\
+-tool\0\0\x11invalid-arguments\x01s\0\x06failed\x01s\0\x04\0\x0atool-error\x03\0\
+\x0c\x01p\x08\x01@\0\0\x0e\x04\0\x0alist-tools\x01\x0f\x01j\x01\x0b\x01\x0d\x01@\
+\x02\x04names\x09argumentss\0\x10\x04\0\x09call-tool\x01\x11\x04\0\x18mcpbox:gue\
+st/tools@1.0.0\x05\x0c\x04\0\x0emcpbox:sdk/sdk\x04\0\x0b\x09\x01\0\x03sdk\x03\0\0\
+\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bind\
+gen-rust\x060.61.1";
         };
     };
 }
@@ -3071,9 +3578,9 @@ pub use __export_sdk_impl as export_component;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1562] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x80\x0b\x01A\x02\x01\
-A\x11\x01B\x04\x01w\x04\0\x07instant\x03\0\0\x01@\0\0\x01\x04\0\x03now\x01\x02\x03\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2084] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8a\x0f\x01A\x02\x01\
+A\x15\x01B\x04\x01w\x04\0\x07instant\x03\0\0\x01@\0\0\x01\x04\0\x03now\x01\x02\x03\
 \0!wasi:clocks/monotonic-clock@0.2.0\x05\0\x01B\x04\x01r\x02\x07secondsw\x0bnano\
 secondsy\x04\0\x08datetime\x03\0\0\x01@\0\0\x01\x04\0\x03now\x01\x02\x03\0\x1cwa\
 si:clocks/wall-clock@0.2.0\x05\x01\x01B\x03\x01p}\x01@\x01\x03lenw\0\0\x04\0\x10\
@@ -3103,10 +3610,22 @@ e\x01\x0e\0\x05audio\x01\x0e\0\x0dresource-link\x01\x11\0\x08resource\x01\x15\0\
 log-level\x01B\x04\x02\x03\x02\x01\x06\x04\0\x09log-level\x03\0\0\x01@\x02\x05le\
 vel\x01\x07messages\x01\0\x04\0\x04emit\x01\x02\x03\0\x16mcpbox:guest/log@1.0.0\x05\
 \x07\x01B\x04\x01ku\x01ks\x01@\x03\x08progressu\x05total\0\x07message\x01\x01\0\x04\
-\0\x06report\x01\x02\x03\0\x1bmcpbox:guest/progress@1.0.0\x05\x08\x04\0.mcpbox:s\
-dk/sdk-with-all-of-its-exports-removed\x04\0\x0b)\x01\0#sdk-with-all-of-its-expo\
-rts-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+\0\x06report\x01\x02\x03\0\x1bmcpbox:guest/progress@1.0.0\x05\x08\x01B\x15\x01n\x06\
+\x0belicitation\x0felicitation-url\x08sampling\x0esampling-tools\x05roots\x05tas\
+ks\x04\0\x09abilities\x03\0\0\x01m\x03\x0belicitation\x08sampling\x05roots\x04\0\
+\x06method\x03\0\x02\x01r\x03\x03keys\x06method\x03\x06paramss\x04\0\x08question\
+\x03\0\x04\x01q\x02\x06result\x01s\0\x07refused\x01s\0\x04\0\x06answer\x03\0\x06\
+\x01q\x03\x0bunsupported\x01s\0\x07invalid\x01s\0\x0aunanswered\x01s\0\x04\0\x09\
+ask-error\x03\0\x08\x01@\0\0\x01\x04\0\x03can\x01\x0a\x01@\x01\x09abilities\x01\x01\
+\0\x04\0\x07require\x01\x0b\x01p\x05\x01p\x07\x01j\x01\x0d\x01\x09\x01@\x01\x09q\
+uestions\x0c\0\x0e\x04\0\x03ask\x01\x0f\x01@\0\x01\0\x04\0\x0bbecome-task\x01\x10\
+\x03\0\x19mcpbox:guest/client@1.0.0\x05\x09\x01B\x06\x01m\x03\x05tools\x07prompt\
+s\x09resources\x04\0\x07listing\x03\0\0\x01@\x01\x07listing\x01\x01\0\x04\0\x0cl\
+ist-changed\x01\x02\x01@\x01\x03uris\x01\0\x04\0\x10resource-updated\x01\x03\x03\
+\0\x19mcpbox:guest/notify@1.0.0\x05\x0a\x04\0.mcpbox:sdk/sdk-with-all-of-its-exp\
+orts-removed\x04\0\x0b)\x01\0#sdk-with-all-of-its-exports-removed\x03\0\0\0G\x09\
+producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rus\
+t\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

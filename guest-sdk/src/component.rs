@@ -2,6 +2,7 @@
 
 use crate::content::ToolResult;
 use crate::error::ToolError;
+use crate::icon::Icon;
 
 pub use crate::bindings::exports::mcpbox::guest::tools::{Guest, Tool as Description, ToolAnnotations};
 
@@ -10,8 +11,16 @@ pub trait Tool {
     /// 1 to 64 of `A-Z a-z 0-9 _ -`.
     const NAME: &'static str;
 
+    /// Whether it has icons.
+    const HAS_ICONS: bool = false;
+
     /// Name, description, schemas.
     fn describe() -> Description;
+
+    /// Pictures of it.
+    fn icons() -> Vec<Icon> {
+        Vec::new()
+    }
 
     /// Runs it. `arguments` is a JSON object.
     ///
@@ -54,7 +63,7 @@ pub fn call(tools: &[Entry], name: &str, arguments: &str) -> Result<ToolResult, 
 
 /// A panic of a component is a trap, which has no words. The hook runs before it and logs them; the
 /// host knows the line by its beginning and tells it to the caller in place of the bare trap.
-fn tell_of_panics() {
+pub(crate) fn tell_of_panics() {
     #[cfg(target_arch = "wasm32")]
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -84,11 +93,66 @@ fn tell_of_panics() {
 #[macro_export]
 macro_rules! tools {
     ($($tool:path),+ $(,)?) => {
-        const _: () = {
-            const TOOLS: &[$crate::__private::Entry] = &[$($crate::__private::Entry::of::<$tool>()),+];
+        $crate::component! { tools: [$($tool),+] }
+    };
+}
 
+/// Makes a component that has more than tools: prompts, resources, suggestions for their arguments, icons. What is
+/// not named here does not appear in it; the order is this one.
+///
+/// ```
+/// use mcpbox_sdk::{completion, prompt, resource, tool};
+///
+/// /// Adds a note.
+/// #[tool(icon = "https://notes.example/add.png")]
+/// fn add(text: String) {
+///     drop(text);
+/// }
+///
+/// /// Asks for a summary of a day's notes.
+/// #[prompt]
+/// fn summary(
+///     /// Such as `monday`.
+///     day: &str,
+/// ) -> String {
+///     format!("Sum up my notes of {day}.")
+/// }
+///
+/// /// The notes of a day.
+/// #[resource("notes://{day}", mime_type = "text/plain")]
+/// fn notes(day: &str) -> Option<String> {
+///     (day == "monday").then(|| "Buy tea.".to_owned())
+/// }
+///
+/// #[completion(prompt = "summary", argument = "day")]
+/// fn days(value: &str) -> Vec<&'static str> {
+///     ["monday", "tuesday"].into_iter().filter(|day| day.starts_with(value)).collect()
+/// }
+///
+/// mcpbox_sdk::component! {
+///     tools: [add],
+///     prompts: [summary],
+///     resources: [notes],
+///     completions: [days],
+///     icons: all,
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! component {
+    (
+        tools: [$($tool:path),+ $(,)?]
+        $(, prompts: [$($prompt:path),+ $(,)?])?
+        $(, resources: [$($resource:path),+ $(,)?])?
+        $(, completions: [$($completion:path),+ $(,)?])?
+        $(, icons: $icons:ident)?
+        $(,)?
+    ) => {
+        const _: () = {
             #[allow(dead_code)]
             struct Component;
+
+            const TOOLS: &[$crate::__private::Entry] = &[$($crate::__private::Entry::of::<$tool>()),+];
 
             impl $crate::__private::Guest for Component {
                 fn list_tools() -> ::std::vec::Vec<$crate::Description> {
@@ -108,6 +172,121 @@ macro_rules! tools {
 
             // Elsewhere nobody asks for the tools; they are no dead code for that.
             let _ = TOOLS;
+
+            $($crate::__prompts! { Component $($prompt)+ })?
+            $($crate::__resources! { Component $($resource)+ })?
+            $($crate::__completions! { Component $($completion)+ })?
+
+            const HAVE_ICONS: bool = false $(|| <$tool as $crate::Tool>::HAS_ICONS)+
+                $($(|| <$prompt as $crate::Prompt>::HAS_ICONS)+)?
+                $($(|| <$resource as $crate::Resource>::HAS_ICONS)+)?;
+            const ICONS: &[$crate::__private::Icons] = &[
+                $($crate::__private::Icons::of_tool::<$tool>(),)+
+                $($($crate::__private::Icons::of_prompt::<$prompt>(),)+)?
+                $($($crate::__private::Icons::of_resource::<$resource>(),)+)?
+            ];
+            let _ = ICONS;
+            let shown = false $(|| $crate::__icons!($icons Component ICONS))?;
+            assert!(shown || !HAVE_ICONS, "something here has an icon: end the component with `icons: all`");
         };
     };
+}
+
+/// The part of [`component!`](crate::component) for prompts.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __prompts {
+    ($component:ident $($prompt:path)+) => {
+        const PROMPTS: &[$crate::__private::prompt::Entry] =
+            &[$($crate::__private::prompt::Entry::of::<$prompt>()),+];
+
+        impl $crate::__private::prompt::Guest for $component {
+            fn list_prompts() -> ::std::vec::Vec<$crate::PromptDescription> {
+                $crate::__private::prompt::list(PROMPTS)
+            }
+
+            fn get_prompt(
+                name: ::std::string::String,
+                arguments: ::std::vec::Vec<(::std::string::String, ::std::string::String)>,
+            ) -> ::core::result::Result<$crate::PromptResult, $crate::PromptError> {
+                $crate::__private::prompt::get(PROMPTS, &name, arguments)
+            }
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        $crate::__private::export_prompts!($component with_types_in $crate::optional::prompts);
+        let _ = PROMPTS;
+    };
+}
+
+/// The part of [`component!`](crate::component) for resources.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __resources {
+    ($component:ident $($resource:path)+) => {
+        const RESOURCES: &[$crate::__private::resource::Entry] =
+            &[$($crate::__private::resource::Entry::of::<$resource>()),+];
+
+        impl $crate::__private::resource::Guest for $component {
+            fn list_resources() -> ::std::vec::Vec<$crate::__private::resource::Listed> {
+                $crate::__private::resource::list(RESOURCES)
+            }
+
+            fn list_templates() -> ::std::vec::Vec<$crate::__private::resource::Template> {
+                $crate::__private::resource::templates(RESOURCES)
+            }
+
+            fn read_resource(
+                uri: ::std::string::String,
+            ) -> ::core::result::Result<::std::vec::Vec<$crate::Contents>, $crate::__private::resource::ReadError> {
+                $crate::__private::resource::read(RESOURCES, &uri)
+            }
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        $crate::__private::export_resources!($component with_types_in $crate::optional::resources);
+        let _ = RESOURCES;
+    };
+}
+
+/// The part of [`component!`](crate::component) for suggestions.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __completions {
+    ($component:ident $($completion:path)+) => {
+        const COMPLETIONS: &[$crate::__private::completion::Entry] =
+            &[$($crate::__private::completion::Entry::of::<$completion>()),+];
+
+        impl $crate::__private::completion::Guest for $component {
+            fn complete(
+                reference: $crate::__private::completion::Reference,
+                name: ::std::string::String,
+                value: ::std::string::String,
+                others: ::std::vec::Vec<(::std::string::String, ::std::string::String)>,
+            ) -> $crate::Suggestions {
+                $crate::__private::completion::complete(COMPLETIONS, &reference, &name, &value, &others)
+            }
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        $crate::__private::export_completion!($component with_types_in $crate::optional::completion);
+        let _ = COMPLETIONS;
+    };
+}
+
+/// The part of [`component!`](crate::component) for icons.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __icons {
+    (all $component:ident $icons:ident) => {{
+        impl $crate::__private::icon::Guest for $component {
+            fn list_icons() -> ::std::vec::Vec<$crate::__private::icon::Shown> {
+                $crate::__private::icon::list($icons)
+            }
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        $crate::__private::export_icons!($component with_types_in $crate::optional::icons);
+        true
+    }};
 }

@@ -51,6 +51,10 @@ impl Error {
         })
     }
 
+    pub(crate) fn from_inner(inner: ToolError) -> Self {
+        Self(inner)
+    }
+
     pub(crate) fn into_inner(self) -> ToolError {
         self.0
     }

@@ -3,10 +3,14 @@
 
 #[cfg(target_arch = "wasm32")]
 mod here {
+    pub(crate) use crate::bindings::mcpbox::guest::client::{
+        ask as client_ask, become_task, can as client_can, require as client_require,
+    };
     pub(crate) use crate::bindings::mcpbox::guest::http::{
         cancel as http_cancel, start as http_start, take as http_take, wait as http_wait,
     };
     pub(crate) use crate::bindings::mcpbox::guest::log::emit as log_emit;
+    pub(crate) use crate::bindings::mcpbox::guest::notify::{list_changed, resource_updated};
     pub(crate) use crate::bindings::mcpbox::guest::progress::report as progress_report;
     pub(crate) use crate::bindings::mcpbox::guest::secrets::{get as secret, names as secret_names};
     pub(crate) use crate::bindings::wasi::clocks::monotonic_clock::now as monotonic_ns;

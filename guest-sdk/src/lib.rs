@@ -102,12 +102,18 @@
 //! | `name = "…"` | instead of the function's name |
 //! | `title = "…"` | for people |
 //! | `description = "…"` | instead of the documentation comment |
+//! | `icon = …` | a picture: an address, or an [`Icon`]; may stand several times |
 //! | `read_only`, `destructive`, `idempotent`, `open_world` | MCP's hints; each alone or with `= false` |
 //!
 //! # What a tool can reach
 //!
-//! [`http`], [`secrets`], [`log`], [`progress`], [`time`] and [`random`]. `async` tools run on
+//! [`http`], [`secrets`], [`log`], [`progress`], [`client`], [`notify`], [`time`] and [`random`]. `async` tools run on
 //! [`task`], where requests go side by side. There are no files, no threads and no environment.
+//!
+//! # Prompts, resources, suggestions
+//!
+//! They are functions too, by `#[prompt]`, `#[resource("uri")]` and `#[completion(…)]`; [`component!`] puts them
+//! into the component. Their arguments are texts: `&str`, `String`, or `Option<String>` for what need not be given.
 //!
 //! # Testing
 //!
@@ -126,30 +132,59 @@
 #[rustfmt::skip]
 #[doc(hidden)]
 pub mod bindings;
+pub mod client;
+#[doc(hidden)]
+pub mod completion;
 mod component;
 mod content;
+mod elicitation;
 mod error;
+mod given;
 mod host;
 pub mod http;
+#[doc(hidden)]
+pub mod icon;
 pub mod log;
+pub mod notify;
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unsafe_code,
+    clippy::all,
+    clippy::unwrap_used,
+    reason = "generated; the contract is documented where it is written"
+)]
+#[doc(hidden)]
+pub mod optional;
 mod output;
 pub mod progress;
+#[doc(hidden)]
+pub mod prompt;
 pub mod random;
+#[doc(hidden)]
+pub mod resource;
 pub mod secrets;
 pub mod task;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod time;
 
-pub use mcpbox_sdk_macros::tool;
+pub use mcpbox_sdk_macros::{completion, prompt, resource, tool};
 
+pub use crate::completion::{Completion, CompletionOf, IntoSuggestions, Suggestions};
 pub use crate::component::{Description, Tool, ToolAnnotations};
 pub use crate::content::{
     BlobContent, Content, ContentAnnotations, EmbeddedResource, ResourceBody, ResourceLink, Role, TextContent,
     ToolResult,
 };
 pub use crate::error::{Error, Result, ToolError};
+pub use crate::icon::Icon;
 pub use crate::output::Output;
+pub use crate::prompt::{
+    IntoPrompt, Prompt, PromptArgument, PromptDescription, PromptError, PromptMessage, PromptResult,
+};
+pub use crate::resource::{Contents, IntoContents, Read, Resource, ResourceDescription};
 
 /// For what the macros write, and for nothing else.
 #[doc(hidden)]
@@ -159,7 +194,14 @@ pub mod __private {
 
     pub use crate::bindings::export_component;
     pub use crate::component::{Entry, Guest, call, list};
+    pub use crate::given::{Argument, Given};
+    pub use crate::icon::Icons;
+    pub use crate::optional::completion::export_completion;
+    pub use crate::optional::icons::export_icons;
+    pub use crate::optional::prompts::export_prompts;
+    pub use crate::optional::resources::export_resources;
     pub use crate::output::{Plain, Probe, arguments, input_schema};
+    pub use crate::{completion, icon, prompt, resource};
 }
 
 /// What `#[tool]` refuses, in words of its own.

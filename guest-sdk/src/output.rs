@@ -110,7 +110,7 @@ fn definitions_at<'a>(definitions: &'a Value, pointer: &str) -> Option<&'a Value
 }
 
 /// The dialect that the contract names, without the line that names it.
-fn settings() -> SchemaSettings {
+pub(crate) fn settings() -> SchemaSettings {
     SchemaSettings::draft2020_12().with(|settings| settings.meta_schema = None)
 }
 
@@ -177,7 +177,7 @@ impl<R: Output> Plain<R> for Probe<R> {
 }
 
 /// An error of any type, as the contract has it.
-fn told<E: Display + 'static>(error: E) -> ToolError {
+pub(crate) fn told<E: Display + 'static>(error: E) -> ToolError {
     // `{:#}` is how some types, `anyhow::Error` among them, tell their causes too.
     let message = format!("{error:#}");
     let error: Box<dyn Any> = Box::new(error);

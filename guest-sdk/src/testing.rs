@@ -32,6 +32,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::client::{self, Abilities, Question};
 use crate::component::Tool;
 use crate::content::ToolResult;
 use crate::error::ToolError;
@@ -40,14 +41,16 @@ use crate::log::Level;
 
 /// A request as the host gets it.
 pub use crate::bindings::mcpbox::guest::http::Request;
+/// A list of which a tool said that it has changed.
+pub use crate::bindings::mcpbox::guest::notify::Listing;
 
 type Answer = Box<dyn FnMut(&Request) -> Result<Response, Error>>;
+type ClientAnswer = Box<dyn FnMut(&Question) -> client::Answer>;
 
 /// What a tool sees while [`call`](Host::call) or [`run`](Host::run) is under way in this thread.
 #[derive(Clone, Default)]
 pub struct Host(Rc<RefCell<State>>);
 
-#[derive(Default)]
 struct State {
     secrets: BTreeMap<String, String>,
     answer: Option<Answer>,
@@ -56,7 +59,31 @@ struct State {
     ended: BTreeMap<u32, Result<Response, Error>>,
     log: Vec<(Level, String)>,
     progress: Vec<Progress>,
+    abilities: Abilities,
+    client: Option<ClientAnswer>,
+    questions: Vec<Question>,
+    notices: Vec<Notice>,
+    is_task: bool,
     clock_ns: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            secrets: BTreeMap::new(),
+            answer: None,
+            requests: Vec::new(),
+            ended: BTreeMap::new(),
+            log: Vec::new(),
+            progress: Vec::new(),
+            abilities: Abilities::empty(),
+            client: None,
+            questions: Vec::new(),
+            notices: Vec::new(),
+            is_task: false,
+            clock_ns: 0,
+        }
+    }
 }
 
 /// A progress report.
@@ -65,6 +92,15 @@ pub struct Progress {
     pub progress: f64,
     pub total: Option<f64>,
     pub message: Option<String>,
+}
+
+/// What a tool told all clients.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// A list has changed.
+    List(Listing),
+    /// A resource has.
+    Resource(String),
 }
 
 /// A response without headers.
@@ -93,6 +129,16 @@ impl Host {
         self
     }
 
+    /// Says what the client can do, and how it answers questions. Without it nobody can be asked.
+    #[must_use]
+    pub fn client(self, abilities: Abilities, answer: impl FnMut(&Question) -> client::Answer + 'static) -> Self {
+        let mut state = self.0.borrow_mut();
+        state.abilities = abilities;
+        state.client = Some(Box::new(answer));
+        drop(state);
+        self
+    }
+
     /// Calls a tool by its type, which has the name of its function, as MCPbox does.
     ///
     /// # Errors
@@ -116,6 +162,21 @@ impl Host {
     /// Every line of the log so far.
     pub fn log(&self) -> Vec<(Level, String)> {
         self.0.borrow().log.clone()
+    }
+
+    /// Every question to the client so far.
+    pub fn questions(&self) -> Vec<Question> {
+        self.0.borrow().questions.clone()
+    }
+
+    /// Every change that was told so far.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.0.borrow().notices.clone()
+    }
+
+    /// Whether the call has become a task.
+    pub fn is_task(&self) -> bool {
+        self.0.borrow().is_task
     }
 
     /// Every progress report so far.
@@ -142,7 +203,8 @@ pub(crate) mod imports {
 
     use std::time::Duration;
 
-    use super::{CURRENT, Level, Progress, Request, State};
+    use super::{Abilities, CURRENT, Level, Listing, Notice, Progress, Question, Request, State, client};
+    use crate::bindings::mcpbox::guest::client::AskError;
     use crate::bindings::mcpbox::guest::http::{Error, Response};
     use crate::http;
 
@@ -201,6 +263,42 @@ pub(crate) mod imports {
 
     pub(crate) fn http_cancel(id: u32) {
         let _ = state(|state| state.ended.remove(&id));
+    }
+
+    pub(crate) fn client_can() -> Abilities {
+        state(|state| state.abilities).unwrap_or(Abilities::empty())
+    }
+
+    pub(crate) fn client_require(wanted: Abilities) {
+        let missing = wanted.difference(client_can());
+        // Within MCPbox the call ends here, so nothing after it may run.
+        assert!(missing.is_empty(), "the call ends: the client lacks {}", client::Words(missing));
+    }
+
+    pub(crate) fn client_ask(questions: &[Question]) -> Result<Vec<client::Answer>, AskError> {
+        // The answer may itself use the host, so nothing is borrowed meanwhile.
+        let answer = state(|state| {
+            state.questions.extend_from_slice(questions);
+            state.client.take()
+        });
+        let Some(mut answer) = answer.flatten() else {
+            return Err(AskError::Unsupported("there is nobody to ask".to_owned()));
+        };
+        let answers = questions.iter().map(&mut answer).collect();
+        let _ = state(|state| state.client = Some(answer));
+        Ok(answers)
+    }
+
+    pub(crate) fn become_task() {
+        let _ = state(|state| state.is_task = state.abilities.contains(Abilities::TASKS));
+    }
+
+    pub(crate) fn list_changed(listing: Listing) {
+        let _ = state(|state| state.notices.push(Notice::List(listing)));
+    }
+
+    pub(crate) fn resource_updated(uri: &str) {
+        let _ = state(|state| state.notices.push(Notice::Resource(uri.to_owned())));
     }
 
     pub(crate) fn secret(name: &str) -> Option<String> {

@@ -13,6 +13,10 @@ use wit_bindgen_core::{Files, WorldGenerator};
 /// A file, from the folder of the workspace, and what belongs into it.
 type Output = (PathBuf, Vec<u8>);
 
+/// What a component may export beside its tools, each with a world `with-…` of its own: a component says that
+/// it exports an interface by the world whose bindings it uses.
+const OPTIONAL: [&str; 4] = ["completion", "icons", "prompts", "resources"];
+
 /// The template, from which the example in C takes them too.
 const C_FOLDER: &str = "templates/c";
 
@@ -33,6 +37,9 @@ fn workspace() -> &'static Path {
 
 fn outputs() -> Result<Vec<Output>> {
     let mut outputs = vec![(PathBuf::from("src/bindings.rs"), rust()?)];
+    for interface in OPTIONAL {
+        outputs.push((Path::new("src/optional").join(format!("{interface}.rs")), optional(interface)?));
+    }
     for (name, content) in c()?.iter() {
         outputs.push((Path::new(C_FOLDER).join(name), content.to_vec()));
     }
@@ -61,6 +68,27 @@ fn rust() -> Result<Vec<u8>> {
         default_bindings_module: Some("$crate::bindings".to_owned()),
         ..Default::default()
     };
+    let mut files = Files::default();
+    options.build().generate(&mut resolve, world, &mut files)?;
+    let (_, content) = files.iter().next().context("the generator wrote nothing")?;
+    Ok(content.to_vec())
+}
+
+fn optional(interface: &str) -> Result<Vec<u8>> {
+    let (mut resolve, world) = world(None, &format!("with-{interface}"))?;
+    let types = wit_bindgen_rust::WithOption::Path("crate::bindings::mcpbox::guest::types".to_owned());
+    let mut options = wit_bindgen_rust::Opts {
+        generate_all: true,
+        additional_derive_attributes: vec!["PartialEq".to_owned()],
+        format: true,
+        pub_export_macro: true,
+        export_macro_name: Some(format!("export_{interface}")),
+        default_bindings_module: Some(format!("$crate::optional::{interface}")),
+        ..Default::default()
+    };
+    if ["prompts", "resources"].contains(&interface) {
+        options.with.push(("mcpbox:guest/types@1.0.0".to_owned(), types));
+    }
     let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files)?;
     let (_, content) = files.iter().next().context("the generator wrote nothing")?;

@@ -79,13 +79,13 @@ impl Arguments {
 }
 
 /// A type that owns what a parameter borrows.
-struct Owned {
-    kept: TokenStream,
+pub(crate) struct Owned {
+    pub(crate) kept: TokenStream,
     /// The parameter, from the place where the owner is.
-    passed: TokenStream,
+    pub(crate) passed: TokenStream,
 }
 
-fn owned(parameter: &Type, place: &TokenStream) -> Owned {
+pub(crate) fn owned(parameter: &Type, place: &TokenStream) -> Owned {
     let Type::Reference(reference) = parameter else {
         return Owned { kept: quote!(#parameter), passed: place.clone() };
     };
@@ -105,7 +105,7 @@ fn has(attributes: &[Attribute], name: &str) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident(name))
 }
 
-fn name(pattern: &Pat) -> syn::Result<Ident> {
+pub(crate) fn name(pattern: &Pat) -> syn::Result<Ident> {
     match pattern {
         Pat::Ident(ident) if ident.subpat.is_none() => Ok(ident.ident.clone()),
         other => Err(syn::Error::new(other.span(), "a parameter of a tool needs a name: it is the argument's")),

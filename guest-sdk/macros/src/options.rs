@@ -17,6 +17,7 @@ pub(crate) struct Options {
     destructive: Option<bool>,
     idempotent: Option<bool>,
     open_world: Option<bool>,
+    pub(crate) icons: Vec<syn::Expr>,
 }
 
 impl Parse for Options {
@@ -32,12 +33,16 @@ impl Parse for Options {
                 }
                 "title" => options.title.replace(value::<LitStr>(input)?.value()).is_some(),
                 "description" => options.description.replace(value::<LitStr>(input)?.value()).is_some(),
+                "icon" => {
+                    options.icons.push(value(input)?);
+                    false
+                }
                 "read_only" => options.read_only.replace(flag(input)?).is_some(),
                 "destructive" => options.destructive.replace(flag(input)?).is_some(),
                 "idempotent" => options.idempotent.replace(flag(input)?).is_some(),
                 "open_world" => options.open_world.replace(flag(input)?).is_some(),
                 _ => {
-                    let known = "name, title, description, read_only, destructive, idempotent, open_world";
+                    let known = "name, title, description, icon, read_only, destructive, idempotent, open_world";
                     return Err(syn::Error::new(key.span(), format!("#[tool] knows {known}")));
                 }
             };

@@ -3,13 +3,13 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::spanned::Spanned as _;
-use syn::{Expr, ExprLit, ItemFn, Lit, Meta, ReturnType, Type};
+use syn::{Attribute, Expr, ExprLit, ItemFn, Lit, Meta, ReturnType, Type};
 
 use crate::arguments::{Arguments, plain};
 use crate::options::{Options, check_name, option};
 
 pub(crate) fn expand(options: &Options, mut function: ItemFn) -> syn::Result<TokenStream> {
-    check(&function)?;
+    check(&function, "tool")?;
     let Arguments { definition, passed } = Arguments::take_from(&mut function)?;
     let ident = &function.sig.ident;
     let visibility = &function.vis;
@@ -20,12 +20,12 @@ pub(crate) fn expand(options: &Options, mut function: ItemFn) -> syn::Result<Tok
     check_name(&name, ident.span())?;
     let description = match &options.description {
         Some(description) => description.clone(),
-        None => documentation(&function),
+        None => {
+            let words = "say what the tool does, in a documentation comment: it is what a model chooses by";
+            documented(&function, words)?
+        }
     };
-    if description.is_empty() {
-        let words = "say what the tool does, in a documentation comment: it is what a model chooses by";
-        return Err(syn::Error::new(ident.span(), words));
-    }
+    let icons = crate::beside::icons(&options.icons);
     let title = options.title.as_ref().map(|title| quote!(#title.to_owned()));
     let title = option(title.as_ref());
     let annotations = options.annotations();
@@ -63,6 +63,8 @@ pub(crate) fn expand(options: &Options, mut function: ItemFn) -> syn::Result<Tok
                     }
                 }
 
+                #icons
+
                 fn call(arguments: &str) -> ::core::result::Result<::mcpbox_sdk::ToolResult, ::mcpbox_sdk::ToolError> {
                     #[allow(unused_mut, unused_variables)]
                     let mut arguments: Arguments = ::mcpbox_sdk::__private::arguments(arguments)?;
@@ -75,28 +77,37 @@ pub(crate) fn expand(options: &Options, mut function: ItemFn) -> syn::Result<Tok
     })
 }
 
-/// What cannot be a tool.
-fn check(function: &ItemFn) -> syn::Result<()> {
+/// What cannot be a tool, or another thing of a component.
+pub(crate) fn check(function: &ItemFn, what: &str) -> syn::Result<()> {
     let signature = &function.sig;
     if !signature.generics.params.is_empty() {
-        let words = "a tool has no generics: its schema is that of one type";
+        let words = format!("a {what} has no generics: its schema is that of one type");
         return Err(syn::Error::new(signature.generics.span(), words));
     }
     if let ReturnType::Type(_, returned) = &signature.output {
         if matches!(**returned, Type::ImplTrait(_)) {
-            return Err(syn::Error::new(returned.span(), "a tool names the type that it returns"));
+            return Err(syn::Error::new(returned.span(), format!("a {what} names the type that it returns")));
         }
     }
     if let Some(unsafety) = &signature.unsafety {
-        return Err(syn::Error::new(unsafety.span(), "a tool is safe to call"));
+        return Err(syn::Error::new(unsafety.span(), format!("a {what} is safe to call")));
     }
     Ok(())
 }
 
-/// The documentation comment, without the space that stands before each line.
-fn documentation(function: &ItemFn) -> String {
+/// The documentation comment of a function.
+///
+/// # Errors
+/// With these words when there is none.
+pub(crate) fn documented(function: &ItemFn, words: &str) -> syn::Result<String> {
+    let text = documentation(&function.attrs);
+    if text.is_empty() { Err(syn::Error::new(function.sig.ident.span(), words)) } else { Ok(text) }
+}
+
+/// A documentation comment, without the space that stands before each line.
+pub(crate) fn documentation(attributes: &[Attribute]) -> String {
     let mut lines = Vec::new();
-    for attribute in &function.attrs {
+    for attribute in attributes {
         let Meta::NameValue(pair) = &attribute.meta else { continue };
         if !pair.path.is_ident("doc") {
             continue;

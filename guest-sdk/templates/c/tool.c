@@ -35,6 +35,28 @@ extern void __wasm_import_mcpbox_guest_log_emit(int32_t, uint8_t *, size_t);
 __attribute__((__import_module__("mcpbox:guest/progress@1.0.0"), __import_name__("report")))
 extern void __wasm_import_mcpbox_guest_progress_report(double, int32_t, double, int32_t, uint8_t *, size_t);
 
+// Imported Functions from `mcpbox:guest/client@1.0.0`
+
+__attribute__((__import_module__("mcpbox:guest/client@1.0.0"), __import_name__("can")))
+extern int32_t __wasm_import_mcpbox_guest_client_can(void);
+
+__attribute__((__import_module__("mcpbox:guest/client@1.0.0"), __import_name__("require")))
+extern void __wasm_import_mcpbox_guest_client_require(int32_t);
+
+__attribute__((__import_module__("mcpbox:guest/client@1.0.0"), __import_name__("ask")))
+extern void __wasm_import_mcpbox_guest_client_ask(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("mcpbox:guest/client@1.0.0"), __import_name__("become-task")))
+extern void __wasm_import_mcpbox_guest_client_become_task(void);
+
+// Imported Functions from `mcpbox:guest/notify@1.0.0`
+
+__attribute__((__import_module__("mcpbox:guest/notify@1.0.0"), __import_name__("list-changed")))
+extern void __wasm_import_mcpbox_guest_notify_list_changed(int32_t);
+
+__attribute__((__import_module__("mcpbox:guest/notify@1.0.0"), __import_name__("resource-updated")))
+extern void __wasm_import_mcpbox_guest_notify_resource_updated(uint8_t *, size_t);
+
 // Exported Functions from `mcpbox:guest/tools@1.0.0`
 
 __attribute__((__weak__, __export_name__("cabi_post_mcpbox:guest/tools@1.0.0#list-tools")))
@@ -618,6 +640,71 @@ void mcpbox_guest_types_content_free(mcpbox_guest_types_content_t *ptr) {
   }
 }
 
+void mcpbox_guest_client_question_free(mcpbox_guest_client_question_t *ptr) {
+  tool_string_free(&ptr->key);
+  tool_string_free(&ptr->params);
+}
+
+void mcpbox_guest_client_answer_free(mcpbox_guest_client_answer_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      tool_string_free(&ptr->val.result);
+      break;
+    }
+    case 1: {
+      tool_string_free(&ptr->val.refused);
+      break;
+    }
+  }
+}
+
+void mcpbox_guest_client_ask_error_free(mcpbox_guest_client_ask_error_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      tool_string_free(&ptr->val.unsupported);
+      break;
+    }
+    case 1: {
+      tool_string_free(&ptr->val.invalid);
+      break;
+    }
+    case 2: {
+      tool_string_free(&ptr->val.unanswered);
+      break;
+    }
+  }
+}
+
+void mcpbox_guest_client_list_question_free(mcpbox_guest_client_list_question_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    mcpbox_guest_client_question_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      mcpbox_guest_client_question_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void mcpbox_guest_client_list_answer_free(mcpbox_guest_client_list_answer_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    mcpbox_guest_client_answer_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      mcpbox_guest_client_answer_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void mcpbox_guest_client_result_list_answer_ask_error_free(mcpbox_guest_client_result_list_answer_ask_error_t *ptr) {
+  if (!ptr->is_err) {
+    mcpbox_guest_client_list_answer_free(&ptr->val.ok);
+  } else {
+    mcpbox_guest_client_ask_error_free(&ptr->val.err);
+  }
+}
+
 void exports_mcpbox_guest_tools_content_free(exports_mcpbox_guest_tools_content_t *ptr) {
   mcpbox_guest_types_content_free(ptr);
 }
@@ -947,6 +1034,71 @@ void mcpbox_guest_progress_report(double progress, double *maybe_total, tool_str
     option6 = 0;
   }
   __wasm_import_mcpbox_guest_progress_report(progress, option, option1, option4, option5, option6);
+}
+
+mcpbox_guest_client_abilities_t mcpbox_guest_client_can(void) {
+  int32_t ret = __wasm_import_mcpbox_guest_client_can();
+  return ret;
+}
+
+void mcpbox_guest_client_require(mcpbox_guest_client_abilities_t abilities) {
+  __wasm_import_mcpbox_guest_client_require(abilities);
+}
+
+bool mcpbox_guest_client_ask(mcpbox_guest_client_list_question_t *questions, mcpbox_guest_client_list_answer_t *ret, mcpbox_guest_client_ask_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_mcpbox_guest_client_ask((uint8_t *) (*questions).ptr, (*questions).len, ptr);
+  mcpbox_guest_client_result_list_answer_ask_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (mcpbox_guest_client_list_answer_t) { (mcpbox_guest_client_answer_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      mcpbox_guest_client_ask_error_t variant0;
+      variant0.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant0.tag) {
+        case 0: {
+          variant0.val.unsupported = (tool_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 1: {
+          variant0.val.invalid = (tool_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 2: {
+          variant0.val.unanswered = (tool_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant0;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void mcpbox_guest_client_become_task(void) {
+  __wasm_import_mcpbox_guest_client_become_task();
+}
+
+void mcpbox_guest_notify_list_changed(mcpbox_guest_notify_listing_t listing) {
+  __wasm_import_mcpbox_guest_notify_list_changed((int32_t) listing);
+}
+
+void mcpbox_guest_notify_resource_updated(tool_string_t *uri) {
+  __wasm_import_mcpbox_guest_notify_resource_updated((uint8_t *) (*uri).ptr, (*uri).len);
 }
 
 __attribute__((__export_name__("mcpbox:guest/tools@1.0.0#list-tools")))

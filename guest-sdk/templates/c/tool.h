@@ -220,6 +220,93 @@ typedef struct mcpbox_guest_types_content_t {
 
 typedef mcpbox_guest_types_log_level_t mcpbox_guest_log_log_level_t;
 
+// What the client of this call can do. A call that comes from no MCP client
+// (the API, the command line, a test of a draft) can do nothing of it.
+typedef uint8_t mcpbox_guest_client_abilities_t;
+
+// `elicitation/create` with a form.
+#define MCPBOX_GUEST_CLIENT_ABILITIES_ELICITATION (1 << 0)
+// `elicitation/create` with an address to visit.
+#define MCPBOX_GUEST_CLIENT_ABILITIES_ELICITATION_URL (1 << 1)
+// `sampling/createMessage`.
+#define MCPBOX_GUEST_CLIENT_ABILITIES_SAMPLING (1 << 2)
+// The same, with tools.
+#define MCPBOX_GUEST_CLIENT_ABILITIES_SAMPLING_TOOLS (1 << 3)
+// `roots/list`.
+#define MCPBOX_GUEST_CLIENT_ABILITIES_ROOTS (1 << 4)
+// It follows tasks.
+#define MCPBOX_GUEST_CLIENT_ABILITIES_TASKS (1 << 5)
+
+typedef uint8_t mcpbox_guest_client_method_t;
+
+#define MCPBOX_GUEST_CLIENT_METHOD_ELICITATION 0
+#define MCPBOX_GUEST_CLIENT_METHOD_SAMPLING 1
+#define MCPBOX_GUEST_CLIENT_METHOD_ROOTS 2
+
+typedef struct mcpbox_guest_client_question_t {
+  // 1 to 64 of `[A-Za-z0-9_-]`; names this question among all of the call. Asked
+  // again, it has the same answer.
+  tool_string_t   key;
+  mcpbox_guest_client_method_t   method;
+  // JSON object: the parameters that MCP's schema has for the method
+  // (`ElicitRequestParams`, `CreateMessageRequestParams`, `{}`).
+  tool_string_t   params;
+} mcpbox_guest_client_question_t;
+
+typedef struct mcpbox_guest_client_answer_t {
+  uint8_t tag;
+  union {
+    tool_string_t     result;
+    tool_string_t     refused;
+  } val;
+} mcpbox_guest_client_answer_t;
+
+// JSON object: MCP's result (`ElicitResult`, `CreateMessageResult`,
+// `ListRootsResult`).
+#define MCPBOX_GUEST_CLIENT_ANSWER_RESULT 0
+// The client answered with an error.
+#define MCPBOX_GUEST_CLIENT_ANSWER_REFUSED 1
+
+typedef struct mcpbox_guest_client_ask_error_t {
+  uint8_t tag;
+  union {
+    tool_string_t     unsupported;
+    tool_string_t     invalid;
+    tool_string_t     unanswered;
+  } val;
+} mcpbox_guest_client_ask_error_t;
+
+// The client cannot do this; the text says what it lacks.
+#define MCPBOX_GUEST_CLIENT_ASK_ERROR_UNSUPPORTED 0
+// A key, the parameters, or how many there are; the text says which.
+#define MCPBOX_GUEST_CLIENT_ASK_ERROR_INVALID 1
+// Nobody answered in time, or the client has gone.
+#define MCPBOX_GUEST_CLIENT_ASK_ERROR_UNANSWERED 2
+
+typedef struct {
+  mcpbox_guest_client_question_t *ptr;
+  size_t len;
+} mcpbox_guest_client_list_question_t;
+
+typedef struct {
+  mcpbox_guest_client_answer_t *ptr;
+  size_t len;
+} mcpbox_guest_client_list_answer_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    mcpbox_guest_client_list_answer_t ok;
+    mcpbox_guest_client_ask_error_t err;
+  } val;
+} mcpbox_guest_client_result_list_answer_ask_error_t;
+
+typedef uint8_t mcpbox_guest_notify_listing_t;
+
+#define MCPBOX_GUEST_NOTIFY_LISTING_TOOLS 0
+#define MCPBOX_GUEST_NOTIFY_LISTING_PROMPTS 1
+#define MCPBOX_GUEST_NOTIFY_LISTING_RESOURCES 2
+
 typedef mcpbox_guest_types_content_t exports_mcpbox_guest_tools_content_t;
 
 typedef struct {
@@ -316,6 +403,25 @@ extern void mcpbox_guest_log_emit(mcpbox_guest_log_log_level_t level, tool_strin
 // `progress` must grow from report to report; `total` is none when unknown.
 extern void mcpbox_guest_progress_report(double progress, double *maybe_total, tool_string_t *maybe_message);
 
+// Imported Functions from `mcpbox:guest/client@1.0.0`
+// What this client can do.
+extern mcpbox_guest_client_abilities_t mcpbox_guest_client_can(void);
+// Goes on only if the client can do all of this; otherwise the call ends here, and
+// the client is told what it lacks.
+extern void mcpbox_guest_client_require(mcpbox_guest_client_abilities_t abilities);
+// Asks everything at once and waits for all answers, in the order of the questions.
+extern bool mcpbox_guest_client_ask(mcpbox_guest_client_list_question_t *questions, mcpbox_guest_client_list_answer_t *ret, mcpbox_guest_client_ask_error_t *err);
+// Says that what follows takes long: from here on the call is a task, if the client
+// follows tasks, and its result can be fetched later. Otherwise nothing happens.
+extern void mcpbox_guest_client_become_task(void);
+
+// Imported Functions from `mcpbox:guest/notify@1.0.0`
+// A list has changed; clients that listen list again.
+extern void mcpbox_guest_notify_list_changed(mcpbox_guest_notify_listing_t listing);
+// What `resources.read-resource` answers for this URI has changed; clients that
+// subscribed to it read again.
+extern void mcpbox_guest_notify_resource_updated(tool_string_t *uri);
+
 // Exported Functions from `mcpbox:guest/tools@1.0.0`
 void exports_mcpbox_guest_tools_list_tools(exports_mcpbox_guest_tools_list_tool_t *ret);
 bool exports_mcpbox_guest_tools_call_tool(tool_string_t *name, tool_string_t *arguments, exports_mcpbox_guest_tools_tool_result_t *ret, exports_mcpbox_guest_tools_tool_error_t *err);
@@ -369,6 +475,18 @@ void mcpbox_guest_types_resource_body_free(mcpbox_guest_types_resource_body_t *p
 void mcpbox_guest_types_embedded_resource_free(mcpbox_guest_types_embedded_resource_t *ptr);
 
 void mcpbox_guest_types_content_free(mcpbox_guest_types_content_t *ptr);
+
+void mcpbox_guest_client_question_free(mcpbox_guest_client_question_t *ptr);
+
+void mcpbox_guest_client_answer_free(mcpbox_guest_client_answer_t *ptr);
+
+void mcpbox_guest_client_ask_error_free(mcpbox_guest_client_ask_error_t *ptr);
+
+void mcpbox_guest_client_list_question_free(mcpbox_guest_client_list_question_t *ptr);
+
+void mcpbox_guest_client_list_answer_free(mcpbox_guest_client_list_answer_t *ptr);
+
+void mcpbox_guest_client_result_list_answer_ask_error_free(mcpbox_guest_client_result_list_answer_ask_error_t *ptr);
 
 void exports_mcpbox_guest_tools_content_free(exports_mcpbox_guest_tools_content_t *ptr);
 

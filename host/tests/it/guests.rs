@@ -31,7 +31,7 @@ use crate::source;
 const ADDRESS: &str = "93.184.215.14";
 
 /// A component that `make guests` built.
-fn built(name: &str) -> Arc<[u8]> {
+pub fn built(name: &str) -> Arc<[u8]> {
     let path = format!("guest-sdk/dist/{name}.wasm");
     match std::fs::read(source::file(&path)) {
         Ok(bytes) => bytes.into(),
@@ -137,6 +137,7 @@ fn a_component_imports_what_it_uses_and_nothing_else() {
         // The log carries the message of a panic.
         ("hello", &[LOG]),
         ("csv", &[LOG, PROGRESS]),
+        ("notes", &["mcpbox:guest/client@1.0.0", LOG, "mcpbox:guest/notify@1.0.0"]),
         ("weather", &weather),
         ("count", &[LOG]),
         ("template-rust", &[LOG]),

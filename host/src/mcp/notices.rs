@@ -70,7 +70,7 @@ impl Notices {
                     return None;
                 },
                 notice = self.notices.recv() => match notice {
-                    Ok(notice) => match self.heard(notice) {
+                    Ok(notice) => match self.heard(notice).await {
                         Some(told) => return Some(vec![told]),
                         None => continue,
                     },
@@ -97,22 +97,29 @@ impl Notices {
         Some(Seen { generation: catalogue.generation, faces: catalogue.offered.faces() })
     }
 
-    /// What this client may hear of it.
-    fn heard(&self, notice: Notice) -> Option<Told> {
-        let is_here = |server: &str| match &self.scope {
-            Scope::Everything => true,
-            Scope::Server(name) => name.as_str() == server,
-        };
+    /// What this client may hear of it: of the servers that it is shown, and of its own tasks.
+    async fn heard(&self, notice: Notice) -> Option<Told> {
         match notice {
-            Notice::ListChanged { server, listing } => is_here(&server).then_some(Told::ListChanged(listing)),
-            Notice::ResourceUpdated { uri } => match &self.scope {
-                Scope::Everything => Some(Told::Updated(uri)),
-                Scope::Server(_) => {
-                    split_uri(&uri).filter(|(server, _)| is_here(server)).map(|(_, own)| Told::Updated(own.to_owned()))
+            Notice::ListChanged { server, listing } => {
+                self.is_shown(&server).await.then_some(Told::ListChanged(listing))
+            }
+            Notice::ResourceUpdated { uri } => {
+                let (server, own) = split_uri(&uri)?;
+                if !self.is_shown(server).await {
+                    return None;
                 }
-            },
+                Some(Told::Updated(match &self.scope {
+                    Scope::Everything => uri,
+                    Scope::Server(_) => own.to_owned(),
+                }))
+            }
             Notice::TaskChanged { id, owner } => (owner == self.caller.principal()).then_some(Told::Task(id)),
         }
+    }
+
+    async fn is_shown(&self, server: &str) -> bool {
+        let catalogue = self.dispatcher.catalogue_at(&self.caller, &self.scope).await;
+        catalogue.is_ok_and(|catalogue| catalogue.server(server).is_some())
     }
 }
 

@@ -8,6 +8,7 @@ mod calls;
 mod client;
 mod conversion;
 mod fuel;
+mod gateway;
 mod guests;
 mod memory;
 mod metering;
@@ -57,6 +58,7 @@ struct Cli {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Topic {
     Calls,
+    Gateway,
     Neighbours,
     Memory,
     Fuel,
@@ -71,6 +73,8 @@ enum Topic {
 enum Part {
     #[command(name = baseline::BARE, hide = true)]
     Bare,
+    #[command(name = gateway::RMCP, hide = true)]
+    Rmcp,
     #[command(name = memory::PART, hide = true)]
     Memory {
         #[arg(long)]
@@ -114,6 +118,7 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.part {
         Some(Part::Bare) => return baseline::serve_bare().await,
+        Some(Part::Rmcp) => return gateway::serve_rmcp().await,
         Some(Part::Memory { kind, count, program, cache }) => {
             return memory::part(&program, &cache, &kind, count).await;
         }
@@ -129,6 +134,7 @@ async fn main() -> anyhow::Result<()> {
         }
         tables.extend(match topic {
             Topic::Calls => calls::run(&bench).await?,
+            Topic::Gateway => vec![gateway::run(&bench).await?],
             Topic::Neighbours => neighbours::run(&bench).await?,
             Topic::Memory => memory::run(&bench).await?,
             Topic::Fuel => fuel::run(&bench).await?,

@@ -153,7 +153,7 @@ impl Installation {
         Ok(())
     }
 
-    /// Makes one server with these tools and has a person approve them.
+    /// Makes the administrator, and one server `bench` with these tools, which a person approves.
     ///
     /// # Errors
     /// When the host refuses.
@@ -161,30 +161,37 @@ impl Installation {
         let mut client = Client::connect(host.address).await?;
         self.set_up(&mut client).await?;
         let token = log_in(&mut client).await?;
-
-        let made = manage(&mut client, "mcpbox_create_server", json!({"name": "bench"})).await?;
-        let server = made["id"].clone();
-        let bearer = format!("Bearer {token}");
-        for (name, given) in tools {
-            let made = match given {
-                Given::Code { language, source } => {
-                    let arguments = json!({"server_id": server, "name": name, "code": source, "language": language});
-                    manage(&mut client, "mcpbox_create_tool", arguments).await?
-                }
-                Given::Component(bytes) => {
-                    let server = server.as_str().context("no id")?;
-                    let path = format!("/api/servers/{server}/components?name={name}");
-                    let upload = Asked::bytes(&path, "application/wasm", bytes).header("authorization", &bearer)?;
-                    serde_json::from_slice(&client.done(&upload).await?)?
-                }
-            };
-            let id = made["id"].as_str().context("no id")?;
-            let path = format!("/api/approvals/tools/{id}/action");
-            let approve = Asked::post(&path, &json!({"action": "approve"}), "");
-            client.done(&approve.header("authorization", &bearer)?).await?;
-        }
-        Ok(())
+        offer(&mut client, &token, "bench", tools).await
     }
+}
+
+/// Makes a server with these tools and has a person, who has this access token, approve them.
+///
+/// # Errors
+/// When the host refuses.
+pub async fn offer(client: &mut Client, token: &str, server: &str, tools: &[(&str, Given<'_>)]) -> anyhow::Result<()> {
+    let made = manage(client, "mcpbox_create_server", json!({"name": server})).await?;
+    let server = made["id"].clone();
+    let bearer = format!("Bearer {token}");
+    for (name, given) in tools {
+        let made = match given {
+            Given::Code { language, source } => {
+                let arguments = json!({"server_id": server, "name": name, "code": source, "language": language});
+                manage(client, "mcpbox_create_tool", arguments).await?
+            }
+            Given::Component(bytes) => {
+                let server = server.as_str().context("no id")?;
+                let path = format!("/api/servers/{server}/components?name={name}");
+                let upload = Asked::bytes(&path, "application/wasm", bytes).header("authorization", &bearer)?;
+                serde_json::from_slice(&client.done(&upload).await?)?
+            }
+        };
+        let id = made["id"].as_str().context("no id")?;
+        let path = format!("/api/approvals/tools/{id}/action");
+        let approve = Asked::post(&path, &json!({"action": "approve"}), "");
+        client.done(&approve.header("authorization", &bearer)?).await?;
+    }
+    Ok(())
 }
 
 /// An access token of the administrator.
@@ -207,17 +214,28 @@ async fn manage(client: &mut Client, tool: &str, arguments: Value) -> anyhow::Re
 /// # Errors
 /// When the name cannot stand in a header.
 pub fn call(tool: &str, arguments: Value) -> anyhow::Result<Asked> {
-    let meta = json!({
+    let params = json!({"name": tool, "arguments": arguments});
+    ask("tools/call", params, r#""isError":false"#)?.header("mcp-name", tool)
+}
+
+/// The request for the first page of the tools.
+///
+/// # Errors
+/// None: what stands in its headers may.
+pub fn list() -> anyhow::Result<Asked> {
+    ask("tools/list", json!({}), r#""tools":["#)
+}
+
+fn ask(method: &str, mut params: Value, expect: &'static str) -> anyhow::Result<Asked> {
+    params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": REVISION,
         "io.modelcontextprotocol/clientCapabilities": {},
     });
-    let params = json!({"name": tool, "arguments": arguments, "_meta": meta});
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
-    Asked::post("/mcp", &body, r#""isError":false"#)
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    Asked::post("/mcp", &body, expect)
         .header("accept", "application/json, text/event-stream")?
         .header("mcp-protocol-version", REVISION)?
-        .header("mcp-method", "tools/call")?
-        .header("mcp-name", tool)
+        .header("mcp-method", method)
 }
 
 /// One value of the host's metrics; zero when it has not been counted yet.

@@ -120,7 +120,7 @@ async fn fill(location: &Location, rows: usize) -> anyhow::Result<(ServerId, Too
         execution_statistics::add(&tx, execution_statistics::tallies(&batch)).await?;
         execution_durations::add(&tx, execution_durations::tallies(&batch)).await?;
         execution_scope_durations::add(&tx, execution_scope_durations::tallies(&batch)).await?;
-        execution_logs::insert_many(&tx, batch).await?;
+        execution_logs::insert_many(&tx, &batch).await?;
         tx.commit().await?;
     }
     db.close().await?;

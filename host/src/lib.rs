@@ -24,5 +24,10 @@ pub mod service;
 pub mod telemetry;
 pub mod upstream;
 
+/// A call makes hundreds of small things that live for a moment. What SQLite and wasmtime map themselves does
+/// not come from here.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 // Here for their features only: Cargo.toml says why.
 use {fnv as _, semver as _};

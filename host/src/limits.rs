@@ -171,6 +171,9 @@ limits! {
     arguments_bytes, "MCPBOX_ARGUMENTS_BYTES", Bytes, MIB, KIB, 64 * MIB,
         "Size of the arguments of one call, as JSON.";
 
+    schema_steps, "MCPBOX_SCHEMA_STEPS", Count, 1_000_000, 1_000, 100_000_000,
+        "Steps of holding arguments, or a result, to the schema of a tool, as measured before; past it the call fails.";
+
     // HTTP of guests.
     http_body_bytes, "MCPBOX_HTTP_BODY_BYTES", Bytes, 10 * MIB, KIB, 256 * MIB,
         "Body of one HTTP request or response of a guest; a larger one fails that request.";
@@ -263,6 +266,8 @@ limits! {
         "Time for each MiB of a request's body that was begun, from its head; a slower one is refused with 408.";
     batch_messages, "MCPBOX_BATCH_MESSAGES", Count, 50, 1, 1_000,
         "Messages in one MCP request body, in the one protocol version that has batches.";
+    tools_listed, "MCPBOX_TOOLS_LISTED", Count, 100, 0, 1_000_000,
+        "Tools that `tools/list` at `/mcp` shows; of more it shows none, but one that finds tools and one that calls them.";
     sse_connections, "MCPBOX_SSE_CONNECTIONS", Count, 50, 1, 10_000,
         "Open event streams in one process; the next is refused with the reason.";
     sse_keep_alive_s, "MCPBOX_SSE_KEEP_ALIVE_S", Seconds, 15, 1, 300,

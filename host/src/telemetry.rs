@@ -7,4 +7,4 @@ mod request_id;
 
 pub use logs::{flush_logs, init_logs};
 pub use metrics::Telemetry;
-pub use request_id::{REQUEST_ID_HEADER, RequestId, RequestIdError};
+pub use request_id::{REQUEST_ID_HEADER, RequestId, RequestIdError, carried, of_request, uuid_v7};

@@ -52,6 +52,7 @@ changes! {
     m0039_secret_bindings,
     m0040_mcp_sessions,
     m0041_tasks,
+    m0042_profiles,
     m0044_package_failures,
     m0045_signing_keys,
     m0046_folder_sizes,

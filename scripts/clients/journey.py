@@ -1,6 +1,7 @@
 """The main job, end to end: a model writes a tool over MCP, a person approves it, clients call it.
 
-The clients are the official Python one and the official Inspector, each in both eras of the protocol.
+The clients are the official Python one, fastmcp, the official TypeScript ones of both majors and the official
+Inspector, in both eras of the protocol where they speak both.
 MCPBOX_URL, MCPBOX_DATA_DIR and MCPBOX_BIN say which host; scripts/with-host.sh starts it. Each step
 stands on the one before, so the first that fails ends the journey.
 """
@@ -10,6 +11,7 @@ import json
 import os
 import pathlib
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ import traceback
 import urllib.error
 import urllib.request
 
+import fastmcp
 from mcp import Client
 
 URL = os.environ["MCPBOX_URL"]
@@ -65,6 +68,17 @@ async def main(city: str) -> str:
 '''
 
 
+WAITS = '''
+import asyncio
+
+async def main():
+    """Says how far it is, then waits for an hour."""
+    progress(1, 2)
+    progress(2, 2)
+    await asyncio.sleep(3600)
+'''
+
+
 class Journey:
     """What the steps know of each other."""
 
@@ -77,6 +91,8 @@ class Journey:
         self.server_id = None
         self.tool_id = None
         self.route_id = None
+        self.waits_id = None
+        self.waited = 0
 
     def decide(self, what, action, reason=None):
         body = {"action": action, "reason": reason}
@@ -85,6 +101,17 @@ class Journey:
 
     async def write_route(self, word):
         await manage("update_tool", tool_id=self.route_id, python_code=ROUTE.replace("WORD", word))
+
+    async def ended(self):
+        """How the call that waits came to its end; its row follows the call by a moment."""
+        async with Client(URL + "/mcp") as client:
+            for _ in range(1_000):
+                arguments = {"tool_id": self.waits_id, "limit": 50}
+                logs = (await client.call_tool("mcpbox_get_tool_logs", arguments)).structured_content["logs"]
+                if len(logs) > self.waited:
+                    self.waited = len(logs)
+                    return logs[0]["outcome"]
+        raise AssertionError(f"the call left no row: {logs}")
 
     async def routed(self):
         return (await call("weather__route", {"city": "Oslo"}))["result"]
@@ -198,6 +225,52 @@ class Journey:
                 era, "--method", "tools/call", "--tool-name", self.name, "--tool-arg", "city=Rome", "days=1"
             )
             assert result["structuredContent"] == {"city": "Rome", "degrees": [10]}, result
+
+    async def a_tool_that_waits_for_an_hour_is_approved(self):
+        tool = await manage("create_tool", server_id=self.server_id, name="waits", python_code=WAITS)
+        self.waits_id = tool["id"]
+        await manage("request_publish", tool_id=self.waits_id)
+        self.decide(f"tools/{self.waits_id}", "approve")
+
+    async def the_typescript_clients_list_call_hear_of_progress_and_cancel(self):
+        for which, version in (("v1", "2025-11-25"), ("legacy", "2025-11-25"), ("auto", "2026-07-28")):
+            seen = typescript(which, self.name, {"city": "Lima", "days": 1}, "weather__waits")
+            assert seen["version"] == version, seen
+            assert self.name in seen["tools"] and seen["result"] == {"city": "Lima", "degrees": [10]}, seen
+            assert seen["progress"] == [[1, 2], [2, 2]] and seen["cancelled"] is True, seen
+            ended = await self.ended()
+            assert ended == "cancelled", f"{which}: {ended}"
+
+    async def fastmcp_lists_calls_hears_of_progress_and_cancels(self):
+        heard = asyncio.Queue()
+
+        async def hear(progress, total, message):
+            await heard.put((progress, total))
+
+        async with fastmcp.Client(URL + "/mcp") as client:
+            assert self.name in {tool.name for tool in await client.list_tools()}
+            result = await client.call_tool(self.name, {"city": "Lima", "days": 1})
+            assert result.structured_content == {"city": "Lima", "degrees": [10]}, result
+            waiting = asyncio.create_task(client.call_tool("weather__waits", {}, progress_handler=hear))
+            assert [await heard.get(), await heard.get()] == [(1, 2), (2, 2)]
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        assert await self.ended() == "cancelled"
+
+    async def one_server_is_served_by_itself(self):
+        async with Client(URL + "/mcp/servers/weather") as client:
+            assert {tool.name for tool in (await client.list_tools()).tools} == {"forecast", "waits"}
+            result = await client.call_tool("forecast", {"city": "Lima", "days": 1})
+            assert result.structured_content == {"city": "Lima", "degrees": [10]}, result
+
+    async def a_long_list_gives_way_to_a_search(self):
+        async with Client(URL + "/mcp?tools=search") as client:
+            assert self.name not in {tool.name for tool in (await client.list_tools()).tools}
+            found = await client.call_tool("mcpbox_search_tools", {"query": "weather forecast"})
+            assert found.structured_content["tools"][0]["name"] == self.name, found
+            through = {"name": self.name, "arguments": {"city": "Lima", "days": 1}}
+            result = await client.call_tool("mcpbox_call_tool", through)
+            assert result.structured_content == {"city": "Lima", "degrees": [10]}, result
 
     async def the_command_line_calls_the_tool(self):
         done = mcpbox("call", self.name, '{"city": "Bergen", "days": 1}')
@@ -361,9 +434,19 @@ def inspector(era, *arguments):
     return json.loads(done.stdout)["result"]
 
 
+def typescript(which, name, arguments, waits):
+    """What one of the TypeScript clients sees of the host."""
+    modules = pathlib.Path(shutil.which("mcp-inspector")).parent.parent.parent
+    script = pathlib.Path(__file__).with_name("typescript.mjs").read_text()
+    command = ["node", "--input-type=module", "-", URL + "/mcp", which, name, json.dumps(arguments), waits]
+    done = subprocess.run(command, input=script, cwd=modules, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"the TypeScript client ({which}) ended with {done.returncode}: {done.stderr}"
+    return json.loads(done.stdout)
+
+
 async def main():
     journey = Journey()
-    helpers = {"decide", "write_route", "routed"}
+    helpers = {"decide", "write_route", "routed", "ended"}
     steps = [step for name, step in vars(Journey).items() if callable(step) and name not in helpers and name[0] != "_"]
     passed = 0
     for step in steps:

@@ -11,4 +11,6 @@ if command -v flock >/dev/null; then flock 9; fi
 make_venv client requirements.txt
 exec 9>&-
 
+# All of them are one caller, which asks oftener than people do.
+export MCPBOX_MCP_REQUESTS_PER_MINUTE=100000
 PATH="$(../protocol/tools.sh):$PATH" ../with-host.sh "$venv/bin/python" -B journey.py

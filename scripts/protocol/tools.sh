@@ -12,7 +12,7 @@ mkdir -p "$cache"
 exec 9>"$cache/lock"
 if command -v flock >/dev/null; then flock 9; fi
 if [ ! -e "$tools/.complete" ]; then
-    echo "Installing the protocol tools into $tools (330 MB) ..." >&2
+    echo "Installing the protocol tools into $tools (340 MB) ..." >&2
     rm -rf "$tools"
     mkdir "$tools"
     cp package.json package-lock.json "$tools/"

@@ -1,7 +1,8 @@
 //! Everything that happens to a request before its handler and after it, in one place and in order.
 
 use std::any::Any;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use axum::Router;
@@ -10,12 +11,11 @@ use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Response};
+use axum::http::{HeaderName, HeaderValue, Method, Response, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::IntoResponse as _;
+use futures_util::FutureExt as _;
 use http_body_util::Limited;
-use tower_http::catch_panic::CatchPanicLayer;
-use tracing::Instrument as _;
 
 use super::ApiState;
 use super::export;
@@ -29,13 +29,17 @@ use crate::domain::outcome::LogLevel;
 use crate::limits::Limits;
 use crate::service::activity::NewActivity;
 use crate::telemetry::metrics::{HttpExchange, http_exchange};
-use crate::telemetry::{REQUEST_ID_HEADER, RequestId};
+use crate::telemetry::{self, REQUEST_ID_HEADER, RequestId};
 
 /// Carries a request's id, in and out.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
 
 /// Stands for all addresses that do not exist.
 const NO_ROUTE: &str = "none";
+
+/// Where a request that went well has its line at level `debug` only: it is in the activity log, or a machine
+/// asks all the time.
+const TOLD_ELSEWHERE: [&str; 6] = ["/mcp", "/mcp/health", "/health", "/health/live", "/health/ready", "/metrics"];
 
 /// What a browser may do with an answer: show it to the program that asked, and nothing else.
 const SECURITY: [(HeaderName, HeaderValue); 5] = [
@@ -65,95 +69,125 @@ pub(super) fn around(state: &ApiState, counted: Router<ApiState>, probes: Router
         // On every answer of the API, refusals too.
         .layer(from_fn(security))
         .with_state(state.clone())
-        // What follows is for both doors.
+        // What follows is for both doors: one layer, because each one boxes its future and clones what is
+        // further in, for every request.
         .merge(beside)
-        // A panic is one failed request, not a closed connection.
-        .layer(CatchPanicLayer::custom(panicked))
-        // Writes problems out; inside the span, so that the log of a failure has the request id.
-        .layer(from_fn_with_state(state.clone(), write_problem))
-        // One span, one log line and one count for each request, whatever came of it.
-        .layer(from_fn(observe))
-        // Everything further in, both doors and the log, counts the client and not its proxy.
-        .layer(from_fn_with_state(state.clone(), unproxy))
-        // Outermost: everything else speaks of the id.
-        .layer(from_fn(identify))
+        .layer(from_fn_with_state(state.clone(), outermost))
 }
 
-/// Takes the id that a client or proxy chose, if it can be one, or makes one; the answer says it.
-async fn identify(mut request: Request, next: Next) -> Response<Body> {
-    let given = request.headers().get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
-    let id = RequestId::given_or_new(given);
-    request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+/// In this order: everything speaks of the request's id; everything, the log too, counts the client and not
+/// its proxy; one line and one count for each request, whatever came of it; problems are written out where
+/// the log of a failure has the id; and a panic is one failed request, not a closed connection.
+async fn outermost(State(state): State<ApiState>, mut request: Request, next: Next) -> Response<Body> {
+    let began = Instant::now();
+    let id = identify(&mut request);
+    let value = HeaderValue::from_str(id.as_str());
+    let answered = async {
+        unproxy(&state, &mut request);
+        let seen = Seen::of(&request, began);
+        let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+            Ok(response) => response,
+            Err(panic) => panicked(&*panic),
+        };
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            write_problem(&state, &seen, &id, problem, &mut response).await;
+        }
+        seen.answered(&response);
+        response
+    };
+    let mut response = telemetry::of_request(id.clone(), answered).await;
+    if let Ok(value) = value {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     response
 }
 
-async fn unproxy(State(state): State<ApiState>, mut request: Request, next: Next) -> Response<Body> {
+/// Takes the id that a client or proxy chose, if it can be one, or makes one.
+fn identify(request: &mut Request) -> RequestId {
+    let given = request.headers().get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
+    let id = RequestId::given_or_new(given);
+    request.extensions_mut().insert(id.clone());
+    id
+}
+
+fn unproxy(state: &ApiState, request: &mut Request) {
     if let Some(ConnectInfo(peer)) = request.extensions().get().copied() {
         let Client { peer, tls } = state.settings.trusted_proxies.client(peer, request.headers());
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(Tls(tls));
     }
-    next.run(request).await
 }
 
-async fn observe(request: Request, next: Next) -> Response<Body> {
-    let began = Instant::now();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let peer = request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
-    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::new);
-    let request_bytes = request.body().size_hint().exact();
-    let span = tracing::info_span!("request", request_id = %id);
-    // Without the query, which may hold what was searched for.
-    let path = request.uri().path().to_owned();
-    async move {
-        let response = next.run(request).await;
-        let status = response.status().as_u16();
-        let duration = began.elapsed();
+/// What is told of a request when it is answered.
+struct Seen {
+    began: Instant,
+    method: Method,
+    uri: Uri,
+    route: Option<MatchedPath>,
+    peer: Option<IpAddr>,
+    bytes: Option<u64>,
+}
+
+impl Seen {
+    fn of(request: &Request, began: Instant) -> Self {
+        Self {
+            began,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            route: request.extensions().get().cloned(),
+            peer: request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip()),
+            bytes: request.body().size_hint().exact(),
+        }
+    }
+
+    fn route(&self) -> &str {
+        self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str)
+    }
+
+    fn answered(&self, response: &Response<Body>) {
+        let status = response.status();
+        let duration = self.began.elapsed();
         http_exchange(HttpExchange {
-            method: method.as_str(),
-            handler: route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str),
-            status,
+            method: self.method.as_str(),
+            handler: self.route(),
+            status: status.as_u16(),
             duration,
-            request_bytes,
+            request_bytes: self.bytes,
             response_bytes: response.body().size_hint().exact(),
         });
-        tracing::info!(
-            %method,
-            path,
-            status,
-            duration_ms = duration.as_secs_f64() * 1e3,
-            peer = peer.map(tracing::field::display),
-            "answered"
-        );
-        response
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    method = %self.method,
+                    // Without the query, which may hold what was searched for.
+                    path = self.uri.path(),
+                    status = status.as_u16(),
+                    duration_ms = duration.as_secs_f64() * 1e3,
+                    peer = self.peer.map(tracing::field::display),
+                    "answered"
+                )
+            };
+        }
+        if status.is_success() && TOLD_ELSEWHERE.contains(&self.route()) {
+            line!(debug);
+        } else {
+            line!(info);
+        }
     }
-    .instrument(span)
-    .await
 }
 
-async fn write_problem(State(state): State<ApiState>, request: Request, next: Next) -> Response<Body> {
-    let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
-    let method = request.method().clone();
-    let id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::new);
-    let mut response = next.run(request).await;
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+async fn write_problem(state: &ApiState, seen: &Seen, id: &RequestId, problem: Problem, response: &mut Response<Body>) {
     if problem.is_of_the_host() {
-        let failed = format!("{method} {route} failed; the log of the host says why");
+        let failed = format!("{} {} failed; the log of the host says why", seen.method, seen.route());
         let row = NewActivity::new(LogType::Error, LogLevel::Error, failed);
         state.service.refusal_add(NewActivity { request_id: Some(id.clone()), ..row }).await;
     }
     let (parts, body) = problem.write(id.as_str()).into_parts();
     *response.body_mut() = body;
     response.headers_mut().extend(parts.headers);
-    response
 }
 
-fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
+fn panicked(panic: &(dyn Any + Send)) -> Response<Body> {
     let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     Problem::internal("answering a request", said.unwrap_or("it panicked").to_owned()).into_response()
 }

@@ -26,6 +26,7 @@ mod health;
 mod layers;
 mod limits;
 mod live;
+mod mcp_clients;
 mod metrics;
 pub mod openapi;
 pub mod problem;
@@ -150,6 +151,15 @@ routes! {
         "Makes a key: `name`; it is shown in this one answer.";
     DELETE "/api/api-keys/{id}"                         Admin   api_keys::revoke [CONFLICT],
         "Revokes a key; the next request that shows it is refused.";
+
+    GET    "/api/mcp/catalogue"                         Admin   mcp_clients::catalogue,
+        "What the list of tools costs a model that reads it, in all and by running server, and which tools are in quarantine.";
+    GET    "/api/mcp/profiles"                          Admin   mcp_clients::profiles,
+        "Lists the profiles that were set: which servers a caller of MCP is shown.";
+    GET    "/api/mcp/profiles/{caller}"                 Admin   mcp_clients::profile,
+        "The profile of `local`, the clients of this machine, or of an API key by its id.";
+    PUT    "/api/mcp/profiles/{caller}"                 Admin   mcp_clients::profile_set,
+        "Sets it: `servers`, ids or null for all, and `management`, whether the management tools are there.";
 
     GET    "/api/openapi.json"                          Open    openapi::show,
         "This API as [OpenAPI](openapi.json) 3.1.";
@@ -384,7 +394,10 @@ pub struct ApiSettings {
 
 /// What handlers work with. Clones share everything.
 #[derive(Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<Inner>);
+
+/// What an [`ApiState`] shares.
+pub struct Inner {
     service: Service,
     telemetry: Telemetry,
     settings: Arc<ApiSettings>,
@@ -402,7 +415,14 @@ impl ApiState {
         let uploads = Arc::new(Uploads::new(service.limits()));
         let places = Arc::new(Places::new(service.limits()));
         let (settings, signs) = (Arc::new(settings), Arc::default());
-        Self { service, telemetry, settings, rate, signs, uploads, places, tasks }
+        Self(Arc::new(Inner { service, telemetry, settings, rate, signs, uploads, places, tasks }))
+    }
+}
+
+impl std::ops::Deref for ApiState {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
     }
 }
 

@@ -4,7 +4,8 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query};
 use sea_orm::{
-    ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Value,
 };
 
 pub use entity::Model as ActivityLog;
@@ -12,13 +13,14 @@ use entity::{Column, Entity};
 
 use super::error::Doing as _;
 use super::page::load;
+use super::rows::Append;
 use super::{Conn, DbError, Page, PageRequest, Search, Tx, Whole};
 use crate::domain::activity::LogType;
 use crate::domain::ids::{ActivityId, ServerId};
 use crate::domain::outcome::LogLevel;
 
-/// Rows in one statement: SQLite takes 32,766 values in one, and a row has 13.
-const ROWS_PER_STATEMENT: usize = 1_000;
+/// Ids that are looked for in one statement.
+const IDS_PER_STATEMENT: usize = 1_000;
 /// How many of the newest rows a search looks at.
 const SEARCHED: u64 = 10_000;
 const DOING: &str = "read the activity log";
@@ -66,22 +68,52 @@ pub struct TypeCount {
     pub rows: Whole,
 }
 
-pub async fn insert_many(tx: &Tx, rows: Vec<ActivityLog>) -> Result<(), DbError> {
-    let mut rows = rows.into_iter().map(entity::ActiveModel::from);
-    loop {
-        let some: Vec<_> = rows.by_ref().take(ROWS_PER_STATEMENT).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
-        let done = Entity::insert_many(some).exec_without_returning(tx.inner()).await;
-        done.map(drop).writing("append to the activity log", "an activity row", "server")?;
-    }
+const APPEND: Append<13> = Append {
+    table: "activity_logs",
+    columns: [
+        "id",
+        "at",
+        "log_type",
+        "level",
+        "message",
+        "details",
+        "method",
+        "server_id",
+        "caller",
+        "session",
+        "from_address",
+        "request_id",
+        "duration_us",
+    ],
+    words: ["append to the activity log", "an activity row", "server"],
+};
+
+pub async fn insert_many(tx: &Tx, rows: &[ActivityLog]) -> Result<(), DbError> {
+    let values = |row: &ActivityLog| -> [Value; 13] {
+        let row = row.clone();
+        [
+            row.id.into(),
+            row.at.into(),
+            row.log_type.into(),
+            row.level.into(),
+            row.message.into(),
+            row.details.into(),
+            row.method.into(),
+            row.server_id.into(),
+            row.caller.into(),
+            row.session.into(),
+            row.from_address.into(),
+            row.request_id.into(),
+            row.duration_us.into(),
+        ]
+    };
+    APPEND.rows(tx, rows.iter().map(values)).await
 }
 
 /// Which of these rows are there.
 pub async fn known(db: &impl Conn, ids: &[ActivityId]) -> Result<Vec<ActivityId>, DbError> {
     let mut known = Vec::new();
-    for some in ids.chunks(ROWS_PER_STATEMENT) {
+    for some in ids.chunks(IDS_PER_STATEMENT) {
         let query = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(some.iter().copied()));
         known.extend(query.into_tuple::<ActivityId>().all(&db.on()).await.doing(DOING)?);
     }
@@ -221,12 +253,12 @@ mod tests {
             ..row(LogType::Alert, LogLevel::Warning, 2)
         };
         let tx = db.begin().await?;
-        insert_many(&tx, vec![asked.clone(), answered.clone(), alert.clone()]).await?;
-        let again = insert_many(&tx, vec![asked.clone()]).await;
+        insert_many(&tx, &[asked.clone(), answered.clone(), alert.clone()]).await?;
+        let again = insert_many(&tx, std::slice::from_ref(&asked)).await;
         assert!(matches!(again, Err(DbError::Conflict { .. })));
         drop(tx);
         let tx = db.begin().await?;
-        insert_many(&tx, vec![asked.clone(), answered.clone(), alert.clone()]).await?;
+        insert_many(&tx, &[asked.clone(), answered.clone(), alert.clone()]).await?;
         tx.commit().await?;
         assert_eq!(by_id(&*db, asked.id).await?, Some(asked.clone()));
         assert_eq!(known(&*db, &[alert.id, ActivityId::new()]).await?, [alert.id]);
@@ -260,8 +292,8 @@ mod tests {
     async fn old_rows_go_in_batches_oldest_first() -> Result<(), DbError> {
         let db = fresh().await;
         let tx = db.begin().await?;
-        let rows = (0..5).map(|second| row(LogType::System, LogLevel::Info, second));
-        insert_many(&tx, rows.collect()).await?;
+        let rows: Vec<_> = (0..5).map(|second| row(LogType::System, LogLevel::Info, second)).collect();
+        insert_many(&tx, &rows).await?;
         assert_eq!(delete_older_than(&tx, at(3), 2).await?, 2);
         assert_eq!(newest(&tx, &Filter::default(), 9).await?.last().map(|row| row.at), Some(at(2)));
         assert_eq!(delete_older_than(&tx, at(3), 2).await?, 1);

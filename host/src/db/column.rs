@@ -141,7 +141,7 @@ column! {
 
     Whole as i64: |whole| whole.0.try_into().unwrap_or(i64::MAX), |stored| (*stored).try_into().ok().map(Whole);
     Port as i32: |port| i32::from(port.0), |stored| (*stored).try_into().ok().map(Port);
-    Texts as String: |texts| serde_json::Value::from(texts.0).to_string(), |text| serde_json::from_str(text).ok().map(Texts);
+    Texts as String: |texts| json(&texts.0), |text| serde_json::from_str(text).ok().map(Texts);
     Exports as String: |exports| json(&exports.0), |text| serde_json::from_str(text).ok().map(Exports);
     Distributions as String: |all| json(&all.0), |text| serde_json::from_str(text).ok().map(Distributions);
     Surface as String: |surface| json(&surface), |text| serde_json::from_str(text).ok();

@@ -4,18 +4,19 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Query};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, EntityTrait as _, Order, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    QueryOrder as _, QuerySelect as _, Value,
 };
 
 pub use entity::Model as ExecutionLog;
 use entity::{Column, Entity};
 
 use super::error::Doing as _;
+use super::rows::Append;
 use super::{Conn, DbError, Page, PageRequest, Texts, Tx, Whole};
 use crate::domain::ids::{CallId, ServerId, ToolId, VersionId};
 
-/// Rows in one statement: SQLite takes 32,766 values in one, and a row has 26.
-const ROWS_PER_STATEMENT: usize = 500;
+/// Ids that are looked for in one statement.
+const IDS_PER_STATEMENT: usize = 500;
 /// How many of the newest failures a search looks at.
 const SEARCHED: u64 = 10_000;
 const DOING: &str = "read the execution log";
@@ -76,27 +77,81 @@ impl ExecutionLog {
     }
 }
 
+const APPEND: Append<26> = Append {
+    table: "tool_execution_logs",
+    columns: [
+        "id",
+        "server_id",
+        "tool_id",
+        "version_id",
+        "version_number",
+        "tool_name",
+        "caller",
+        "request_id",
+        "is_test",
+        "arguments",
+        "result",
+        "error",
+        "stdout",
+        "arguments_bytes",
+        "result_bytes",
+        "stdout_bytes",
+        "cut",
+        "outcome",
+        "success",
+        "fuel",
+        "peak_memory_bytes",
+        "duration_us",
+        "http_requests",
+        "http_sent_bytes",
+        "http_received_bytes",
+        "started_at",
+    ],
+    words: ["append to the execution log", "an execution log row", "tool"],
+};
+
 /// Appends rows; their U+0000 become U+FFFD, because a guest may print what PostgreSQL cannot keep.
-pub async fn insert_many(tx: &Tx, rows: Vec<ExecutionLog>) -> Result<(), DbError> {
-    let mut rows = rows.into_iter().map(|mut row| {
+pub async fn insert_many(tx: &Tx, rows: &[ExecutionLog]) -> Result<(), DbError> {
+    let values = |row: &ExecutionLog| -> [Value; 26] {
+        let mut row = row.clone();
         let texts = [&mut row.arguments, &mut row.stdout, &mut row.caller, &mut row.request_id];
         texts.into_iter().chain(&mut row.result).chain(&mut row.error).for_each(make_storable);
-        entity::ActiveModel::from(row)
-    });
-    loop {
-        let some: Vec<_> = rows.by_ref().take(ROWS_PER_STATEMENT).collect();
-        if some.is_empty() {
-            return Ok(());
-        }
-        let done = Entity::insert_many(some).exec_without_returning(tx.inner()).await;
-        done.map(drop).writing("append to the execution log", "an execution log row", "tool")?;
-    }
+        [
+            row.id.into(),
+            row.server_id.into(),
+            row.tool_id.into(),
+            row.version_id.into(),
+            row.version_number.into(),
+            row.tool_name.into(),
+            row.caller.into(),
+            row.request_id.into(),
+            row.is_test.into(),
+            row.arguments.into(),
+            row.result.into(),
+            row.error.into(),
+            row.stdout.into(),
+            row.arguments_bytes.into(),
+            row.result_bytes.into(),
+            row.stdout_bytes.into(),
+            row.cut.into(),
+            row.outcome.into(),
+            row.success.into(),
+            row.fuel.into(),
+            row.peak_memory_bytes.into(),
+            row.duration_us.into(),
+            row.http_requests.into(),
+            row.http_sent_bytes.into(),
+            row.http_received_bytes.into(),
+            row.started_at.into(),
+        ]
+    };
+    APPEND.rows(tx, rows.iter().map(values)).await
 }
 
 /// Which of these calls have a row.
 pub async fn known(db: &impl Conn, ids: &[CallId]) -> Result<Vec<CallId>, DbError> {
     let mut known = Vec::new();
-    for some in ids.chunks(ROWS_PER_STATEMENT) {
+    for some in ids.chunks(IDS_PER_STATEMENT) {
         let query = Entity::find().select_only().column(Column::Id).filter(Column::Id.is_in(some.iter().copied()));
         known.extend(query.into_tuple::<CallId>().all(&db.on()).await.doing(DOING)?);
     }
@@ -247,8 +302,8 @@ mod tests {
             ..row(one.server_id, one.tool_id, 1)
         };
         let tx = db.begin().await?;
-        insert_many(&tx, vec![one.clone(), two.clone()]).await?;
-        insert_many(&tx, Vec::new()).await?;
+        insert_many(&tx, &[one.clone(), two.clone()]).await?;
+        insert_many(&tx, &[]).await?;
         tx.commit().await?;
         let one = ExecutionLog { fuel: Whole(i64::MAX as u64), ..one };
         assert!((one.duration_ms() - 1.5).abs() < f64::EPSILON);
@@ -264,7 +319,7 @@ mod tests {
         let (server, tool, other) = (ServerId::new(), ToolId::new(), ToolId::new());
         let rows: Vec<_> = (0..1_203).map(|n| row(server, if n % 3 == 0 { other } else { tool }, n)).collect();
         let tx = db.begin().await?;
-        insert_many(&tx, rows.clone()).await?;
+        insert_many(&tx, &rows).await?;
         tx.commit().await?;
         let newest: Vec<_> = rows.iter().rev().filter(|row| row.tool_id == tool).take(20).map(|row| row.id).collect();
         let ids = |page: Page<ExecutionLog>| (page.total, page.items.iter().map(|row| row.id).collect::<Vec<_>>());
@@ -292,7 +347,7 @@ mod tests {
         };
         let test = ExecutionLog { is_test: true, ..row(ServerId::new(), ToolId::new(), 2) };
         let tx = db.begin().await?;
-        insert_many(&tx, vec![plain.clone(), failed.clone(), test.clone()]).await?;
+        insert_many(&tx, &[plain.clone(), failed.clone(), test.clone()]).await?;
         tx.commit().await?;
         let any = Filter::default();
         let text = |text: &str| Some(text.to_owned());
@@ -326,7 +381,7 @@ mod tests {
         let db = fresh().await;
         let (server, tool) = (ServerId::new(), ToolId::new());
         let tx = db.begin().await?;
-        insert_many(&tx, (0..10).map(|n| row(server, tool, n)).collect()).await?;
+        insert_many(&tx, &(0..10).map(|n| row(server, tool, n)).collect::<Vec<_>>()).await?;
         tx.commit().await?;
         let mut deleted = Vec::new();
         loop {
@@ -354,7 +409,7 @@ mod tests {
         let times = micros.map(|micros| at(0) + TimeDelta::microseconds(micros));
         let tx = db.begin().await?;
         let rows = times.map(|started_at| ExecutionLog { started_at, ..row(server, tool, 0) });
-        insert_many(&tx, rows.to_vec()).await?;
+        insert_many(&tx, &rows).await?;
         for (index, time) in times.into_iter().enumerate() {
             assert_eq!(delete_older_than(&tx, time, 100).await?, u64::from(index > 0), "{time}");
             assert_eq!(list(&tx, &of_tool(tool), &all()).await?.items.last().map(|row| row.started_at), Some(time));

@@ -34,6 +34,8 @@ pub mod network_requests;
 pub mod package_failures;
 pub mod package_sets;
 mod page;
+pub mod profiles;
+mod rows;
 mod search;
 pub mod secrets;
 pub mod servers;

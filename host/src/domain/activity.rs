@@ -61,6 +61,10 @@ impl LogLevel {
 /// What is kept of a text that somebody chose: one line of at most `characters`, without characters that a
 /// terminal or a database takes for something else.
 pub fn one_line(text: &str, characters: usize) -> String {
+    // Most are: no more characters than bytes, and nothing that is not plain.
+    if text.len() <= characters && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut kept: String = text
         .chars()
         .take(characters)

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::telemetry::uuid_v7;
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -18,7 +20,7 @@ macro_rules! ids {
             /// A new one; later ones sort behind earlier ones.
             #[expect(clippy::new_without_default, reason = "a new id is not a default")]
             pub fn new() -> Self {
-                Self(Uuid::now_v7())
+                Self(uuid_v7())
             }
         }
 

@@ -23,6 +23,7 @@ pub mod package;
 pub mod policy;
 pub mod redact;
 pub mod request;
+pub mod schema;
 pub mod secret;
 pub mod source;
 pub mod task;

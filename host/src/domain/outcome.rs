@@ -39,6 +39,10 @@ pub enum Outcome {
     InvalidArguments {
         message: String,
     },
+    /// What it returned does not fit its output schema.
+    InvalidResult {
+        message: String,
+    },
     /// A bound of the budget was reached.
     Stopped(Bound),
     /// The guest did something that WebAssembly forbids.
@@ -124,6 +128,7 @@ labels! {
     ReturnedError = "returned_error",
     Raised = "raised",
     InvalidArguments = "invalid_arguments",
+    InvalidResult = "invalid_result",
     StoppedTime = "stopped_time",
     StoppedCpu = "stopped_cpu",
     StoppedMemory = "stopped_memory",
@@ -236,6 +241,7 @@ impl Outcome {
             Self::ReturnedError(_) => Label::ReturnedError,
             Self::Raised(_) => Label::Raised,
             Self::InvalidArguments { .. } => Label::InvalidArguments,
+            Self::InvalidResult { .. } => Label::InvalidResult,
             Self::Stopped(Bound::Time) => Label::StoppedTime,
             Self::Stopped(Bound::Cpu) => Label::StoppedCpu,
             Self::Stopped(Bound::Memory) => Label::StoppedMemory,

@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::component::ToolAnnotations;
 use super::digest::Digest;
 use super::ids::SourceId;
-use super::json::is_too_deep;
+use super::schema;
 
 macro_rules! words {
     ($($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* })*) => {$(
@@ -84,8 +84,6 @@ pub struct About {
 const TOOL_NAME_MAX: usize = 128;
 const TITLE_MAX: usize = 200;
 const DESCRIPTION_MAX: usize = 10_000;
-/// Size of one schema, as text.
-const SCHEMA_BYTES: usize = 128 << 10;
 
 /// What a source says of one of its tools.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,18 +180,12 @@ fn schema(of: &Value, member: &str) -> Result<Option<Value>, DefinitionError> {
         Some(_) => return Err(DefinitionError(format!("its {member} is no object"))),
     };
     let text = given.to_string();
-    if text.len() > SCHEMA_BYTES || is_too_deep(&text) {
-        return Err(DefinitionError(format!("its {member} is over {SCHEMA_BYTES} bytes, or nested too deeply")));
-    }
     if text.contains("\\u0000") {
         return Err(DefinitionError(format!("its {member} holds the character U+0000")));
     }
-    match jsonschema::draft202012::new(&given) {
+    match schema::Schema::read(&text) {
         Ok(_) => Ok(Some(given)),
-        Err(error) => {
-            let shown: String = error.to_string().chars().take(200).collect();
-            Err(DefinitionError(format!("its {member} is no JSON Schema: {shown}")))
-        }
+        Err(error) => Err(DefinitionError(format!("its {member} cannot be used: {error}"))),
     }
 }
 
@@ -272,7 +264,7 @@ mod tests {
             ("inputSchema", json!(true), "no object"),
             ("inputSchema", json!({"type": "string"}), "type object"),
             ("inputSchema", json!({"type": "object", "required": 7}), "no JSON Schema"),
-            ("outputSchema", json!({"$ref": "https://example.com/schema.json"}), "no JSON Schema"),
+            ("outputSchema", json!({"$ref": "https://example.com/schema.json"}), "outside"),
             ("annotations", json!({"readOnlyHint": "yes"}), "annotations"),
         ];
         for (member, value, words) in cases {
@@ -284,7 +276,7 @@ mod tests {
             }
         }
         let mut large = tool();
-        large["inputSchema"]["description"] = json!("x".repeat(SCHEMA_BYTES));
+        large["inputSchema"]["description"] = json!("x".repeat(schema::BYTES_MAX));
         assert!(Definition::read(&large).is_err());
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::client::{Abilities, Asking, Question};
 
 /// The extension by which a client follows tasks.
-pub const TASKS: &str = "io.modelcontextprotocol/tasks";
+pub(super) const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// What the capabilities of a client (`ClientCapabilities`) say. Tasks are of the modern era.
 pub(super) fn declared(capabilities: &Map<String, Value>, modern: bool) -> Abilities {

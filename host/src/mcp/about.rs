@@ -26,6 +26,7 @@ Tools named `server__tool` are ready to be called. \
 To make a new one: mcpbox_create_server (or mcpbox_list_servers), mcpbox_validate_code, mcpbox_create_tool, \
 mcpbox_request_publish; then a person approves it, and it appears in the list of tools as `server__tool` as long \
 as its server runs (mcpbox_start_server). A tool is Python or JavaScript with a function `main`; mcpbox_help tells all about it. \
+If mcpbox_search_tools is listed, there are more tools than the list shows: find them with it. \
 When a tool is unknown, list the tools again: the list changes whenever a person approves one.";
 
 /// The same for one server that is served by itself.

@@ -23,14 +23,14 @@ pub(super) type Answers = BTreeMap<String, Said>;
 
 /// The places for calls that wait for an answer; clones share them.
 #[derive(Clone, Debug)]
-pub struct Waiting {
+pub(super) struct Waiting {
     places: Arc<Semaphore>,
     most: usize,
     within: Duration,
 }
 
 impl Waiting {
-    pub fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         let most = Limits::size(limits.calls_asking).min(Semaphore::MAX_PERMITS);
         Self { places: Arc::new(Semaphore::new(most)), most, within: Duration::from_secs(limits.answer_wait_s) }
     }

@@ -14,7 +14,7 @@ use super::methods::{self, Method};
 use super::outbox::Outbox;
 use super::peer::Peer;
 use super::record::Record;
-use super::scope::Scope;
+use super::scope::{Scope, Wish};
 use super::session::Session;
 use super::tasks::Tasks;
 use super::versions::Version;
@@ -39,6 +39,8 @@ pub struct Context {
     pub era: Era,
     /// The address that it came to.
     pub scope: Scope,
+    /// Which tools it wants to see there.
+    pub tools: Wish,
     pub caller: Caller,
     pub request_id: RequestId,
     /// Ends the work: a guest is stopped.
@@ -68,6 +70,7 @@ impl Context {
         Self {
             era: self.era.clone(),
             scope: self.scope.clone(),
+            tools: self.tools,
             caller: self.caller.clone(),
             request_id: self.request_id.clone(),
             cancel: CancellationToken::new(),

@@ -14,7 +14,7 @@ use super::cursor;
 use super::error::{Failure, Kind};
 use super::jsonrpc::Payload;
 use super::mirror::{Mirror, mirrors};
-use super::scope::Scope;
+use super::scope::{Scope, Wish};
 use super::{about, manage};
 use crate::domain::caller::Caller;
 use crate::domain::component::{Icon, ToolAnnotations};
@@ -35,6 +35,32 @@ pub struct Listing {
     modern: Lines,
     /// Of those tools that have any.
     mirrors: HashMap<String, Vec<Mirror>>,
+}
+
+/// What a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shows {
+    /// The tools that manage others.
+    management: bool,
+    /// Those that find and call others.
+    meta: bool,
+    /// The tools themselves.
+    tools: bool,
+}
+
+impl Shows {
+    /// What a client gets of this listing that wants to see `wish`, whose caller manages tools or does not;
+    /// `listed` tools are shown at most.
+    pub fn of(listing: &Listing, wish: Wish, manages: bool, listed: usize) -> Self {
+        let is_everything = listing.scope.has_management();
+        let meta = is_everything
+            && match wish {
+                Wish::Fitting => listing.names.len() > listed,
+                Wish::All => false,
+                Wish::Search => true,
+            };
+        Self { management: is_everything && manages, meta, tools: !meta }
+    }
 }
 
 /// Tools as JSON, with commas between them, in one buffer.
@@ -85,17 +111,24 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn of(tool: &'a ListedTool, name: &'a str, modern: bool) -> Self {
+    /// Where everything is served, schemas have the form that every client takes; a server by itself shows them
+    /// as their author wrote them, where that is of an object.
+    fn of(tool: &'a ListedTool, scope: &Scope, modern: bool) -> Self {
+        let name = name_at(scope, tool);
+        let is_for_all = *scope == Scope::Everything || !is_of_objects(&tool.input_schema);
+        let fitted = Some(&tool.fitted).filter(|_| is_for_all);
+        let input_schema = fitted.and_then(|fitted| fitted.input.as_deref()).unwrap_or(&tool.input_schema);
+        let output = fitted.and_then(|fitted| fitted.output.as_deref()).or(tool.output_schema.as_deref());
         let title = tool.title.as_deref();
         // A description is what makes a model find a tool, and some clients drop tools without one.
         let description = Some(tool.description.as_str()).filter(|text| !text.is_empty()).or(title);
         // Until 2025-11-25 structured output was an object or nothing.
-        let output = tool.output_schema.as_deref().filter(|schema| modern || is_of_objects(schema));
+        let output = output.filter(|schema| modern || is_of_objects(schema));
         Self {
             name,
             title,
             description: description.unwrap_or(name),
-            input_schema: &tool.input_schema,
+            input_schema,
             output_schema: output,
             annotations: tool.annotations,
             icons: &tool.icons,
@@ -122,8 +155,8 @@ impl Listing {
         let (mut legacy, mut modern) = (Lines::default(), Lines::default());
         let mut mirrored = HashMap::new();
         for (name, tool) in &tools {
-            legacy.push(&Line::of(tool, name, false))?;
-            modern.push(&Line::of(tool, name, true))?;
+            legacy.push(&Line::of(tool, scope, false))?;
+            modern.push(&Line::of(tool, scope, true))?;
             let mirrors = mirrors(&tool.input_schema);
             if !mirrors.is_empty() {
                 mirrored.insert((*name).to_owned(), mirrors);
@@ -134,13 +167,10 @@ impl Listing {
         Ok(Self { generation, scope, names, legacy, modern, mirrors: mirrored })
     }
 
-    /// Every name that can be called.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.management().iter().map(|tool| tool.name).chain(self.names.iter().map(String::as_str))
-    }
-
-    fn management(&self) -> &'static [manage::Tool] {
-        if self.scope.has_management() { manage::all() } else { &[] }
+    /// Every name that can be called, by somebody who manages tools or does not.
+    pub fn names(&self, manages: bool) -> impl Iterator<Item = &str> {
+        let management = if manages && self.scope.has_management() { manage::all() } else { &[] };
+        management.iter().map(|tool| tool.name).chain(self.names.iter().map(String::as_str))
     }
 
     /// The arguments of a tool that modern clients repeat in headers.
@@ -148,11 +178,11 @@ impl Listing {
         self.mirrors.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// One page: a `ListToolsResult`. The first holds the management tools too, where there are any.
+    /// One page: a `ListToolsResult`. The first holds the management tools too, and those that find and call others.
     ///
     /// # Errors
     /// -32602 when the cursor is not one of ours.
-    pub fn page(&self, modern: bool, cursor: Option<&str>, size: usize) -> Result<Payload, Failure> {
+    pub fn page(&self, modern: bool, cursor: Option<&str>, size: usize, shows: Shows) -> Result<Payload, Failure> {
         let start = match cursor {
             None => 0,
             Some(cursor) => {
@@ -162,17 +192,22 @@ impl Listing {
                 self.names.partition_point(|known| *known <= name)
             }
         };
+        let (start, size) = if shows.tools { (start, size) } else { (self.names.len(), size) };
         let lines = if modern { &self.modern } else { &self.legacy };
         let page = lines.slice(start, size);
         let mut out = Vec::with_capacity(page.len() + manage::lines().len() + 256);
         out.extend_from_slice(br#"{"tools":["#);
-        if cursor.is_none() && self.scope.has_management() {
-            out.extend_from_slice(manage::lines());
-            if !page.is_empty() {
+        let management = if shows.management { manage::lines() } else { &[] };
+        let meta = if shows.meta { manage::meta_lines() } else { &[] };
+        let first = [management, meta].into_iter().filter(|_| cursor.is_none());
+        let mut is_first = true;
+        for part in first.chain([page]).filter(|part| !part.is_empty()) {
+            if !is_first {
                 out.push(b',');
             }
+            is_first = false;
+            out.extend_from_slice(part);
         }
-        out.extend_from_slice(page);
         out.push(b']');
         if let Some(last) = self.names.get(start.saturating_add(size).wrapping_sub(1))
             && start.saturating_add(size) < self.names.len()
@@ -254,6 +289,9 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::ServerId;
+    use crate::service::catalogue::Fitted;
+
+    const WHOLE: Shows = Shows { management: true, meta: false, tools: true };
 
     fn raw(value: &Value) -> Box<RawValue> {
         serde_json::value::to_raw_value(value).expect("JSON")
@@ -268,16 +306,20 @@ mod tests {
             description: String::new(),
             input_schema: raw(&json!({"type": "object"})),
             output_schema: output.map(|schema| raw(&schema)),
+            fitted: Fitted::default(),
             annotations: None,
             icons: Vec::new(),
         }
     }
 
-    fn listing(tools: Vec<ListedTool>) -> Listing {
-        let tools = tools.into_iter().map(Arc::new).collect();
+    fn catalogue(tools: Vec<ListedTool>) -> Catalogue {
         let mut catalogue = Catalogue::default();
-        catalogue.tools = tools;
-        Listing::new(&catalogue, &Scope::Everything).expect("JSON")
+        catalogue.tools.extend(tools.into_iter().map(Arc::new));
+        catalogue
+    }
+
+    fn listing(tools: Vec<ListedTool>) -> Listing {
+        Listing::new(&catalogue(tools), &Scope::Everything).expect("JSON")
     }
 
     fn read(page: &Payload) -> (Vec<String>, Option<String>, Value) {
@@ -293,7 +335,7 @@ mod tests {
             let listing = listing((0..count).rev().map(|n| tool(&format!("s__t{n}"), None)).collect());
             let (mut names, mut cursor) = (Vec::new(), None);
             loop {
-                let page = listing.page(false, cursor.as_deref(), 3).expect("a page");
+                let page = listing.page(false, cursor.as_deref(), 3, WHOLE).expect("a page");
                 let (found, next, _) = read(&page);
                 names.extend(found);
                 cursor = next;
@@ -310,11 +352,11 @@ mod tests {
     #[test]
     fn a_cursor_survives_a_change_of_the_list() {
         let before = listing(["a__a", "a__b", "a__c", "a__d"].map(|name| tool(name, None)).into());
-        let (_, cursor, _) = read(&before.page(true, None, 2).expect("a page"));
+        let (_, cursor, _) = read(&before.page(true, None, 2, WHOLE).expect("a page"));
         let after = listing(["a__a", "a__bb", "a__c"].map(|name| tool(name, None)).into());
-        let (names, next, _) = read(&after.page(true, cursor.as_deref(), 2).expect("a page"));
+        let (names, next, _) = read(&after.page(true, cursor.as_deref(), 2, WHOLE).expect("a page"));
         assert_eq!((names, next), (vec!["a__bb".to_owned(), "a__c".to_owned()], None));
-        assert!(after.page(true, Some("nonsense"), 2).is_err_and(|failure| failure.kind == Kind::InvalidParams));
+        assert!(after.page(true, Some("nonsense"), 2, WHOLE).is_err_and(|failure| failure.kind == Kind::InvalidParams));
     }
 
     #[test]
@@ -326,32 +368,48 @@ mod tests {
             let tools = page["tools"].as_array().expect("tools");
             tools.iter().find(|tool| tool["name"] == name).expect("the tool").get("outputSchema").is_some()
         };
-        let (_, _, modern) = read(&listing.page(true, None, 10).expect("a page"));
+        let (_, _, modern) = read(&listing.page(true, None, 10, WHOLE).expect("a page"));
         assert_eq!(modern["resultType"], "complete");
         assert_eq!((modern["cacheScope"].as_str(), modern["ttlMs"].as_u64()), (Some("private"), Some(FRESH_MS)));
         assert!(output(&modern, "a__list") && output(&modern, "a__map"));
-        let (_, _, legacy) = read(&listing.page(false, None, 10).expect("a page"));
+        let (_, _, legacy) = read(&listing.page(false, None, 10, WHOLE).expect("a page"));
         assert_eq!(legacy.as_object().map(|map| map.len()), Some(1), "nothing but tools");
         assert!(!output(&legacy, "a__list") && output(&legacy, "a__map"));
     }
 
     #[test]
     fn a_server_by_itself_has_bare_names_and_no_management_tools() {
-        let tools = ["s__b", "s__a"].map(|name| Arc::new(tool(name, None))).into();
+        let tools = ["s__b", "s__a"].map(|name| tool(name, None)).into();
         let scope = Scope::Server("s".parse().expect("a name"));
-        let mut catalogue = Catalogue::default();
-        catalogue.tools = tools;
-        let listing = Listing::new(&catalogue, &scope).expect("JSON");
-        let (names, cursor, _) = read(&listing.page(true, None, 1).expect("a page"));
+        let listing = Listing::new(&catalogue(tools), &scope).expect("JSON");
+        let of_server = Shows::of(&listing, Wish::Search, true, 0);
+        assert_eq!(of_server, Shows { management: false, meta: false, tools: true });
+        let (names, cursor, _) = read(&listing.page(true, None, 1, of_server).expect("a page"));
         assert_eq!(names, ["a"]);
-        let (names, next, _) = read(&listing.page(true, cursor.as_deref(), 1).expect("a page"));
+        let (names, next, _) = read(&listing.page(true, cursor.as_deref(), 1, of_server).expect("a page"));
         assert_eq!((names, next), (vec!["b".to_owned()], None));
-        assert_eq!(listing.names().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(listing.names(true).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn in_place_of_too_many_tools_there_are_two_that_find_and_call_them() {
+        let listing = listing(["a__a", "a__b", "a__c"].map(|name| tool(name, None)).into());
+        let shown = |wish, manages, listed| {
+            let shows = Shows::of(&listing, wish, manages, listed);
+            read(&listing.page(true, None, 2, shows).expect("a page"))
+        };
+        let (names, next, _) = shown(Wish::Fitting, true, 2);
+        assert_eq!((names.len(), next), (manage::all().len() + 2, None));
+        assert!(names.ends_with(&["mcpbox_search_tools".to_owned(), "mcpbox_call_tool".to_owned()]), "{names:?}");
+        assert_eq!(shown(Wish::Fitting, false, 2).0, ["mcpbox_search_tools", "mcpbox_call_tool"]);
+        assert_eq!(shown(Wish::Search, false, 100).0.len(), 2);
+        assert_eq!(shown(Wish::Fitting, false, 3).0, ["a__a", "a__b"]);
+        assert_eq!(shown(Wish::All, false, 0).0, ["a__a", "a__b"]);
     }
 
     #[test]
     fn every_tool_has_a_description() {
-        let (_, _, page) = read(&listing(vec![tool("a__b", None)]).page(true, None, 10).expect("a page"));
+        let (_, _, page) = read(&listing(vec![tool("a__b", None)]).page(true, None, 10, WHOLE).expect("a page"));
         for tool in page["tools"].as_array().expect("tools") {
             assert!(tool["description"].as_str().is_some_and(|text| !text.is_empty()), "{tool}");
         }

@@ -12,6 +12,7 @@ pub mod about;
 mod asking;
 pub mod body;
 mod call;
+pub mod call_through;
 pub mod cursor;
 pub mod dispatch;
 pub mod error;
@@ -63,7 +64,11 @@ use crate::service::Service;
 
 /// All that the routes need. Clones share sessions, streams and the written list of tools.
 #[derive(Clone)]
-pub struct McpState {
+pub struct McpState(Arc<Inner>);
+
+/// What an [`McpState`] shares.
+#[derive(Clone)]
+pub struct Inner {
     dispatcher: Dispatcher,
     auth: McpAuth,
     settings: Arc<McpSettings>,
@@ -86,7 +91,7 @@ impl McpState {
         tracker: TaskTracker,
         shutdown: CancellationToken,
     ) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             sessions: Sessions::new(&service),
             streams: Streams::new(service.limits()),
             kept: Kept::new(service.limits(), service.clock().clone()),
@@ -97,12 +102,12 @@ impl McpState {
             shutdown,
             signs: transport::Signs::default(),
             conversations: transport::Conversations::default(),
-        }
+        }))
     }
 
     /// The same door at another listener, under other rules.
     pub fn at(&self, auth: McpAuth, settings: McpSettings) -> Self {
-        Self { auth, settings: Arc::new(settings), ..self.clone() }
+        Self(Arc::new(Inner { auth, settings: Arc::new(settings), ..Inner::clone(self) }))
     }
 
     /// Ends sessions that nobody uses, once a minute, until the process stops.
@@ -127,6 +132,13 @@ impl McpState {
 
     fn keep_alive(&self) -> Duration {
         Duration::from_secs(self.limits().sse_keep_alive_s)
+    }
+}
+
+impl std::ops::Deref for McpState {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
     }
 }
 

@@ -16,6 +16,37 @@ pub enum Scope {
     Server(ServerName),
 }
 
+/// Which tools a client wants to see in the list of everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// All of them, unless they are too many.
+    #[default]
+    Fitting,
+    /// All of them: `/mcp?tools=all`.
+    All,
+    /// Those that find and call the others: `/mcp?tools=search`.
+    Search,
+}
+
+impl Wish {
+    /// What the query of an address says.
+    ///
+    /// # Errors
+    /// When it says something of tools that is not known here.
+    pub fn of(query: Option<&str>) -> Result<Self, Failure> {
+        let said = query.unwrap_or_default().split('&').find_map(|part| part.strip_prefix("tools="));
+        match said {
+            None => Ok(Self::Fitting),
+            Some("all") => Ok(Self::All),
+            Some("search") => Ok(Self::Search),
+            Some(other) => {
+                let message = format!("`tools` of the address is `all` or `search`, and not `{}`", shorten(other));
+                Err(Failure::new(Kind::InvalidRequest, message))
+            }
+        }
+    }
+}
+
 /// What stands before the name of a server in its address.
 pub const SERVERS: &str = "/mcp/servers/";
 

@@ -33,7 +33,7 @@ const TASK: &str = "task";
 
 /// The tasks that this process runs; clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Tasks(Arc<Mutex<HashMap<TaskId, Arc<Notify>>>>);
+pub(super) struct Tasks(Arc<Mutex<HashMap<TaskId, Arc<Notify>>>>);
 
 /// A task that runs here; forgotten when this is dropped.
 struct Runs {

@@ -123,30 +123,36 @@ pub(super) async fn supervise<T>(
     let host_calls_max = store.data().budget.host_calls;
     store.data_mut().ends_at(watch.deadline.clone(), watch.cancel.clone());
     let result = {
-        let step = step(store);
+        let (step, cancelled) = (step(store), watch.cancel.cancelled());
         let alarm = tokio::time::sleep_until(watch.deadline.moment().unwrap_or(watch.started));
-        tokio::pin!(step, alarm);
+        tokio::pin!(step, cancelled, alarm);
         let watched = std::future::poll_fn(|context| {
-            if watch.deadline.poll_over(alarm.as_mut(), context) {
-                return Poll::Ready(Err(BoundReached(Bound::Time).into()));
+            // Waited for only behind a turn that was not the last: most guests need one, and an alarm and a
+            // place among those that wait cost as much as they compute.
+            if watch.cancel.is_cancelled() {
+                return Poll::Ready(Err(Outcome::Cancelled));
+            }
+            if watch.deadline.is_over() {
+                return Poll::Ready(Ok(Err(BoundReached(Bound::Time).into())));
             }
             host_calls.turn_over();
             match step.as_mut().poll(context) {
+                Poll::Ready(result) => return Poll::Ready(Ok(result)),
                 Poll::Pending if host_calls.count() > host_calls_max => {
-                    Poll::Ready(Err(BoundReached(Bound::HostCalls).into()))
+                    return Poll::Ready(Ok(Err(BoundReached(Bound::HostCalls).into())));
                 }
-                // The step may have moved the deadline.
-                Poll::Pending if watch.deadline.poll_over(alarm.as_mut(), context) => {
-                    Poll::Ready(Err(BoundReached(Bound::Time).into()))
-                }
-                other => other,
+                Poll::Pending => {}
+            }
+            if cancelled.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(Outcome::Cancelled));
+            }
+            // The step may have moved the deadline.
+            match watch.deadline.poll_over(alarm.as_mut(), context) {
+                true => Poll::Ready(Ok(Err(BoundReached(Bound::Time).into()))),
+                false => Poll::Pending,
             }
         });
-        tokio::select! {
-            biased;
-            () = watch.cancel.cancelled() => return Err(Outcome::Cancelled),
-            result = watched => result,
-        }
+        watched.await?
     };
     result.map_err(|error| judge(store, &error))
 }

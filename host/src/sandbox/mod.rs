@@ -39,7 +39,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 
@@ -66,6 +65,7 @@ use crate::domain::secret::Secrets;
 use crate::domain::tool::Language;
 use crate::egress::Egress;
 use crate::limits::Limits;
+use crate::telemetry;
 
 /// Time for the steps that are no call: describing a source, preparing a spare.
 const BESIDE_TIME: Duration = Duration::from_secs(10);
@@ -180,6 +180,8 @@ impl Guests {
         &self,
         work: impl Future<Output = (T, L)> + Send + 'static,
     ) -> Result<T, SandboxError> {
+        // Boxed once: as it is wrapped, spawned and cleared away it would be copied each time.
+        let work = Box::pin(work);
         let (answer, answered) = oneshot::channel();
         let pressure = Arc::clone(&self.pressure);
         let mut task = self.spawn(async move {
@@ -203,7 +205,7 @@ impl Guests {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<AbortOnDrop<T>, SandboxError> {
         let Some(runtime) = &self.runtime else { return Err(SandboxError::Panicked("the sandbox has stopped".into())) };
-        Ok(AbortOnDrop(runtime.spawn(work.instrument(tracing::Span::current()))))
+        Ok(AbortOnDrop(runtime.spawn(telemetry::carried(work))))
     }
 }
 

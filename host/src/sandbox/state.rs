@@ -73,7 +73,8 @@ impl Nothing {
 pub(super) struct State {
     /// The zero of the guest's monotonic clock.
     pub(super) born: Instant,
-    wasi: WasiCtx,
+    /// Made when the guest first asks for something of WASI: to make it costs more than a short call.
+    wasi: Option<WasiCtx>,
     wasi_http: WasiHttpCtx,
     table: ResourceTable,
     pub(super) limiter: Limiter,
@@ -174,7 +175,9 @@ impl WasiView for State {
     /// comes too late finds nothing that it could work on.
     fn ctx(&mut self) -> WasiCtxView<'_> {
         if self.may_go_on() {
-            return WasiCtxView { ctx: &mut self.wasi, table: &mut self.table };
+            let (stdout, stderr) = (&self.stdout, &self.stderr);
+            let ctx = self.wasi.get_or_insert_with(|| wasi(stdout, stderr).build());
+            return WasiCtxView { ctx, table: &mut self.table };
         }
         let nothing = self.nothing.get_or_insert_with(|| Box::new(Nothing::new()));
         WasiCtxView { ctx: &mut nothing.wasi, table: &mut nothing.table }
@@ -193,6 +196,13 @@ impl WasiHttpView for State {
     }
 }
 
+/// Nothing of WASI but output, the clocks and randomness.
+fn wasi(stdout: &Capture, stderr: &Capture) -> WasiCtxBuilder {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(RANDOM_BYTES);
+    wasi
+}
+
 /// A store for one guest: a full tank, nothing of WASI but these folders, nothing within reach.
 ///
 /// # Errors
@@ -207,19 +217,20 @@ pub(super) fn new_store(
     let stderr = Capture::new(budget.stdout_bytes);
     let mut table = ResourceTable::new();
     table.set_max_capacity(budget.handles);
-    let mut wasi = WasiCtxBuilder::new();
-    wasi.stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(RANDOM_BYTES);
+    let mut with_folders = (!folders.is_empty()).then(|| wasi(&stdout, &stderr));
     for FolderGrant { host, guest, access } in folders {
         let perms = match access {
             FolderAccess::ReadOnly => FsPerms::ReadOnly,
             FolderAccess::ReadWrite => FsPerms::ReadWrite,
         };
-        wasi.preopened_dir(host, guest, perms)
-            .map_err(|error| error.context(format!("the granted folder `{guest}` cannot be opened")))?;
+        if let Some(wasi) = &mut with_folders {
+            wasi.preopened_dir(host, guest, perms)
+                .map_err(|error| error.context(format!("the granted folder `{guest}` cannot be opened")))?;
+        }
     }
     let state = State {
         born: Instant::now(),
-        wasi: wasi.build(),
+        wasi: with_folders.map(|mut wasi| wasi.build()),
         wasi_http: WasiHttpCtx::new(),
         table,
         limiter: Limiter::new(budget.memory_bytes, budget.table_elements),

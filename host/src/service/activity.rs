@@ -194,7 +194,8 @@ impl NewActivity {
     }
 
     fn row(self, at: DateTime<Utc>) -> ActivityLog {
-        let mut details = Value::Object(self.details).to_string();
+        // Texts for keys and plain values: it is always JSON.
+        let mut details = serde_json::to_string(&self.details).unwrap_or_default();
         if details.len() > DETAILS_BYTES {
             details = json!({"left_out_bytes": details.len()}).to_string();
         }

@@ -16,7 +16,7 @@ impl Store for ActivityRows {
 
     async fn commit(&self, rows: &[Row]) -> Result<(), DbError> {
         let tx = self.db.begin_rows().await?;
-        activity_logs::insert_many(&tx, rows.to_vec()).await?;
+        activity_logs::insert_many(&tx, rows).await?;
         tx.commit().await
     }
 

@@ -113,7 +113,7 @@ fn failure(outcome: &Outcome, budget: &Budget) -> String {
         Outcome::Raised(exception) => exception.headline(),
         Outcome::InvalidArguments { message } => format!("the arguments do not fit: {message}"),
         Outcome::Cancelled => "the call was cancelled".to_owned(),
-        Outcome::SourceFailed { message } => message.clone(),
+        Outcome::InvalidResult { message } | Outcome::SourceFailed { message } => message.clone(),
         Outcome::Trapped { message } => format!("the tool crashed: {message}"),
         Outcome::Stopped(bound) => stopped(*bound, budget),
     }

@@ -128,7 +128,7 @@ impl Service {
             modules: asked_modules(&version.modules.0, &asked_for.items),
             server_hosts: open.iter().map(host_text).collect(),
             folders: self.folders_of(tool.id).await?,
-            version: versions::view(version, tool.live_version_id, source)?,
+            version: versions::judged(version, tool.live_version_id, source)?,
         })
     }
 

@@ -88,7 +88,7 @@ fn logged_arguments(arguments: &str, redactor: &Redactor) -> String {
         Ok(mut value) => {
             redact_arguments(&mut value);
             redactor.apply_json(&mut value);
-            value.to_string()
+            serde_json::to_string(&value).unwrap_or_default()
         }
         Err(_) => redactor.apply(arguments).into_owned(),
     }

@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 use utoipa::ToSchema;
 
 use super::answer;
@@ -22,7 +21,7 @@ use super::behind::Behind;
 use super::error::Error;
 use super::notifier::Notifier;
 use super::passthrough::PassedOn;
-use super::programs::Runs;
+use super::programs::{Runnable, Runs};
 use super::ready::{Given, Ready};
 use super::{Service, offered, programs};
 use crate::db::servers::{self, Server};
@@ -41,7 +40,7 @@ use crate::domain::redact::Redactor;
 use crate::domain::tool::ToolKind;
 use crate::domain::version::VersionContent;
 use crate::executor::{ExecutorError, Job, Listener};
-use crate::telemetry::{RequestId, metrics};
+use crate::telemetry::{self, RequestId, metrics};
 
 /// One call as a door hands it over.
 #[derive(Debug)]
@@ -216,14 +215,15 @@ impl Service {
         of_version(&ready, &request)?;
         let arguments = offered::arguments_of(&request.entry)
             .unwrap_or_else(|| request.arguments.as_deref().map_or("{}", RawValue::get).to_owned());
-        self.arguments_checked(&ready.runnable.input_schema, &arguments).await?;
+        let Runnable { name, input_schema, output_schema, .. } = &ready.runnable;
+        self.arguments_checked(name, input_schema, &arguments).await?;
+        self.output_usable(name, output_schema.as_deref()).await?;
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
         // Boxed once, because it is handed on several times and is large.
         let work = Box::pin(async move { service.carry_out(&caller, call, request).await });
-        // The span of the request goes along, and with it the request's id in every line.
-        let task = self.0.parts.calls.spawn(work.instrument(tracing::Span::current()));
+        let task = self.0.parts.calls.spawn(telemetry::carried(work));
         task.await.map_err(|error| Error::internal("running a call", error))?
     }
 
@@ -283,6 +283,7 @@ impl Service {
                 }
             }
         }?;
+        let report = self.result_checked(runnable.output_schema.as_deref(), report).await;
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
         if call.purpose == Purpose::DraftTest {

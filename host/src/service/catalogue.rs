@@ -11,6 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
 
 use super::calls::content;
+pub use super::faces::Fitted;
+use super::faces::{Faces, Known, Reading};
 use super::offered::Offered;
 use super::{Error, Service, exports, tools};
 use crate::db::servers::{self as server_rows, Server};
@@ -23,6 +25,7 @@ use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::names::ServerName;
 use crate::events::Change;
+use crate::telemetry::metrics;
 
 /// How long a catalogue is believed: short enough that what another process did is seen before a
 /// person has changed windows, long enough that busy clients cost one reading in two seconds.
@@ -47,10 +50,34 @@ pub struct ListedTool {
     pub server: ServerId,
     pub title: Option<String>,
     pub description: String,
+    /// As its author wrote it.
     pub input_schema: Box<RawValue>,
     pub output_schema: Option<Box<RawValue>>,
+    /// The form of each that every client takes, where that is another.
+    pub fitted: Fitted,
     pub annotations: Option<ToolAnnotations>,
     pub icons: Vec<Icon>,
+}
+
+impl ListedTool {
+    /// Its name, title, description and schemas, as clients get them where everything is served.
+    pub fn size_bytes(&self) -> u64 {
+        let schema =
+            |fitted: Option<&RawValue>, own: Option<&RawValue>| fitted.or(own).map_or(0, |raw| raw.get().len());
+        let texts = self.name.len() + self.title.as_deref().map_or(0, str::len) + self.description.len();
+        let schemas = schema(self.fitted.input.as_deref(), Some(&self.input_schema))
+            + schema(self.fitted.output.as_deref(), self.output_schema.as_deref());
+        (texts + schemas) as u64
+    }
+}
+
+/// A tool that nobody is offered, because it cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// `{server}__{tool}`.
+    pub name: String,
+    pub server: ServerId,
+    pub reason: String,
 }
 
 /// A server that runs.
@@ -76,6 +103,8 @@ pub struct Catalogue {
     /// Another number: other tools, or another face of one. Counts in this process.
     pub generation: u64,
     pub tools: Vec<Arc<ListedTool>>,
+    /// Those that are not among them for what is wrong with them.
+    pub quarantined: Vec<Quarantined>,
     /// Those that run, by name, also when they have no tools.
     pub servers: Vec<ListedServer>,
     /// Prompts and resources.
@@ -111,6 +140,7 @@ impl Catalogue {
                 part.tools.push(Arc::clone(tool));
             }
         }
+        part.quarantined.extend(self.quarantined.iter().filter(|tool| servers.contains(&tool.server)).cloned());
         part.offered = self.offered.part(servers);
         part.servers.extend(self.servers.iter().filter(|server| servers.contains(&server.id)).cloned());
         part
@@ -129,6 +159,7 @@ pub(super) struct CatalogueCache {
     state: Mutex<State>,
     /// Held while the catalogue is loaded.
     loading: tokio::sync::Mutex<()>,
+    faces: Faces,
 }
 
 #[derive(Default)]
@@ -232,8 +263,18 @@ impl CatalogueCache {
 }
 
 impl Service {
-    /// The tools that may be called now: the same ones for every caller.
-    pub async fn catalogue(&self, _caller: &Caller) -> Result<Arc<Catalogue>, Error> {
+    /// The tools that this caller is shown and may call now.
+    pub async fn catalogue(&self, caller: &Caller) -> Result<Arc<Catalogue>, Error> {
+        let shown = self.shown(caller).await?;
+        let whole = self.whole().await?;
+        Ok(match shown.servers {
+            None => whole,
+            Some(servers) => self.0.catalogue.part(&whole, &servers),
+        })
+    }
+
+    /// Every tool that may be called now.
+    async fn whole(&self) -> Result<Arc<Catalogue>, Error> {
         let cache = &self.0.catalogue;
         if let Some(catalogue) = cache.fresh(self.clock().now()) {
             return Ok(catalogue);
@@ -245,8 +286,9 @@ impl Service {
             return Ok(catalogue);
         }
         let ticket = cache.ticket(now);
-        let loaded = load(self.db()).await?;
+        let loaded = load(self.db(), &cache.faces).await?;
         let (catalogue, differs) = cache.keep(&ticket, loaded);
+        metrics::tools_quarantined(catalogue.quarantined.len());
         if differs && ticket.expired {
             // Another process changed something; whoever changes something here says so itself.
             self.0.events.tell(Change::CatalogueChanged);
@@ -259,14 +301,15 @@ impl Service {
     /// # Errors
     /// [`Error::NotFound`] when no server of this name runs.
     pub async fn catalogue_of(&self, caller: &Caller, server: &str) -> Result<Arc<Catalogue>, Error> {
-        let catalogue = self.catalogue(caller).await?;
-        let found = catalogue.server(server).map(|server| server.id);
+        let shown = self.shown(caller).await?;
+        let whole = self.whole().await?;
+        let found = whole.server(server).map(|server| server.id).filter(|id| shown.has(*id));
         let id = found.ok_or_else(|| Error::not_found("running server", server, "list the servers"))?;
-        Ok(self.0.catalogue.part(&catalogue, &[id]))
+        Ok(self.0.catalogue.part(&whole, &[id]))
     }
 }
 
-async fn load(db: &Database) -> Result<Catalogue, Error> {
+async fn load(db: &Database, faces: &Faces) -> Result<Catalogue, Error> {
     let mut located = Vec::new();
     for number in 1.. {
         let page = tool_rows::live(db, &RowPage::new(number, TOOLS_PER_QUERY, TOOLS_PER_QUERY)).await?;
@@ -276,7 +319,11 @@ async fn load(db: &Database) -> Result<Catalogue, Error> {
             break;
         }
     }
-    let mut catalogue = compose(&located)?;
+    let known = faces.known();
+    // Where schemas are new, reading them takes a while.
+    let composed = tokio::task::spawn_blocking(move || compose(&located, known)).await;
+    let (mut catalogue, known) = composed.map_err(|error| Error::internal("composing the catalogue", error))??;
+    faces.keep(known);
     for number in 1.. {
         let page = server_rows::running(db, &RowPage::new(number, SERVERS_PER_QUERY, SERVERS_PER_QUERY)).await?;
         let last = page.items.is_empty() || number >= page.pages();
@@ -291,8 +338,10 @@ async fn load(db: &Database) -> Result<Catalogue, Error> {
     Ok(catalogue)
 }
 
-fn compose(located: &[Located]) -> Result<Catalogue, Error> {
+/// The catalogue, and the faces of its tools for the next time.
+fn compose(located: &[Located], known: Known) -> Result<(Catalogue, Known), Error> {
     let mut catalogue = Catalogue::default();
+    let mut faces = Reading::of(known);
     let mut offered = Offered::default();
     for Located { server, tool, version } in located {
         let digest = content(version).digest();
@@ -303,7 +352,7 @@ fn compose(located: &[Located]) -> Result<Catalogue, Error> {
         if !version.kind.has_exports() {
             let (input, output) = (&version.input_schema, version.output_schema.as_deref());
             let listed = listed(server, &tool.name, &version.description, input, output)?;
-            catalogue.add(listed, tool, digest);
+            catalogue.add(listed, tool, digest, &mut faces);
         }
         for export in version.exports.0.iter().filter(|export| exports::is_enabled(tool, &export.name)) {
             let (input, output) = (&export.input_schema, export.output_schema.as_deref());
@@ -312,12 +361,12 @@ fn compose(located: &[Located]) -> Result<Catalogue, Error> {
             listed.annotations = export.annotations;
             let icons = version.surface.as_ref().and_then(|surface| surface.offer.tool_icons.get(&export.name));
             listed.icons = icons.cloned().unwrap_or_default();
-            catalogue.add(listed, tool, digest);
+            catalogue.add(listed, tool, digest, &mut faces);
         }
         offered.add(server, tool, version)?;
     }
     catalogue.offered = offered.finish();
-    Ok(catalogue)
+    Ok((catalogue, faces.done()))
 }
 
 fn listed(
@@ -337,13 +386,24 @@ fn listed(
         description: description.to_owned(),
         input_schema: schema(input)?,
         output_schema: output.map(schema).transpose()?,
+        fitted: Fitted::default(),
         annotations: None,
         icons: Vec::new(),
     })
 }
 
 impl Catalogue {
-    fn add(&mut self, listed: ListedTool, tool: &Tool, digest: Digest) {
+    fn add(&mut self, mut listed: ListedTool, tool: &Tool, digest: Digest, faces: &mut Reading) {
+        let (input, output) = (listed.input_schema.get(), listed.output_schema.as_deref().map(RawValue::get));
+        match faces.of_tool(digest, &listed.own_name, input, output) {
+            Ok(fitted) => listed.fitted = fitted,
+            Err(reason) => {
+                let quarantined = Quarantined { name: listed.name, server: tool.server_id, reason };
+                tracing::warn!(tool = %tool.id, name = %quarantined.name, reason = %quarantined.reason, "a tool is in quarantine");
+                self.quarantined.push(quarantined);
+                return;
+            }
+        }
         let name = &listed.name;
         // Shortened names can meet, if somebody tries: the first one, in the order of names, has it.
         if self.by_name.contains_key(name) {
@@ -358,163 +418,25 @@ impl Catalogue {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
     use super::*;
-    use crate::db::Texts;
-    use crate::domain::caller::Who;
-    use crate::domain::component::Export;
-    use crate::domain::tool::{ApprovalStatus, ServerStatus, ToolKind};
-    use crate::domain::version::VersionContent;
-    use crate::service::versions;
 
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_000_000 + seconds, 0).expect("a time")
-    }
-
-    fn catalogue(names: &[&str]) -> Catalogue {
-        let identity = names.iter().map(|name| ((*name).to_owned(), ToolId(uuid::Uuid::nil()), Digest::of(b"")));
-        Catalogue { identity: identity.collect(), ..Catalogue::default() }
-    }
-
-    fn located(server: &str, tool: &str) -> Located {
-        let caller = Caller { who: Who::Local, from: None };
-        let content = VersionContent {
-            kind: ToolKind::PythonCode,
-            name: tool.into(),
-            description: "Tells the weather.".into(),
-            source_digest: Digest::of(b"source"),
-            timeout_ms: None,
-            input_schema: r#"{"type":"object"}"#.into(),
+    /// A tool without arguments.
+    pub(in crate::service) fn listed(name: &str, description: &str) -> ListedTool {
+        ListedTool {
+            name: name.to_owned(),
+            own_name: name.to_owned(),
+            server: ServerId::new(),
+            title: None,
+            description: description.to_owned(),
+            input_schema: RawValue::from_string("{}".to_owned()).expect("JSON"),
             output_schema: None,
-            exports: Vec::new(),
-            hosts: vec![],
-            modules: vec![],
-            secret_names: vec![],
-        };
-        let server = Server {
-            id: ServerId::new(),
-            name: server.into(),
-            description: String::new(),
-            status: ServerStatus::Running,
-            default_timeout_ms: None,
-            created_by: "local".into(),
-            created_at: at(0),
-            updated_at: at(0),
-        };
-        let id = ToolId::new();
-        let version = versions::row(id, 1, content, ApprovalStatus::Approved, "created".into(), &caller, at(0));
-        let tool = Tool {
-            id,
-            server_id: server.id,
-            name: tool.into(),
-            enabled: true,
-            disabled_exports: Texts::default(),
-            latest_version: 1,
-            live_version_id: Some(version.id),
-            live_digest: Some(version.digest),
-            approved_at: Some(at(0)),
-            approved_by: Some("admin:ada".into()),
-            created_by: "local".into(),
-            created_at: at(0),
-            updated_at: at(0),
-        };
-        Located { server, tool, version }
-    }
-
-    fn tool_id(catalogue: &Catalogue, name: &str) -> Option<ToolId> {
-        catalogue.led(name).map(|led| led.tool)
-    }
-
-    #[test]
-    fn each_tool_of_a_component_is_listed_but_those_that_are_switched_off() {
-        let mut row = located("data", "csv");
-        let export = |name: &str| Export {
-            name: name.into(),
-            title: Some("Parse".into()),
-            description: "Reads a table.".into(),
-            input_schema: r#"{"type":"object"}"#.into(),
-            output_schema: Some(r#"{"type":"object"}"#.into()),
-            annotations: Some(ToolAnnotations { read_only: Some(true), ..Default::default() }),
-        };
-        row.version.kind = ToolKind::Component;
-        row.version.exports.0 = vec![export("parse"), export("Print-out")];
-        row.tool.live_digest = Some(content(&row.version).digest());
-        let catalogue = compose(std::slice::from_ref(&row)).expect("the row is sound");
-        let names: Vec<&str> = catalogue.tools.iter().map(|tool| tool.name.as_str()).collect();
-        assert_eq!(names, ["data__parse", "data__Print-out"], "not under its own name");
-        let expected = Led { server: row.tool.server_id, tool: row.tool.id, name: "Print-out".into() };
-        assert_eq!(catalogue.led("data__Print-out"), Some(&expected));
-        let listed = &catalogue.tools[0];
-        assert!(listed.title.is_some() && listed.output_schema.is_some() && listed.annotations.is_some());
-        row.tool.disabled_exports = Texts(vec!["parse".into()]);
-        let fewer = compose(&[row]).expect("the row is sound");
-        assert_eq!((fewer.tools.len(), fewer.led("data__parse")), (1, None));
-        assert_ne!(fewer.identity, catalogue.identity);
-    }
-
-    #[test]
-    fn a_catalogue_is_believed_for_two_seconds() {
-        let cache = CatalogueCache::default();
-        assert!(cache.fresh(at(0)).is_none());
-        cache.keep(&cache.ticket(at(0)), catalogue(&["a"]));
-        assert!(cache.fresh(at(1)).is_some());
-        assert!(cache.fresh(at(2)).is_none());
-        assert!(cache.fresh(at(-1)).is_none());
-        assert!(cache.ticket(at(2)).expired);
-    }
-
-    #[test]
-    fn what_is_forgotten_while_it_loads_is_not_kept_for_others() {
-        let cache = CatalogueCache::default();
-        let ticket = cache.ticket(at(0));
-        cache.forget();
-        let (loaded, _) = cache.keep(&ticket, catalogue(&["a"]));
-        assert_eq!(loaded.generation, 1);
-        assert!(cache.fresh(at(0)).is_none());
-        assert!(!cache.ticket(at(0)).expired);
-    }
-
-    #[test]
-    fn the_generation_counts_only_what_differs() {
-        let cache = CatalogueCache::default();
-        let keep = |names: &[&str]| {
-            let (kept, differs) = cache.keep(&cache.ticket(at(0)), catalogue(names));
-            (kept.generation, differs)
-        };
-        assert_eq!(keep(&["a"]), (1, true));
-        assert_eq!(keep(&["a"]), (1, false));
-        cache.forget();
-        assert_eq!(keep(&["a", "b"]), (2, true));
-        assert_eq!(keep(&["a"]), (3, true));
-    }
-
-    #[test]
-    fn a_tool_is_found_by_the_name_that_clients_see() {
-        let long = "x".repeat(64);
-        let rows = [located("weather", "forecast"), located("weather", &long)];
-        let catalogue = compose(&rows).expect("the rows are sound");
-        let names: Vec<&str> = catalogue.tools.iter().map(|tool| tool.name.as_str()).collect();
-        assert_eq!(names[0], "weather__forecast");
-        assert_eq!(names[1].len(), 64);
-        assert_eq!(tool_id(&catalogue, names[0]), Some(rows[0].tool.id));
-        assert_eq!(tool_id(&catalogue, names[1]), Some(rows[1].tool.id));
-        assert_eq!(tool_id(&catalogue, &format!("weather__{long}")), None);
-    }
-
-    #[test]
-    fn a_version_that_is_not_what_was_approved_is_not_listed() {
-        let mut changed = located("weather", "forecast");
-        changed.version.description = "Does something else.".into();
-        let catalogue = compose(&[changed, located("weather", "tides")]).expect("the rows are sound");
-        assert_eq!(catalogue.tools.len(), 1);
-        assert_eq!(tool_id(&catalogue, "weather__forecast"), None);
-    }
-
-    #[test]
-    fn of_two_tools_with_one_name_the_first_has_it() {
-        let (first, second) = (located("weather", "forecast"), located("weather", "forecast"));
-        let catalogue = compose(&[first.clone(), second]).expect("the rows are sound");
-        assert_eq!(catalogue.tools.len(), 1);
-        assert_eq!(tool_id(&catalogue, "weather__forecast"), Some(first.tool.id));
+            fitted: Fitted::default(),
+            annotations: None,
+            icons: Vec::new(),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
@@ -20,8 +21,10 @@ use crate::domain::caller::Caller;
 use crate::domain::component::{Export, Inspection};
 use crate::domain::digest::Digest;
 use crate::domain::ids::ServerId;
+use crate::domain::json::is_too_deep;
 use crate::domain::names::{ExportName, ToolName};
 use crate::domain::outcome::Outcome;
+use crate::domain::schema;
 use crate::domain::tool::{ApprovalStatus, ToolKind};
 use crate::domain::version::VersionContent;
 
@@ -288,6 +291,7 @@ fn fit(found: &Inspection) -> Result<(), Error> {
         let why = if skipped.is_empty() { "it exports nothing".to_owned() } else { skipped.join("; ") };
         return Err(Error::invalid("", format!("the component has no function that can be a tool: {why}")));
     }
+    let (mut usable, mut problems) = (0, Vec::new());
     let mut seen = std::collections::HashSet::new();
     for Export { name, description, input_schema, output_schema, title, .. } in &found.tools {
         let _: ExportName = name.parse().map_err(|error| Error::name("", &error))?;
@@ -297,10 +301,20 @@ fn fit(found: &Inspection) -> Result<(), Error> {
         given::measured("", description, given::TOOL_DESCRIPTION).map_err(|error| of_tool(name, &error))?;
         given::measured("", title.as_deref().unwrap_or_default(), given::TITLE)
             .map_err(|error| of_tool(name, &error))?;
-        for schema in std::iter::once(input_schema).chain(output_schema) {
-            super::arguments::compile(schema)
-                .map_err(|why| Error::invalid("", format!("a schema of the tool `{name}` cannot be used: {why}")))?;
+        for text in std::iter::once(input_schema).chain(output_schema) {
+            if text.len() > schema::BYTES_MAX || serde_json::from_str::<&RawValue>(text).is_err() || is_too_deep(text) {
+                let rule = format!("is no JSON, over {} bytes, or nested too deeply", schema::BYTES_MAX);
+                return Err(Error::invalid("", format!("a schema of the tool `{name}` {rule}")));
+            }
         }
+        // One that cannot be used is in quarantine; its neighbours are not.
+        match schema::problem(input_schema, output_schema.as_deref()) {
+            None => usable += 1,
+            Some(why) => problems.push(format!("`{name}`: {why}")),
+        }
+    }
+    if usable == 0 {
+        return Err(Error::invalid("", format!("no tool of the component can be used: {}", problems.join("; "))));
     }
     Ok(())
 }
@@ -360,6 +374,6 @@ mod tests {
         assert!(told(&long).contains("`a`"));
         let mut bad = inspection(&["a"]);
         bad.tools[0].input_schema = r#"{"type": 7}"#.into();
-        assert!(told(&bad).contains("schema of the tool `a`"));
+        assert!(told(&bad).contains("`a`: its input schema"));
     }
 }

@@ -17,7 +17,7 @@ impl Store for ExecutionRows {
 
     async fn commit(&self, rows: &[Row]) -> Result<(), DbError> {
         let tx = self.db.begin_rows().await?;
-        execution_logs::insert_many(&tx, rows.to_vec()).await?;
+        execution_logs::insert_many(&tx, rows).await?;
         execution_statistics::add(&tx, execution_statistics::tallies(rows)).await?;
         execution_durations::add(&tx, execution_durations::tallies(rows)).await?;
         execution_scope_durations::add(&tx, execution_scope_durations::tallies(rows)).await?;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::code::schema;
+use super::code::schema as json;
 use super::{Error, tools};
 use crate::db::servers::Server;
 use crate::db::tools::{self as tool_rows, Tool};
@@ -12,6 +12,7 @@ use crate::db::versions::Version;
 use crate::db::{Texts, Tx, tool_names};
 use crate::domain::component::{Export, ToolAnnotations};
 use crate::domain::json::JsonSchema;
+use crate::domain::schema;
 use crate::domain::tool::ToolKind;
 
 /// One tool of a component.
@@ -32,6 +33,10 @@ pub struct ExportView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub annotations: Option<ToolAnnotations>,
+    /// Why clients are not offered it; absent when they are, and in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub quarantine: Option<String>,
 }
 
 /// The same, with where it stands.
@@ -50,10 +55,26 @@ pub(super) fn view(export: &Export) -> Result<ExportView, Error> {
         name: export.name.clone(),
         title: export.title.clone(),
         description: export.description.clone(),
-        input_schema: Some(schema(&export.input_schema)?),
-        output_schema: export.output_schema.as_deref().map(schema).transpose()?,
+        input_schema: Some(json(&export.input_schema)?),
+        output_schema: export.output_schema.as_deref().map(json).transpose()?,
         annotations: export.annotations,
+        quarantine: None,
     })
+}
+
+/// Says of each export why it is in quarantine, if it is.
+pub(super) fn judge<'a>(views: impl IntoIterator<Item = &'a mut ExportView>, version: &Version) {
+    for (view, export) in views.into_iter().zip(&version.exports.0) {
+        view.quarantine = schema::problem(&export.input_schema, export.output_schema.as_deref());
+    }
+}
+
+/// Why a tool that is no component is in quarantine, if it is.
+pub(super) fn quarantine(version: &Version) -> Option<String> {
+    if version.kind == ToolKind::Component {
+        return None;
+    }
+    schema::problem(&version.input_schema, version.output_schema.as_deref())
 }
 
 /// The exports of a tool's version, as they are on its server.

@@ -34,6 +34,7 @@ mod external_mcp_definitions;
 mod external_mcp_rules;
 pub mod external_mcp_sources;
 pub mod external_mcp_tools;
+mod faces;
 pub mod folders;
 mod given;
 pub mod health;
@@ -55,12 +56,14 @@ mod passthrough;
 pub mod pending;
 mod permission;
 pub mod policies;
+pub mod profiles;
 mod programs;
 mod rate;
 mod ready;
 mod redactors;
 pub mod request_state;
 mod retention;
+pub mod search;
 pub mod secrets;
 pub mod servers;
 pub mod sessions;
@@ -85,13 +88,14 @@ use self::activity::Refusals;
 use self::activity_log::ActivityRows;
 use self::admins::Passwords;
 use self::api_keys::Noted;
-use self::arguments::Validators;
+use self::arguments::Schemas;
 use self::catalogue::CatalogueCache;
 pub use self::error::{Error, Problem};
 use self::execution_log::ExecutionRows;
 use self::packages::Installs;
 pub use self::page::{Page, PageRequest};
 use self::policies::PolicyCache;
+use self::profiles::Profiles;
 use self::programs::SourceCache;
 use self::rate::Rates;
 use self::ready::ReadyCache;
@@ -141,7 +145,8 @@ struct Inner {
     catalogue: CatalogueCache,
     installs: Installs,
     policies: PolicyCache,
-    validators: Validators,
+    profiles: Profiles,
+    schemas: Schemas,
     sources: SourceCache,
     redactors: Redactors,
     events: Events,
@@ -165,7 +170,8 @@ impl Service {
             catalogue: CatalogueCache::default(),
             installs: Installs::default(),
             policies: PolicyCache::default(),
-            validators: Validators::default(),
+            profiles: Profiles::default(),
+            schemas: Schemas::default(),
             sources: SourceCache::default(),
             redactors: Redactors::default(),
             events,
@@ -195,11 +201,6 @@ impl Service {
     /// What changes, as it does.
     pub fn events(&self) -> &Events {
         &self.0.events
-    }
-
-    /// Resolves when no new calls are taken any more.
-    pub async fn stopping(&self) {
-        self.0.parts.stopping.cancelled().await;
     }
 
     /// Waits until every row of the logs is written. For the end, when no call runs.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{Error, Service, audit, servers};
+use super::{Error, Service, audit, search, servers};
 use crate::db::servers as rows;
 use crate::db::{tools, versions};
 use crate::domain::caller::Caller;
@@ -24,19 +24,24 @@ pub struct ServerStatusView {
     pub tool_count: u64,
     /// The names by which clients call them.
     pub tools: Vec<String>,
+    /// What a model pays to read of them, as an estimate: a token for each four bytes.
+    pub tokens: u64,
 }
 
 impl Service {
     /// What clients are offered of a server now.
     pub async fn server_status(&self, caller: &Caller, id: ServerId) -> Result<ServerStatusView, Error> {
         let server = servers::found(self.db(), id).await?;
-        let tools = self.catalogue(caller).await?.of_server(id);
+        let catalogue = self.catalogue(caller).await?;
+        let tools = catalogue.of_server(id);
+        let size_bytes = catalogue.tools.iter().filter(|tool| tool.server == id).map(|tool| tool.size_bytes()).sum();
         Ok(ServerStatusView {
             server_id: id,
             name: server.name,
             status: server.status,
             tool_count: tools.len() as u64,
             tools,
+            tokens: search::tokens(size_bytes),
         })
     }
 

@@ -25,6 +25,7 @@ pub(super) struct Runnable {
     /// Of a source its tool's, of a component its export's.
     pub(super) name: String,
     pub(super) input_schema: String,
+    pub(super) output_schema: Option<String>,
 }
 
 /// What it is that runs.
@@ -91,17 +92,21 @@ impl Service {
             let to =
                 serde_json::from_str(&definition).map_err(|error| Error::internal("reading a definition", error))?;
             let (name, input_schema) = (export.name.clone(), version.input_schema.clone());
-            return Ok(Runnable { runs: Runs::Source(to), name, input_schema });
+            let output_schema = version.output_schema.clone();
+            return Ok(Runnable { runs: Runs::Source(to), name, input_schema, output_schema });
         }
         match (version.kind.language(), export) {
             (Some(language), _) => {
                 let program = Program::Source { language, source: self.kept_source(tool, version).await?, digest };
                 let (runs, name) = (Runs::Guest(program), tool.name.clone());
-                Ok(Runnable { runs, name, input_schema: version.input_schema.clone() })
+                let (input_schema, output_schema) = (version.input_schema.clone(), version.output_schema.clone());
+                Ok(Runnable { runs, name, input_schema, output_schema })
             }
             (None, Some(export)) => {
                 let (name, input_schema) = (export.name.clone(), export.input_schema.clone());
-                Ok(self.component(version, Entry::Tool(name.clone()), name, input_schema))
+                let output_schema = export.output_schema.clone();
+                let entry = Entry::Tool(name.clone());
+                Ok(Runnable { output_schema, ..self.component(version, entry, name, input_schema) })
             }
             (None, None) => Err(Error::internal("looking a tool of a component up", "it has no such export")),
         }
@@ -126,7 +131,8 @@ impl Service {
     fn component(&self, version: &Version, entry: Entry, name: String, input_schema: String) -> Runnable {
         let digest = version.source_digest;
         let bytes = Arc::new(KeptBytes { db: self.db().clone(), digest });
-        Runnable { runs: Runs::Guest(Program::Component { bytes, digest, entry }), name, input_schema }
+        let runs = Runs::Guest(Program::Component { bytes, digest, entry });
+        Runnable { runs, name, input_schema, output_schema: None }
     }
 
     async fn kept_source(&self, tool: &Tool, version: &Version) -> Result<Arc<str>, Error> {

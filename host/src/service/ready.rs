@@ -69,10 +69,10 @@ struct Seen {
 
 /// What the database has seen so far, and when.
 #[derive(Clone, Copy)]
-struct AsOf {
+pub(super) struct AsOf {
     /// [`Database::writes`](crate::db::Database::writes).
-    writes: u64,
-    at: DateTime<Utc>,
+    pub(super) writes: u64,
+    pub(super) at: DateTime<Utc>,
 }
 
 /// How long what was read is believed, because another process may have written.
@@ -101,7 +101,11 @@ impl Service {
     /// was approved.
     pub(super) async fn ready(&self, caller: &Caller, entry: &Entry) -> Result<Arc<Ready>, Error> {
         match entry {
-            Entry::Tool(name) => self.ready_tool(caller, name).await,
+            Entry::Tool(name) => {
+                let ready = self.ready_tool(caller, name).await?;
+                // What a caller is not shown does not exist for it.
+                if self.shown(caller).await?.has(ready.server.id) { Ok(ready) } else { Err(unknown(name)) }
+            }
             beside => self.ready_beside(caller, beside).await,
         }
     }
@@ -157,7 +161,7 @@ impl Service {
 
 impl AsOf {
     /// Whether what was read then may be believed now.
-    fn holds(self, now: Self) -> bool {
+    pub(super) fn holds(self, now: Self) -> bool {
         self.writes == now.writes && now.at.signed_duration_since(self.at).abs() < BELIEVED
     }
 }

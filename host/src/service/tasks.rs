@@ -120,7 +120,7 @@ impl Service {
             let (tx, row, content) = self.task_locked(caller, id).await?;
             if row.is_lost(now) {
                 let end = TaskEnd::failed("the process that ran this task has stopped; call the tool again");
-                return self.task_over(tx, row, content, end).await;
+                return self.task_over(tx, row, end).await;
             }
             return Ok(view(&row, content));
         }
@@ -164,9 +164,9 @@ impl Service {
     /// # Errors
     /// As [`task_get`](Self::task_get).
     pub async fn task_cancel(&self, caller: &Caller, id: TaskId) -> Result<(), Error> {
-        let (tx, row, content) = self.task_locked(caller, id).await?;
+        let (tx, row, _) = self.task_locked(caller, id).await?;
         if !row.status.is_over() {
-            self.task_over(tx, row, content, TaskEnd { status: TaskStatus::Cancelled, json: None }).await?;
+            self.task_over(tx, row, TaskEnd { status: TaskStatus::Cancelled, json: None }).await?;
         }
         Ok(())
     }
@@ -197,9 +197,9 @@ impl Service {
 
     /// Ends a task, unless it was ended otherwise. For whoever ran it.
     pub async fn task_end(&self, caller: &Caller, id: TaskId, end: TaskEnd) -> Result<(), Error> {
-        let (tx, row, content) = self.task_locked(caller, id).await?;
+        let (tx, row, _) = self.task_locked(caller, id).await?;
         if !row.status.is_over() {
-            self.task_over(tx, row, content, end).await?;
+            self.task_over(tx, row, end).await?;
         }
         Ok(())
     }
@@ -234,9 +234,9 @@ impl Service {
     }
 
     /// Nothing is kept of an ended task but its end.
-    async fn task_over(&self, tx: Tx, mut row: Row, content: Content, end: TaskEnd) -> Result<TaskView, Error> {
+    async fn task_over(&self, tx: Tx, mut row: Row, end: TaskEnd) -> Result<TaskView, Error> {
         row.status = end.status;
-        let content = Content { open: Vec::new(), answers: Answers::new(), end: end.json, ..content };
+        let content = Content { end: end.json, ..Content::default() };
         let row = self.task_write(tx, row, &content).await?;
         Ok(view(&row, content))
     }

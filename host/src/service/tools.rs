@@ -81,6 +81,10 @@ pub struct ToolView {
     pub input_schema: Value,
     #[schema(value_type = Option<JsonSchema>)]
     pub output_schema: Option<Value>,
+    /// Why clients are not offered it, as far as its schemas go; absent when they are, and in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub quarantine: Option<String>,
     /// None: it is a component, or a tool of an external source.
     pub language: Option<Language>,
     #[serde(flatten)]
@@ -336,7 +340,9 @@ impl Service {
             None => None,
         };
         let modules_to_request = self.modules_to_request(found.tool.id, &found.latest).await?;
-        Ok(ToolView { modules_to_request, ..view(&found, live, source)? })
+        let mut view = view(&found, live, source)?;
+        exports::judge(view.exports.iter_mut().map(|shown| &mut shown.export), &found.latest);
+        Ok(ToolView { modules_to_request, quarantine: exports::quarantine(&found.latest), ..view })
     }
 
     /// What the newest version of a tool would become.
@@ -465,6 +471,7 @@ pub(super) fn view(found: &Found, live_version: Option<i32>, source: Option<Stri
         updated_at: tool.updated_at,
         input_schema: schema(&latest.input_schema)?,
         output_schema: latest.output_schema.as_deref().map(schema).transpose()?,
+        quarantine: None,
         language: latest.kind.language(),
         source: SourceView::of(latest.kind, source),
         exports: exports::views(server, tool, latest)?,

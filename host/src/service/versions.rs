@@ -54,6 +54,11 @@ pub struct VersionView {
     pub change_summary: String,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
+    /// Why clients would not be offered it, as far as its schemas go; where a version is shown alone or waits
+    /// for a decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub quarantine: Option<String>,
     /// None: it is a component, or a tool of an external source.
     pub language: Option<Language>,
     #[serde(flatten)]
@@ -105,7 +110,7 @@ impl Service {
         let found = tools::found(self.db(), tool).await?;
         let version = of_number(self.db(), &found, number).await?;
         let source = source(self.db(), &version).await?;
-        view(&version, found.tool.live_version_id, source)
+        judged(&version, found.tool.live_version_id, source)
     }
 }
 
@@ -183,11 +188,19 @@ pub(super) fn view(version: &Version, live: Option<VersionId>, source: Option<St
         change_summary: version.change_summary.clone(),
         created_by: version.created_by.clone(),
         created_at: version.created_at,
+        quarantine: None,
         language: version.kind.language(),
         source: SourceView::of(version.kind, source),
         exports: version.exports.0.iter().map(exports::view).collect::<Result<_, _>>()?,
         component: version.surface.clone(),
     })
+}
+
+/// As [`view`], with what is wrong with its schemas.
+pub(super) fn judged(version: &Version, live: Option<VersionId>, source: Option<String>) -> Result<VersionView, Error> {
+    let mut view = view(version, live, source)?;
+    exports::judge(&mut view.exports, version);
+    Ok(VersionView { quarantine: exports::quarantine(version), ..view })
 }
 
 /// The source of a version, as its author gave it, or the definition of an external one; a component has

@@ -18,8 +18,8 @@ use crate::db::DbError;
 
 /// How long a row may wait for others.
 const GATHER: Duration = Duration::from_millis(50);
-/// Rows in one batch.
-const BATCH: usize = 200;
+/// Rows in one batch: a full queue of the default size is one.
+const BATCH: usize = 1_000;
 /// Between attempts to write a batch, at first and at most.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -106,7 +106,7 @@ async fn write<S: Store>(
     full: Arc<Notify>,
     closing: CancellationToken,
 ) {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::new();
     loop {
         let first = tokio::select! {
             first = rows.recv() => first,
@@ -207,10 +207,11 @@ mod tests {
     #[tokio::test]
     async fn a_row_is_written_though_none_follows_and_what_queued_meanwhile_goes_together() {
         let notes = notes(0, 0);
-        let writer = Writer::start(Arc::clone(&notes), 1_000);
+        let writer = Writer::start(Arc::clone(&notes), 10 * BATCH);
         writer.push(0).await;
         notes.begun.acquire().await.expect("it is open").forget();
-        for row in 1..=450 {
+        let last = 2 * u32::try_from(BATCH).expect("a small number") + 50;
+        for row in 1..=last {
             writer.push(row).await;
         }
         notes.may.add_permits(100);
@@ -218,7 +219,7 @@ mod tests {
         let lengths: Vec<_> = notes.written.lock().expect("no panic").iter().map(Vec::len).collect();
         assert_eq!(lengths, [1, BATCH, BATCH, 50]);
         let rows: Vec<u32> = notes.written.lock().expect("no panic").concat();
-        assert_eq!(rows, (0..=450).collect::<Vec<_>>());
+        assert_eq!(rows, (0..=last).collect::<Vec<_>>());
     }
 
     #[tokio::test]

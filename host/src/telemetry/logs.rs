@@ -17,10 +17,12 @@ use serde_json::{Map, Value};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{self as lines, FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+
+use super::request_id;
 
 /// Lines that wait to be written.
 const QUEUE_LINES: usize = 4_096;
@@ -64,7 +66,7 @@ pub fn init_logs(debug: bool, level: &str) -> Result<(), LogError> {
     let registry = tracing_subscriber::registry().with(filter);
     // It fails only when this process already logs elsewhere, as a test may: then it stays so.
     let _ = if debug {
-        let text = lines::layer().with_writer(queue).with_ansi(io::stderr().is_terminal());
+        let text = lines::layer().with_writer(queue).with_timer(TimeAndRequest).with_ansi(io::stderr().is_terminal());
         tracing::subscriber::set_global_default(registry.with(text))
     } else {
         tracing::subscriber::set_global_default(registry.with(json_lines(queue)))
@@ -103,8 +105,21 @@ where
     lines::layer().with_writer(queue).fmt_fields(JsonFields::new()).event_format(JsonLine)
 }
 
-/// One JSON object: when, how bad and where, then the fields of the event and of the spans around
-/// it, all at the top. The inner of two equal names wins.
+/// For people: when, and for which request.
+struct TimeAndRequest;
+
+impl FormatTime for TimeAndRequest {
+    fn format_time(&self, out: &mut Writer<'_>) -> fmt::Result {
+        SystemTime.format_time(out)?;
+        match request_id::current() {
+            Some(id) => write!(out, " {id}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One JSON object: when, how bad and where, then for which request, then the fields of the event and of
+/// the spans around it, all at the top. The inner of two equal names wins.
 struct JsonLine;
 
 #[derive(Serialize)]
@@ -123,6 +138,9 @@ where
 {
     fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = Map::new();
+        if let Some(id) = request_id::current() {
+            fields.insert("request_id".to_owned(), id.as_str().into());
+        }
         for span in ctx.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(text) = span.extensions().get::<FormattedFields<N>>() {
                 add_fields(&mut fields, text);
@@ -253,7 +271,10 @@ mod tests {
     use std::sync::mpsc::Sender;
     use std::sync::{Arc, Mutex};
 
+    use futures_util::FutureExt as _;
+
     use super::*;
+    use crate::telemetry::of_request;
 
     /// Long enough for the busiest machine.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -283,10 +304,14 @@ mod tests {
         let queue = Queue::start(kept.clone(), 16).expect("a thread");
         let subscriber = tracing_subscriber::registry().with(filter("info").expect("a level")).with(json_lines(queue));
         tracing::subscriber::with_default(subscriber, || {
-            let request = tracing::info_span!(target: "mcpbox::api", "request", request_id = "r-1", step = "outer");
-            request.in_scope(|| {
-                tracing::info!(target: "mcpbox::api", duration_ms = 3, step = "inner", level = "fake", "a \"line\"\nof two");
-            });
+            let id = "r-1".parse().expect("an id");
+            let work = async {
+                let span = tracing::info_span!(target: "mcpbox::api", "span", step = "outer");
+                span.in_scope(|| {
+                    tracing::info!(target: "mcpbox::api", duration_ms = 3, step = "inner", level = "fake", "a \"line\"\nof two");
+                });
+            };
+            of_request(id, work).now_or_never().expect("it waits for nothing");
             tracing::debug!(target: "mcpbox::api", "too low");
             tracing::info!(target: "hyper", "not ours");
             tracing::warn!(target: "hyper", "heard");

@@ -4,10 +4,11 @@
 //! only way to record it, so that no other file spells a name. The four `http_*` metrics have the
 //! names and labels that dashboards of the Python MCPbox read.
 
-use std::sync::OnceLock;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use metrics::{Gauge, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::limits::Unit;
@@ -115,6 +116,8 @@ metrics! {
         "Calls to external sources: answered, rejected by the source, failed, timed_out, cancelled, or refused here.";
     CIRCUITS_OPEN: "mcpbox_circuits_open", Kind::Gauge, Count, [],
         "External sources that failed too often and are left alone now.";
+    TOOLS_QUARANTINED: "mcpbox_tools_quarantined", Kind::Gauge, Count, [],
+        "Approved tools of running servers that nobody is offered, because their schemas cannot be used.";
     EGRESS_REQUESTS: "mcpbox_egress_requests_total", Kind::Counter, Count, ["result"],
         "HTTP requests that guests asked for, by what came of them.";
 }
@@ -155,26 +158,73 @@ pub struct HttpExchange<'a> {
     pub response_bytes: Option<u64>,
 }
 
+/// What is recorded of a route, found once: to look a metric up by its labels costs more than to record it.
+#[derive(Default)]
+struct Exchanges {
+    duration: OnceLock<Histogram>,
+    request_bytes: OnceLock<Histogram>,
+    response_bytes: OnceLock<Histogram>,
+    by_status: [OnceLock<Counter>; 5],
+}
+
 /// Records an answered HTTP request.
 pub fn http_exchange(exchange: HttpExchange<'_>) {
+    static ROUTES: RwLock<BTreeMap<&'static str, HashMap<String, Arc<Exchanges>>>> = RwLock::new(BTreeMap::new());
     let method = method_label(exchange.method);
     let handler = || exchange.handler.to_owned();
+    let known = {
+        let routes = ROUTES.read().unwrap_or_else(PoisonError::into_inner);
+        routes.get(method).and_then(|of_method| of_method.get(exchange.handler)).map(Arc::clone)
+    };
+    let known = known.unwrap_or_else(|| {
+        let mut routes = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(routes.entry(method).or_default().entry(handler()).or_default())
+    });
     let status = status_class(exchange.status);
-    counter!(HTTP_REQUESTS.name, "method" => method, "handler" => handler(), "status" => status).increment(1);
-    histogram!(HTTP_DURATION.name, "method" => method, "handler" => handler()).record(exchange.duration);
-    for (row, bytes) in [(HTTP_REQUEST_SIZE, exchange.request_bytes), (HTTP_RESPONSE_SIZE, exchange.response_bytes)] {
+    let class = usize::from(exchange.status / 100).clamp(1, 5) - 1;
+    kept(
+        &known.by_status[class],
+        || counter!(HTTP_REQUESTS.name, "method" => method, "handler" => handler(), "status" => status),
+    )
+    .increment(1);
+    kept(&known.duration, || histogram!(HTTP_DURATION.name, "method" => method, "handler" => handler()))
+        .record(exchange.duration);
+    for (row, slot, bytes) in [
+        (HTTP_REQUEST_SIZE, &known.request_bytes, exchange.request_bytes),
+        (HTTP_RESPONSE_SIZE, &known.response_bytes, exchange.response_bytes),
+    ] {
         if let Some(bytes) = bytes {
-            histogram!(row.name, "handler" => handler()).record(bytes as f64);
+            kept(slot, || histogram!(row.name, "handler" => handler())).record(bytes as f64);
         }
+    }
+}
+
+/// The handle in `slot`, found at the first use behind [`Telemetry::install`]; one from before would record
+/// nothing for ever.
+fn kept<H: Clone>(slot: &OnceLock<H>, find: impl FnOnce() -> H) -> H {
+    match INSTALLED.get() {
+        Some(_) => slot.get_or_init(find).clone(),
+        None => find(),
     }
 }
 
 /// Records the end of a call. `outcome` is a label of `domain::outcome::Outcome`.
 pub fn tool_call(outcome: &'static str, duration: Duration, fuel: u64, peak_memory_bytes: u64) {
-    counter!(TOOL_CALLS.name, "outcome" => outcome).increment(1);
-    histogram!(TOOL_DURATION.name, "outcome" => outcome).record(duration);
-    counter!(TOOL_FUEL.name).increment(fuel);
-    histogram!(TOOL_PEAK_MEMORY.name).record(peak_memory_bytes as f64);
+    static ENDS: Mutex<BTreeMap<&'static str, (Counter, Histogram)>> = Mutex::new(BTreeMap::new());
+    static BURNED: OnceLock<Counter> = OnceLock::new();
+    static PEAK: OnceLock<Histogram> = OnceLock::new();
+    let find = || {
+        let (calls, durations) = (TOOL_CALLS.name, TOOL_DURATION.name);
+        (counter!(calls, "outcome" => outcome), histogram!(durations, "outcome" => outcome))
+    };
+    let (calls, durations) = match INSTALLED.get() {
+        Some(_) => ENDS.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_insert_with(find).clone(),
+        None => find(),
+    };
+    calls.increment(1);
+    durations.record(duration);
+    kept(&BURNED, || counter!(TOOL_FUEL.name)).increment(fuel);
+    kept(&PEAK, || histogram!(TOOL_PEAK_MEMORY.name)).record(peak_memory_bytes as f64);
 }
 
 /// Counts one in a gauge for as long as it lives.
@@ -183,7 +233,10 @@ pub struct Counted(Gauge);
 
 impl Counted {
     fn in_gauge(row: Metric) -> Self {
-        let gauge = gauge!(row.name);
+        Self::of(gauge!(row.name))
+    }
+
+    fn of(gauge: Gauge) -> Self {
         gauge.increment(1);
         Self(gauge)
     }
@@ -205,9 +258,15 @@ pub fn circuits_open(open: usize) {
     gauge!(CIRCUITS_OPEN.name).set(open as f64);
 }
 
+/// Tells how many tools are in quarantine.
+pub fn tools_quarantined(tools: usize) {
+    gauge!(TOOLS_QUARANTINED.name).set(tools as f64);
+}
+
 /// Counts a running call.
 pub fn call_running() -> Counted {
-    Counted::in_gauge(CALLS_RUNNING)
+    static RUNNING: OnceLock<Gauge> = OnceLock::new();
+    Counted::of(kept(&RUNNING, || gauge!(CALLS_RUNNING.name)))
 }
 
 /// Counts a call that waits for a place.
@@ -278,12 +337,13 @@ pub struct Telemetry {
     handle: PrometheusHandle,
 }
 
+static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+
 impl Telemetry {
     /// The one recorder of the process, made at the first call: several hosts in one process, as
     /// tests start them, count together.
     pub fn install() -> Self {
-        static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-        let handle = HANDLE.get_or_init(|| {
+        let handle = INSTALLED.get_or_init(|| {
             let mut builder = PrometheusBuilder::new();
             for row in TABLE {
                 if let Kind::Histogram(bounds) = row.kind {

@@ -176,7 +176,8 @@ async fn an_author_runs_a_source_without_a_host() {
     let done = run(&place, DOUBLE, &[r#"{"x": 21}"#], &[]).await;
     assert_eq!(done.stdout, "42\n", "the result alone: {done:?}");
     assert!(done.stderr.contains("seen 21") && done.code == Some(0), "{done:?}");
-    let stats = run(&place, DOUBLE, &[r#"{"x": 21}"#, "--stats"], &[]).await;
+    let stats = run(&place, DOUBLE, &["x=21", "--stats"], &[]).await;
+    assert_eq!(stats.stdout, "42\n", "arguments by name are the same: {stats:?}");
     assert!(stats.stderr.contains(" fuel, "), "{stats:?}");
 
     let raised = run(&place, "def main():\n    return 1 // 0", &[], &[]).await;

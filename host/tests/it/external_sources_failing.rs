@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::external_sources::{Furnished, added, discover, import, source, usual};
 use crate::mcp_client::outcome_of_last_call;
-use crate::peer::{Era, Peer, tool};
+use crate::peer::{Era, Peer, TOOLS, tool};
 
 /// Holds: source_answer_bytes.
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn a_source_that_is_silent_leaves_the_others_and_its_list_alone() {
     let (status, problem) = admin.refused(Method::POST, &path, None).await;
     assert_eq!(status.as_u16(), 424, "{problem}");
     let told = source(&admin, &with.source).await;
-    assert_eq!((&told["status"], &told["tool_count"]), (&json!("error"), &json!(10)), "{told}");
+    assert_eq!((&told["status"], &told["tool_count"]), (&json!("error"), &json!(TOOLS.len())), "{told}");
     assert_eq!(source(&admin, &id).await["status"], "active");
 }
 
@@ -121,7 +121,8 @@ async fn nobody_queues_before_a_source_that_has_enough_to_do() {
 #[tokio::test]
 async fn a_list_that_is_too_long_or_too_slow_leaves_the_last_good_one() {
     let peer = Peer::start(Era::Legacy).await;
-    let with = Furnished::of(&peer, Limits { source_tools: 10, source_time_ms: 3_000, ..usual() }).await;
+    let with =
+        Furnished::of(&peer, Limits { source_tools: TOOLS.len() as u64, source_time_ms: 3_000, ..usual() }).await;
     let admin = with.admin();
     let path = format!("/api/external-sources/sources/{}/discover", with.source);
     let failing = async |words: &str| {
@@ -130,11 +131,11 @@ async fn a_list_that_is_too_long_or_too_slow_leaves_the_last_good_one() {
         assert!(problem["detail"].as_str().is_some_and(|text| text.contains(words)), "{problem}");
         let list = format!("/api/external-sources/sources/{}/cached-tools?page_size=4&page=2", with.source);
         let kept: Value = admin.ask(Method::GET, &list, None).await;
-        assert_eq!((&kept["total"], &kept["pages"]), (&json!(10), &json!(3)), "{kept}");
+        assert_eq!((&kept["total"], &kept["pages"]), (&json!(TOOLS.len()), &json!(TOOLS.len().div_ceil(4))));
         assert!(source(&admin, &with.source).await["problem"].as_str().is_some_and(|text| text.contains(words)));
     };
     peer.shared.tools.lock().expect("lock").push(tool("one_more", "Is too much."));
-    failing("more than 10 tools").await;
+    failing(&format!("more than {} tools", TOOLS.len())).await;
     peer.shared.tools.lock().expect("lock").pop();
     peer.shared.silent.send_replace(true);
     failing("within 3000 ms").await;

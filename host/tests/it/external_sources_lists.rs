@@ -94,8 +94,10 @@ async fn arguments_that_a_source_wants_to_see_in_headers_are_mirrored_there() {
         echo["inputSchema"]["properties"]["region"] = json!({"type": "string", "x-mcp-header": "Region"});
     }
     let with = Furnished::of(&peer, usual()).await;
+    let (admin, tool) = (with.admin(), with.tool("echo").await);
     for region in ["eu-north", "Ålesund"] {
-        with.host.model().done("ext__peer_echo", json!({"text": "a", "region": region})).await;
+        let call = json!({"tool_id": tool, "arguments": {"text": "a", "region": region}});
+        admin.ask(Method::POST, "/api/tools/test-code", Some(call)).await;
         let seen = peer.seen().into_iter().rfind(|seen| seen.method == "tools/call").expect("it was called");
         let header = seen.headers["mcp-param-region"].to_str().expect("a text").to_owned();
         match region.is_ascii() {

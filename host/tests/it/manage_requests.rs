@@ -45,7 +45,11 @@ async fn several_tools_ask_for_a_host_and_a_module_at_once() {
 
     model.done("mcpbox_request_publish", json!({"tool_id": tools[0], "notes": "please"})).await;
     let pending = model.done("mcpbox_list_pending_requests", json!({})).await;
-    assert_eq!(pending["summary"], json!({"tools": 1, "modules": 2, "network": 2, "total": 5}), "{pending}");
+    assert_eq!(
+        pending["summary"],
+        json!({"tools": 1, "modules": 2, "network": 2, "sources": 0, "total": 5}),
+        "{pending}"
+    );
     assert_eq!(pending["pending_tools"][0]["name"], json!("forecast"), "{pending}");
     assert_eq!(pending["pending_tools"][0]["publish_notes"], json!("please"), "{pending}");
     assert_eq!(pending["pending_module_requests"][0]["module_name"], json!("yaml"), "{pending}");

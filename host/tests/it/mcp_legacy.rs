@@ -22,7 +22,9 @@ async fn each_version_is_agreed_on_and_an_unknown_one_is_answered_with_our_newes
         let (session, result) = client.open(asked).await;
         assert_eq!(result["protocolVersion"], agreed, "{asked}");
         assert_eq!(result["serverInfo"]["name"], "mcpbox");
-        assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {"listChanged": true}}));
+        assert_eq!(result["capabilities"]["tools"], json!({"listChanged": true}));
+        assert_eq!(result["capabilities"].get("completions").is_some(), agreed >= "2025-03-26");
+        assert!(result["capabilities"].get("extensions").is_none(), "{result}");
         assert!(session.len() >= 32);
         assert_eq!(client.ask(&session, "ping", json!({})).await.result().await, json!({}));
     }

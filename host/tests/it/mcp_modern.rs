@@ -20,7 +20,7 @@ async fn discover_says_what_is_spoken_and_offered() {
     let result = answer.result().await;
     assert_eq!(result["supportedVersions"][0], REVISION);
     assert_eq!(result["supportedVersions"].as_array().map(Vec::len), Some(5));
-    assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {}}));
+    assert_eq!(result["capabilities"]["tools"], json!({"listChanged": true}));
     assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "mcpbox");
     assert_eq!((&result["resultType"], &result["cacheScope"]), (&json!("complete"), &json!("private")));
     assert!(result["ttlMs"].as_u64().is_some() && result["instructions"].is_string());

@@ -209,9 +209,9 @@ async fn it_starts_on_an_empty_folder_and_stops_in_order() {
     let place = Installation::new().await;
     let mut talk = Talk::start(place.command(&["stdio"]));
     talk.open("2025-11-25").await;
-    let made =
-        talk.ask(&request(1, "tools/call", &json!({"name": "mcpbox_create_server", "arguments": {"name": "kept"}})));
-    assert_eq!(made.await["result"]["isError"], false);
+    let create = request(1, "tools/call", &json!({"name": "mcpbox_create_server", "arguments": {"name": "kept"}}));
+    let made = talk.ask(&create).await;
+    assert_eq!(made["result"]["isError"], false);
     let id = talk.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
     kill_process(id, Signal::TERM).expect("a signal is sent");
     assert_eq!(talk.hear().await, None);

@@ -152,6 +152,7 @@ fn show(item: &Value) {
         println!("Digest: {}\n", text("digest"));
     } else {
         println!("Arguments: {}", visible(&version["input_schema"].to_string()));
+        shown::quarantine("", version);
         println!("Digest: {}\n", text("digest"));
         println!("{}\n", text("code"));
     }

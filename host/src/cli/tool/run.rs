@@ -266,7 +266,10 @@ fn print_report(report: &Report, stats: bool) {
             eprintln!("{}", exception.traceback.trim_end());
             eprintln!("mcpbox: {}", exception.headline());
         }
-        Outcome::InvalidArguments { message } | Outcome::Trapped { message } | Outcome::SourceFailed { message } => {
+        Outcome::InvalidArguments { message }
+        | Outcome::InvalidResult { message }
+        | Outcome::Trapped { message }
+        | Outcome::SourceFailed { message } => {
             eprintln!("mcpbox: {message}")
         }
         Outcome::Stopped(bound) => eprintln!("mcpbox: stopped: the limit on {} was reached", bound.as_str()),

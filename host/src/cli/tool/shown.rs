@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::domain::component::Inspection;
+use crate::domain::schema;
 
 /// What an inspection found, in the words of the API.
 pub(super) fn of_inspection(found: Inspection) -> Value {
     let (tools, surface) = found.split();
-    let schema = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|_| text.into());
+    let json_of = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|_| text.into());
     let exports: Vec<Value> = tools
         .iter()
         .map(|tool| {
@@ -15,9 +16,10 @@ pub(super) fn of_inspection(found: Inspection) -> Value {
                 "name": tool.name,
                 "title": tool.title,
                 "description": tool.description,
-                "input_schema": schema(&tool.input_schema),
-                "output_schema": tool.output_schema.as_deref().map(schema),
+                "input_schema": json_of(&tool.input_schema),
+                "output_schema": tool.output_schema.as_deref().map(json_of),
                 "annotations": tool.annotations,
+                "quarantine": schema::problem(&tool.input_schema, tool.output_schema.as_deref()),
             })
         })
         .collect();
@@ -43,6 +45,7 @@ pub(super) fn component(version: &Value) {
         if !tool["output_schema"].is_null() {
             println!("    result: {}", visible(&tool["output_schema"].to_string()));
         }
+        quarantine("    ", tool);
         if let Some(hints) = tool["annotations"].as_object().filter(|hints| !hints.is_empty()) {
             println!("    hints: {}", visible(&json!(hints).to_string()));
         }
@@ -57,6 +60,13 @@ pub(super) fn component(version: &Value) {
     for skipped in surface["skipped"].as_array().into_iter().flatten() {
         let text = |key: &str| visible(skipped[key].as_str().unwrap_or_default());
         println!("No tool: {}: {}", text("name"), text("reason"));
+    }
+}
+
+/// Prints why clients would not be offered a tool, if that is so.
+pub(super) fn quarantine(indent: &str, tool: &Value) {
+    if let Some(reason) = tool["quarantine"].as_str() {
+        println!("{indent}In quarantine, clients are not offered it: {}", visible(reason));
     }
 }
 

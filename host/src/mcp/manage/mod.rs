@@ -29,6 +29,7 @@ mod request_network_access;
 mod request_publish;
 mod rollback_tool;
 mod schema;
+mod search_tools;
 mod start_server;
 mod stop_server;
 mod test_code;
@@ -48,6 +49,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::call_through;
 use crate::domain::caller::Caller;
 use crate::domain::content::{Content, ToolResult};
 use crate::domain::outcome::GuestEvent;
@@ -91,14 +93,22 @@ static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
     ]
 });
 
+/// The tool that finds others, for lists that do not show them all.
+static META: LazyLock<Vec<Tool>> = LazyLock::new(|| vec![Tool::of::<search_tools::SearchTools>()]);
+
 /// Every management tool.
 pub fn all() -> &'static [Tool] {
     &ALL
 }
 
-/// The management tool of this name.
+/// Whether a tool is there for everybody, and not only for those who manage tools.
+pub fn is_meta(name: &str) -> bool {
+    META.iter().any(|tool| tool.name == name)
+}
+
+/// The tool of this name that is run here.
 pub fn find(name: &str) -> Option<&'static Tool> {
-    ALL.iter().find(|tool| tool.name == name)
+    ALL.iter().chain(META.iter()).find(|tool| tool.name == name)
 }
 
 /// All of them as a client lists them: JSON objects with commas between them.
@@ -106,6 +116,15 @@ pub fn lines() -> &'static [u8] {
     static LINES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let lines: Vec<String> = ALL.iter().map(|tool| tool.line.to_string()).collect();
         lines.join(",").into_bytes()
+    });
+    &LINES
+}
+
+/// The tools that find and call others, as a client lists them.
+pub fn meta_lines() -> &'static [u8] {
+    static LINES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let lines = META.iter().map(|tool| &tool.line).chain([call_through::line()]);
+        lines.map(Value::to_string).collect::<Vec<_>>().join(",").into_bytes()
     });
     &LINES
 }
@@ -121,9 +140,38 @@ This page is made from the tools in `host/src/mcp/manage`: change those, then ru
 `make docs`.
 ";
 
+const META_HEAD: &str = "
+# When there are many tools
+
+More than `tools_listed` ([limits](limits.md)) tools are not listed: in their place stand these two, with which a
+model finds and calls them ([the list of tools](catalogue.md)).
+";
+
 /// `docs/mcp-tools.md`.
 pub fn markdown() -> String {
-    ALL.iter().fold(String::from(PAGE_HEAD), |page, tool| page + &tool.section())
+    let page = ALL.iter().fold(String::from(PAGE_HEAD), |page, tool| page + &section(&tool.line));
+    let meta = META.iter().map(|tool| &tool.line).chain([call_through::line()]);
+    meta.fold(page + META_HEAD, |page, line| page + &section(line))
+}
+
+/// The part of `docs/mcp-tools.md` about one tool.
+fn section(line: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut section = format!("\n## {}\n\n{}\n", text(&line["name"]), text(&line["description"]));
+    let input = &line["inputSchema"];
+    let required = input["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (row, (name, argument)) in input["properties"].as_object().into_iter().flatten().enumerate() {
+        if row == 0 {
+            section += "\n| argument | type | required | what it is |\n| --- | --- | --- | --- |\n";
+        }
+        let types = match &argument["type"] {
+            Value::Array(types) => types.iter().map(text).collect::<Vec<_>>().join(" or "),
+            one => text(one),
+        };
+        let must = if required.iter().any(|required| required == name) { "yes" } else { "" };
+        section += &format!("| `{name}` | {types} | {must} | {} |\n", text(&argument["description"]));
+    }
+    section
 }
 
 /// What a tool does to the world, as MCP's `ToolAnnotations` say it.
@@ -265,26 +313,6 @@ impl Tool {
             #[cfg(test)]
             takes: |value| serde_json::from_value::<T::Arguments>(value).is_ok(),
         }
-    }
-
-    /// Its part of `docs/mcp-tools.md`.
-    fn section(&self) -> String {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut section = format!("\n## {}\n\n{}\n", self.name, text(&self.line["description"]));
-        let input = &self.line["inputSchema"];
-        let required = input["required"].as_array().map(Vec::as_slice).unwrap_or_default();
-        for (row, (name, argument)) in input["properties"].as_object().into_iter().flatten().enumerate() {
-            if row == 0 {
-                section += "\n| argument | type | required | what it is |\n| --- | --- | --- | --- |\n";
-            }
-            let types = match &argument["type"] {
-                Value::Array(types) => types.iter().map(text).collect::<Vec<_>>().join(" or "),
-                one => text(one),
-            };
-            let must = if required.iter().any(|required| required == name) { "yes" } else { "" };
-            section += &format!("| `{name}` | {types} | {must} | {} |\n", text(&argument["description"]));
-        }
-        section
     }
 
     /// Checks the arguments and runs the tool.

@@ -98,10 +98,11 @@ async fn listen(dispatcher: &Dispatcher, context: &Context, params: &Params) -> 
     let mut acknowledged = Map::new();
     acknowledged.insert("notifications".to_owned(), json!(filter));
     say(outbox, "notifications/subscriptions/acknowledged", acknowledged);
+    let stopping = dispatcher.service.stopping();
     loop {
         let told = tokio::select! {
             () = context.cancel.cancelled() => break,
-            () = dispatcher.service.stopping() => break,
+            () = stopping.cancelled() => break,
             told = notices.next() => told,
         };
         let Some(told) = told else { break };

@@ -12,6 +12,7 @@ use crate::domain::task::TaskStatus;
 use crate::mcp::about::{COMPLETE, ResultMeta};
 use crate::mcp::asking::Retried;
 use crate::mcp::call::{Call, lacks, words};
+use crate::mcp::call_through;
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind, Told, shorten, tell};
 use crate::mcp::fit::fit;
@@ -63,8 +64,14 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
 }
 
 async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, record: &mut Record) -> Reply {
-    let (name, arguments) = read(params)?;
-    let management = context.scope.has_management().then(|| manage::find(&name)).flatten();
+    let (mut name, mut arguments) = read(params)?;
+    if context.scope.has_management() && name == call_through::NAME {
+        (name, arguments) = call_through::inner(arguments.as_deref())?;
+    }
+    let shown = dispatcher.service.shown(&context.caller).await;
+    let shown = shown.map_err(|error| Dispatcher::failure(error, &context.request_id))?;
+    let management = manage::find(&name)
+        .filter(|tool| context.scope.has_management() && (shown.management || manage::is_meta(tool.name)));
     let full_name = context.scope.full_name(&name).unwrap_or_default().into_owned();
     record.begin_call(&full_name, management.is_some(), arguments.as_deref()).await;
     if let Some(tool) = management {
@@ -100,7 +107,7 @@ async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, recor
             }
             Err(error) => mend(context, error, record),
         },
-        Err(Error::NotFound { .. }) => Err(unknown(dispatcher, context, &name).await),
+        Err(Error::NotFound { .. }) => Err(unknown(dispatcher, context, &name, shown.management).await),
         Err(error) => mend(context, error, record),
     }
 }
@@ -253,10 +260,10 @@ fn write(context: &Context, result: ToolResult, is_error: bool, execution: Optio
 }
 
 /// What a model reads when it calls what is not there: its list is old, or it slipped.
-async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str) -> Failure {
+async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str, shows_management: bool) -> Failure {
     let mut message = format!("there is no tool `{}`; call tools/list again, the list may have changed", shorten(name));
     if let Ok(listing) = dispatcher.listings.current(&dispatcher.service, &context.caller, &context.scope).await
-        && let Some(near) = nearest(name, listing.names())
+        && let Some(near) = nearest(name, listing.names(shows_management))
     {
         message.push_str(&format!("; did you mean `{near}`?"));
     }

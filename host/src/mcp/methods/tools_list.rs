@@ -1,4 +1,5 @@
-//! `tools/list`: the management tools, then the tools of running servers, in pages.
+//! `tools/list`: the management tools, then the tools of running servers, in pages; or, in place of too many, those
+//! that find and call them.
 
 use serde::Deserialize;
 
@@ -6,6 +7,7 @@ use super::read;
 use crate::limits::Limits;
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::jsonrpc::Params;
+use crate::mcp::listing::Shows;
 
 #[derive(Deserialize)]
 struct List {
@@ -17,11 +19,11 @@ struct List {
 /// -32602 for a cursor that is not ours, and those of the catalogue.
 pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params) -> Reply {
     let List { cursor } = read(params)?;
-    let listing = dispatcher
-        .listings
-        .current(&dispatcher.service, &context.caller, &context.scope)
-        .await
-        .map_err(|error| Dispatcher::failure(error, &context.request_id))?;
-    let size = Limits::size(dispatcher.service.limits().page_size_max);
-    listing.page(context.is_modern(), cursor.as_deref(), size)
+    let service = &dispatcher.service;
+    let failure = |error| Dispatcher::failure(error, &context.request_id);
+    let listing = dispatcher.listings.current(service, &context.caller, &context.scope).await.map_err(failure)?;
+    let shown = service.shown(&context.caller).await.map_err(failure)?;
+    let limits = service.limits();
+    let shows = Shows::of(&listing, context.tools, shown.management, Limits::size(limits.tools_listed));
+    listing.page(context.is_modern(), cursor.as_deref(), Limits::size(limits.page_size_max), shows)
 }

@@ -15,7 +15,7 @@ use crate::mcp::McpState;
 use crate::mcp::dispatch::Dispatcher;
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::record;
-use crate::mcp::scope::{self, Scope};
+use crate::mcp::scope::{self, Scope, Wish};
 use crate::telemetry::{REQUEST_ID_HEADER, RequestId};
 
 /// A request that was let in. Handlers ask for this; without the layer below there is none, and
@@ -25,6 +25,8 @@ pub(super) struct Arrived {
     pub(super) request_id: RequestId,
     /// The address.
     pub(super) scope: Scope,
+    /// What the address says of the list of tools.
+    pub(super) tools: Wish,
     pub(super) caller: Caller,
 }
 
@@ -86,9 +88,9 @@ async fn enter(
     }
     match mcp.auth.caller(peer, request.headers()).await {
         Ok(caller) => match mcp.dispatcher.service.rate_count(&caller).await {
-            Ok(()) => match scope(mcp, &caller, server, &request_id).await {
-                Ok(scope) => {
-                    request.extensions_mut().insert(Arrived { request_id, scope, caller });
+            Ok(()) => match address(mcp, &caller, server, request.uri().query(), &request_id).await {
+                Ok((scope, tools)) => {
+                    request.extensions_mut().insert(Arrived { request_id, scope, tools, caller });
                     next.run(request).await
                 }
                 Err(failure) => {
@@ -113,18 +115,20 @@ async fn enter(
 /// What an address serves to this caller.
 ///
 /// # Errors
-/// 404 when there is no running server of this name.
-async fn scope(
+/// 404 when there is no running server of this name, 400 for a query that is not known here.
+async fn address(
     mcp: &McpState,
     caller: &Caller,
     server: Option<&str>,
+    query: Option<&str>,
     request_id: &RequestId,
-) -> Result<Scope, Failure> {
-    let Some(server) = server else { return Ok(Scope::Everything) };
+) -> Result<(Scope, Wish), Failure> {
+    let tools = Wish::of(query)?;
+    let Some(server) = server else { return Ok((Scope::Everything, tools)) };
     let catalogue = mcp.dispatcher.service.catalogue(caller).await;
     let catalogue = catalogue.map_err(|error| Dispatcher::failure(error, request_id))?;
     match catalogue.server(server) {
-        Some(found) => Ok(Scope::Server(found.name.clone())),
+        Some(found) => Ok((Scope::Server(found.name.clone()), tools)),
         None => Err(scope::unknown(server, &catalogue)),
     }
 }

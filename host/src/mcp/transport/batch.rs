@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::stream;
 use tokio::task::{JoinError, JoinHandle};
-use tracing::Instrument as _;
 
 use super::arrive::Arrived;
 use super::post::{Sent, run};
@@ -22,6 +21,7 @@ use crate::mcp::outbox::text;
 use crate::mcp::record;
 use crate::mcp::session::Session;
 use crate::mcp::stream::{self as events, Event};
+use crate::telemetry;
 
 /// The answer to one message, there or on its way.
 enum Pending {
@@ -107,7 +107,7 @@ async fn begin(mcp: &McpState, session: &Arc<Session>, arrived: &Arrived, reques
         Ok(work) => {
             let mcp = mcp.clone();
             let tracker = mcp.tracker.clone();
-            Pending::Coming(id, tracker.spawn(async move { run(&mcp, work).await }.in_current_span()))
+            Pending::Coming(id, tracker.spawn(telemetry::carried(async move { run(&mcp, work).await })))
         }
     }
 }

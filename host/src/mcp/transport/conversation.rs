@@ -32,7 +32,7 @@ use crate::mcp::meta::Meta;
 use crate::mcp::methods::initialize;
 use crate::mcp::outbox::{Outbox, text};
 use crate::mcp::record;
-use crate::mcp::scope::Scope;
+use crate::mcp::scope::{Scope, Wish};
 use crate::mcp::session::{Agreed, Session};
 use crate::mcp::versions::Version;
 use crate::telemetry::RequestId;
@@ -135,7 +135,8 @@ impl Conversation {
 
     fn arrived(&self) -> Arrived {
         let Inner { scope, caller, .. } = &*self.0;
-        Arrived { request_id: RequestId::new(), scope: scope.clone(), caller: caller.clone() }
+        let (scope, caller) = (scope.clone(), caller.clone());
+        Arrived { request_id: RequestId::new(), scope, tools: Wish::default(), caller }
     }
 
     async fn say(&self, message: impl Into<Bytes>) {
@@ -200,7 +201,7 @@ impl Conversation {
         if self.session().is_some() {
             return Err(refuse(Failure::new(Kind::InvalidRequest, "this connection has a session; open another one")));
         }
-        let Arrived { request_id, scope, caller } = arrived;
+        let Arrived { request_id, scope, caller, .. } = arrived;
         let instructions = mcp.dispatcher.instructions(caller, scope).await;
         let instructions = instructions.map_err(|error| refuse(Dispatcher::failure(error, request_id)))?;
         let (agreed, payload) =
@@ -258,8 +259,7 @@ impl Conversation {
         let conversation = self.clone();
         let over = self.0.over.clone();
         let telling = async move {
-            let mut listening = Listening::of(&conversation.0.mcp, conversation.arrived(), &session);
-            listening.first(&session, None).await;
+            let mut listening = Listening::of(&conversation.0.mcp, &conversation.arrived(), &session).await;
             loop {
                 let event = tokio::select! {
                     () = over.cancelled() => return,

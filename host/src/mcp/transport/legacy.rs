@@ -25,7 +25,7 @@ use crate::mcp::versions::Version;
 /// Opens a session; the answer carries its id in a header.
 pub(super) async fn open(mcp: &McpState, sent: &Sent, request: &Request) -> Result<Response, Refused> {
     let refuse = |failure: Failure| Refused::of(&request.id, false, failure);
-    let Arrived { request_id, scope, caller } = &sent.arrived;
+    let Arrived { request_id, scope, caller, .. } = &sent.arrived;
     let instructions = mcp.dispatcher.instructions(caller, scope).await;
     let instructions = instructions.map_err(|error| refuse(Dispatcher::failure(error, request_id)))?;
     let (agreed, payload) =
@@ -68,6 +68,7 @@ pub(super) fn work(session: &Arc<Session>, arrived: &Arrived, request: Request, 
     let context = Context {
         era: Era::Legacy(Arc::clone(session)),
         scope: arrived.scope.clone(),
+        tools: arrived.tools,
         caller: arrived.caller.clone(),
         request_id: arrived.request_id.clone(),
         cancel,

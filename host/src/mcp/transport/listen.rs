@@ -1,24 +1,30 @@
 //! `GET`: the stream of a session, on which the server speaks without being asked.
 //!
-//! What it tells is that the list of tools has changed. Its event ids carry the generation of that
-//! list, so that a client that comes back after a break is told at once what it missed.
+//! What it tells is that a list has changed, or a resource that the session subscribed to. Its event ids carry
+//! the generation of the list of tools, so that a client that comes back after a break is told at once what it
+//! missed of that.
 //!
 //! With the id of an event of a call it is the stream of that call, from there on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::stream::{self, StreamExt as _};
-use tokio::sync::watch;
+use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::arrive::Arrived;
 use super::post::Told;
 use super::{Refused, legacy};
+use crate::domain::outcome::Listing;
 use crate::mcp::McpState;
 use crate::mcp::body::Accepts;
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::jsonrpc;
+use crate::mcp::notices::{Notices, method_of, notifications};
 use crate::mcp::session::Session;
 use crate::mcp::stream::{Event, EventId, answer};
 use crate::mcp::versions::Version;
@@ -55,8 +61,8 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
         Some(None) => return Err(nothing_to_take_up()),
     };
     let place = mcp.streams.place()?;
-    let mut listening = Listening::of(mcp, arrived, &session);
-    let first = listening.first(&session, last).await;
+    let mut listening = Listening::of(mcp, &arrived, &session).await;
+    let first = listening.first(last);
     let later = stream::unfold(listening, |mut listening| async move {
         let event = listening.next().await?;
         Some((event, listening))
@@ -72,41 +78,40 @@ fn nothing_to_take_up() -> Failure {
 
 /// An open stream. When it is dropped, the session knows that nobody listens any more.
 pub(super) struct Listening {
-    changes: watch::Receiver<u64>,
+    notices: Notices,
+    session: Arc<Session>,
+    /// What is to be said next.
+    ready: VecDeque<Event>,
     /// The session has ended, or a newer stream took this one's place.
     over: CancellationToken,
     _closed: DropGuard,
     mcp: McpState,
-    arrived: Arrived,
-    /// The generation of which the client knows.
-    told: Option<u64>,
 }
 
 impl Listening {
     /// Listens from now on; a stream of this session that is open ends.
-    pub(super) fn of(mcp: &McpState, arrived: Arrived, session: &Session) -> Self {
+    pub(super) async fn of(mcp: &McpState, arrived: &Arrived, session: &Arc<Session>) -> Self {
         let over = session.open_stream();
         Self {
-            // Before the generation is read: a change in between is told, not missed.
-            changes: mcp.dispatcher.service.events().catalogue(),
+            notices: Notices::new(&mcp.dispatcher, &arrived.caller, &arrived.scope).await,
+            session: Arc::clone(session),
+            ready: VecDeque::new(),
             _closed: over.clone().drop_guard(),
             over,
-            told: None,
             mcp: mcp.clone(),
-            arrived,
         }
     }
 
     /// What is said at once: from where on to ask after a break, or that something was missed in
     /// one.
-    pub(super) async fn first(&mut self, session: &Session, last: Option<u64>) -> Option<Event> {
-        let generation = self.generation().await?;
-        self.told = Some(generation);
+    pub(super) fn first(&mut self, last: Option<u64>) -> Option<Event> {
+        let generation = self.notices.seen?.generation;
         match last {
             Some(last) if last != generation => Some(changed(Some(generation))),
             Some(_) => None,
             None => {
-                (session.agreed.version >= Version::V2025_11_25).then(|| Event::primer(EventId::Session { generation }))
+                let primes = self.session.agreed.version >= Version::V2025_11_25;
+                primes.then(|| Event::primer(EventId::Session { generation }))
             }
         }
     }
@@ -114,34 +119,35 @@ impl Listening {
     /// Waits for a change. Several that come together are told as one. None: the stream is over.
     pub(super) async fn next(&mut self) -> Option<Event> {
         loop {
-            tokio::select! {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            let told = tokio::select! {
                 biased;
                 () = self.over.cancelled() => return None,
                 () = self.mcp.shutdown.cancelled() => return None,
-                change = self.changes.changed() => if change.is_err() {
-                    return None;
-                },
-                // Another process on the same database says nothing here: look now and then.
-                () = tokio::time::sleep(self.mcp.keep_alive()) => {}
-            }
-            let now = self.generation().await;
-            if now.is_none() || now != self.told {
-                self.told = now;
-                return Some(changed(now));
-            }
+                told = self.notices.next() => told?,
+            };
+            let uris = self.session.subscriptions();
+            let said = told.iter().flat_map(|told| notifications(told, uris.clone()));
+            let events: Vec<Event> = said.filter_map(|(method, params)| self.event(method, &params)).collect();
+            self.ready.extend(events);
         }
     }
 
-    /// None when the catalogue cannot be read now; the client is told to list again all the same.
-    async fn generation(&self) -> Option<u64> {
-        let service = &self.mcp.dispatcher.service;
-        let listing = self.mcp.dispatcher.listings.current(service, &self.arrived.caller, &self.arrived.scope).await;
-        listing.map(|listing| listing.generation).ok()
+    /// A notification as this session is told of it, if it is.
+    fn event(&self, method: &str, params: &Map<String, Value>) -> Option<Event> {
+        if method == method_of(Listing::Tools) {
+            return Some(changed(self.notices.seen.map(|seen| seen.generation)));
+        }
+        let uri = params.get("uri").and_then(Value::as_str);
+        let wanted = uri.is_none_or(|uri| self.session.is_subscribed(uri));
+        wanted.then(|| Event::message(jsonrpc::notification(method, params)))
     }
 }
 
 fn changed(generation: Option<u64>) -> Event {
-    let event = Event::message(jsonrpc::notification("notifications/tools/list_changed", &serde_json::json!({})));
+    let event = Event::message(jsonrpc::notification(method_of(Listing::Tools), &Map::new()));
     match generation {
         Some(generation) => event.with_id(EventId::Session { generation }),
         None => event,

@@ -52,10 +52,11 @@ pub(super) fn work(
         None => None,
     };
     let cancel = running.as_ref().map_or_else(CancellationToken::new, |running| running.cancel.clone());
-    let Arrived { request_id, scope, caller } = arrived;
+    let Arrived { request_id, scope, tools, caller } = arrived;
     let context = Context {
         era: Era::Modern(declared),
         scope,
+        tools,
         caller,
         request_id,
         cancel,

@@ -10,7 +10,6 @@ use axum::response::Response;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
-use tracing::Instrument as _;
 
 use super::arrive::Arrived;
 use super::{Refused, accepted, batch, json, legacy, modern};
@@ -29,6 +28,7 @@ use crate::mcp::record;
 use crate::mcp::session::{Running, Session};
 use crate::mcp::stream::{self as events, Event, EventId, Place};
 use crate::mcp::versions::Version;
+use crate::telemetry;
 
 /// A body and who sent it.
 pub(super) struct Sent {
@@ -186,7 +186,7 @@ pub(super) fn begin(mcp: &McpState, mut work: Work, outbox: &Outbox, heard: bool
         let answer = run(&mcp, work).await;
         ending.0.finish(answer);
     };
-    tracker.spawn(Box::pin(work).in_current_span());
+    tracker.spawn(telemetry::carried(Box::pin(work)));
 }
 
 pub(super) async fn run(mcp: &McpState, work: Work) -> Answer {

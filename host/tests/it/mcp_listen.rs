@@ -1,0 +1,127 @@
+//! What clients hear of that they listen for: lists and resources that change, and tasks.
+
+use serde_json::{Value, json};
+
+use crate::desk;
+use crate::harness::Host;
+use crate::mcp_client::{Answer, Client};
+
+const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+
+async fn message(stream: &mut Answer) -> Value {
+    loop {
+        let event = stream.event().await.expect("an event");
+        let data = event.lines().find_map(|line| line.strip_prefix("data: ").filter(|data| !data.is_empty()));
+        if let Some(data) = data {
+            return serde_json::from_str(data).expect("JSON");
+        }
+    }
+}
+
+async fn change(client: &Client) {
+    let told = client.modern(&[], "tools/call", json!({"name": "changed", "arguments": {}})).await.result().await;
+    assert_eq!(told["isError"], false, "{told}");
+}
+
+#[tokio::test]
+async fn a_modern_client_hears_of_what_it_asked_for_and_of_nothing_else() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let tool = desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let listen =
+        async |filter: Value| client.modern(&[], "subscriptions/listen", json!({"notifications": filter})).await;
+    let wanted = json!({"resourceSubscriptions": ["notes://1"], "promptsListChanged": true, "newsOfTheWorld": true});
+    let mut all = listen(wanted).await;
+    let acknowledged = message(&mut all).await;
+    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
+    let honoured = json!({"resourceSubscriptions": ["notes://1"], "promptsListChanged": true});
+    assert_eq!(acknowledged["params"]["notifications"], honoured, "{acknowledged}");
+    assert_eq!(acknowledged["params"]["_meta"][SUBSCRIPTION], 1);
+    let mut tools = listen(json!({"toolsListChanged": true})).await;
+    message(&mut tools).await;
+
+    change(&client).await;
+    let prompts = message(&mut all).await;
+    assert_eq!(
+        (&prompts["method"], &prompts["params"]["_meta"][SUBSCRIPTION]),
+        (&json!("notifications/prompts/list_changed"), &json!(1))
+    );
+    let updated = message(&mut all).await;
+    assert_eq!(
+        (&updated["method"], &updated["params"]["uri"]),
+        (&json!("notifications/resources/updated"), &json!("notes://1"))
+    );
+    // The other stream has heard nothing of that: what comes first is the change of the tools.
+    let off = json!({"disabled_tools": ["task"]});
+    admin.ask(reqwest::Method::PATCH, &format!("/api/tools/{tool}"), Some(off)).await;
+    assert_eq!(message(&mut tools).await["method"], "notifications/tools/list_changed");
+    let too_much: Vec<String> = (0..10_000).map(|number| format!("notes://{number}")).collect();
+    let refused = listen(json!({"resourceSubscriptions": too_much})).await;
+    let refused: Vec<Value> = refused.messages().await;
+    assert_eq!(refused[0]["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn a_subscription_ends_with_its_result_when_the_host_stops() {
+    let mut host = Host::start().await;
+    let client = Client::of(&host);
+    let mut stream = client.modern(&[], "subscriptions/listen", json!({"notifications": {}})).await;
+    assert_eq!(message(&mut stream).await["params"]["notifications"], json!({}));
+    host.stop().await;
+    let ended = message(&mut stream).await;
+    assert_eq!((&ended["id"], &ended["result"]["resultType"]), (&json!(1), &json!("complete")), "{ended}");
+    assert_eq!(ended["result"]["_meta"][SUBSCRIPTION], 1);
+    assert!(stream.event().await.is_none());
+}
+
+#[tokio::test]
+async fn a_client_that_follows_a_task_hears_how_it_goes() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let meta = json!({CAPABILITIES: {"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}});
+    let call = json!({"name": "task", "arguments": {"message": "who?"}, "_meta": meta});
+    let made = client.modern(&[], "tools/call", call).await.result().await;
+    let task = made["taskId"].as_str().expect("a task").to_owned();
+    let params = json!({"notifications": {"taskIds": [task]}, "_meta": meta});
+    let mut stream = client.modern(&[], "subscriptions/listen", params).await;
+    assert_eq!(message(&mut stream).await["params"]["notifications"]["taskIds"], json!([task]));
+    let cancel = json!({"taskId": task, "_meta": meta});
+    client.modern(&[("mcp-name", &task)], "tasks/cancel", cancel).await.result().await;
+    loop {
+        let told = message(&mut stream).await;
+        assert_eq!((&told["method"], &told["params"]["taskId"]), (&json!("notifications/tasks"), &json!(task)));
+        if told["params"]["status"] == "cancelled" {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_legacy_client_hears_of_the_resources_that_it_subscribed_to() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let (session, _) = client.open("2025-06-18").await;
+    let ask = async |method: &str, uri: &str| client.ask(&session, method, json!({"uri": uri})).await;
+    assert_eq!(ask("resources/subscribe", "notes://1").await.result().await, json!({}));
+    assert_eq!(ask("resources/subscribe", "other:1").await.code().await, (200, -32002));
+    let mut stream = client.listen(&session, &[]).await;
+    change(&client).await;
+    assert_eq!(message(&mut stream).await["method"], "notifications/prompts/list_changed");
+    assert_eq!(message(&mut stream).await["params"], json!({"uri": "notes://1"}));
+    assert_eq!(ask("resources/unsubscribe", "notes://1").await.result().await, json!({}));
+    change(&client).await;
+    change(&client).await;
+    for _ in 0..2 {
+        assert_eq!(
+            message(&mut stream).await["method"],
+            "notifications/prompts/list_changed",
+            "nothing of the resource"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! Calls that become tasks: how a client follows, answers and cancels them, and what is left of them later.
+
+use chrono::TimeDelta;
+use mcpbox::domain::caller::Caller;
+use mcpbox::limits::Limits;
+use serde_json::{Value, json};
+
+use crate::desk;
+use crate::harness::{Host, Wishes};
+use crate::mcp_client::{Client, ECHO, PATIENCE, WAITS, offer, outcome_of_last_call};
+
+const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// The `_meta` of a client that follows tasks and answers forms.
+fn follows() -> Value {
+    json!({CAPABILITIES: {"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}})
+}
+
+async fn call(client: &Client, name: &str, arguments: Value) -> Value {
+    let params = json!({"name": name, "arguments": arguments, "_meta": follows()});
+    client.modern(&[], "tools/call", params).await.result().await
+}
+
+/// A request about a task.
+async fn about(client: &Client, method: &str, task: &str, more: Value) -> Value {
+    let mut params = more;
+    params["taskId"] = json!(task);
+    params["_meta"] = follows();
+    client.modern(&[("mcp-name", task)], method, params).await.json().await
+}
+
+/// Waits until the task stands so.
+async fn until(client: &Client, task: &str, status: &str) -> Value {
+    let found = async {
+        loop {
+            let seen = about(client, "tasks/get", task, json!({})).await["result"].clone();
+            if seen["status"] == status {
+                return seen;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("the task is not {status}"))
+}
+
+/// A host on which calls that last become tasks at once.
+async fn quick() -> Host {
+    let limits = Limits { task_after_ms: 10, tasks_per_caller: 2, ..Wishes::default().limits };
+    Host::with(Wishes { limits, ..Wishes::default() }).await
+}
+
+fn id(task: &Value) -> String {
+    task["taskId"].as_str().unwrap_or_else(|| panic!("no task: {task}")).to_owned()
+}
+
+/// Holds: task_after_ms.
+/// Holds: tasks_per_caller.
+#[tokio::test]
+async fn a_call_that_lasts_becomes_a_task_of_a_client_that_follows_them() {
+    let host = quick().await;
+    let admin = host.admin().await;
+    let lasts = "import asyncio\n\nasync def main(seconds: float) -> str:\n    await asyncio.sleep(seconds)\n    return 'done'\n";
+    let tools = offer(&host, &admin, &[("lasts", lasts), ("waits", WAITS)]).await;
+    let client = Client::of(&host);
+    let made = call(&client, "s__lasts", json!({"seconds": 1})).await;
+    assert_eq!((&made["resultType"], &made["status"]), (&json!("task"), &json!("working")), "{made}");
+    assert!(made["ttlMs"].as_u64() == Some(3_600_000) && made["pollIntervalMs"].as_u64().is_some(), "{made}");
+    assert!(made.get("requestState").is_none() && made.get("task").is_none(), "{made}");
+    let done = until(&client, &id(&made), "completed").await;
+    assert_eq!((&done["resultType"], &done["result"]["isError"]), (&json!("complete"), &json!(false)), "{done}");
+    assert_eq!(done["result"]["content"][0]["text"], "done");
+    let ack = about(&client, "tasks/cancel", &id(&made), json!({})).await["result"].clone();
+    assert_eq!(ack["resultType"], "complete", "of one that is over nothing changes: {ack}");
+    assert_eq!(until(&client, &id(&made), "completed").await["result"], done["result"]);
+
+    let waits = call(&client, "s__waits", json!({})).await;
+    about(&client, "tasks/cancel", &id(&waits), json!({})).await;
+    let gone = until(&client, &id(&waits), "cancelled").await;
+    assert!(gone.get("result").is_none() && gone.get("error").is_none(), "{gone}");
+    assert_eq!(outcome_of_last_call(&host, &tools[1]).await, "cancelled", "the guest is stopped");
+    // There are as many as may be: the next stays a call.
+    let told = call(&client, "s__lasts", json!({"seconds": 0.1})).await;
+    assert_eq!(told["resultType"], "complete", "{told}");
+}
+
+#[tokio::test]
+async fn tasks_are_for_clients_that_follow_them_and_for_their_callers() {
+    let host = quick().await;
+    let admin = host.admin().await;
+    offer(&host, &admin, &[("waits", WAITS), ("echo", ECHO)]).await;
+    let client = Client::of(&host);
+    let discovered = client.modern(&[], "server/discover", json!({})).await.result().await;
+    assert_eq!(discovered["capabilities"]["extensions"]["io.modelcontextprotocol/tasks"], json!({}));
+    for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+        let params = json!({"taskId": "x", "inputResponses": {}});
+        let refused = client.modern(&[("mcp-name", "x")], method, params.clone()).await;
+        assert_eq!(refused.status, 400, "{method}");
+        let refused = refused.json().await;
+        assert_eq!(refused["error"]["code"], -32021);
+        let required = &refused["error"]["data"]["requiredCapabilities"]["extensions"];
+        assert_eq!(required, &json!({"io.modelcontextprotocol/tasks": {}}));
+        let unknown = about(&client, method, "01990000-0000-7000-8000-000000000002", params).await;
+        assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+        let (session, _) = client.open("2025-11-25").await;
+        assert_eq!(client.ask(&session, method, json!({"taskId": "x"})).await.code().await, (200, -32601));
+    }
+    for method in ["tasks/list", "tasks/result"] {
+        assert_eq!(about(&client, method, "x", json!({})).await["error"]["code"], -32601);
+    }
+    let made = id(&call(&client, "s__waits", json!({})).await);
+    let key = host.app().service().api_key_create(&Caller::operator(), "other").await.expect("a key").key;
+    let bearer = format!("Bearer {key}");
+    let params = json!({"taskId": made, "_meta": follows()});
+    let headers = [("mcp-name", made.as_str()), ("authorization", bearer.as_str())];
+    assert_eq!(client.modern(&headers, "tasks/get", params).await.code().await, (200, -32602), "of another caller");
+    let mismatch = client.modern(&[("mcp-name", "x")], "tasks/get", json!({"taskId": made, "_meta": follows()})).await;
+    assert_eq!(mismatch.code().await, (400, -32020));
+}
+
+#[tokio::test]
+async fn the_guest_of_a_task_asks_and_goes_on_with_the_answers() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let made = id(&call(&client, "task", json!({"message": "who?"})).await);
+    let asks = until(&client, &made, "input_required").await;
+    assert_eq!(asks["inputRequests"]["who"]["params"]["message"], "who?", "{asks}");
+    for (responses, status) in [
+        (json!({"other": {"action": "accept"}, "who": {"action": "perhaps"}}), "input_required"),
+        (json!({"who": {"action": "accept", "content": {"name": "Ada"}}}), "completed"),
+    ] {
+        let ack = about(&client, "tasks/update", &made, json!({"inputResponses": responses})).await["result"].clone();
+        assert_eq!(ack["resultType"], "complete", "{ack}");
+        let seen = until(&client, &made, status).await;
+        if status == "completed" {
+            assert!(seen["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("Ada")), "{seen}");
+        }
+    }
+}
+
+/// Holds: task_ttl_s.
+#[tokio::test]
+async fn a_task_outlives_a_restart_until_it_expires() {
+    let mut host = quick().await;
+    let admin = host.admin().await;
+    let lasts = "import time\n\ndef main() -> str:\n    time.sleep(0.3)\n    return 'done'\n";
+    offer(&host, &admin, &[("lasts", lasts), ("waits", WAITS)]).await;
+    let client = Client::of(&host);
+    let done = id(&call(&client, "s__lasts", json!({})).await);
+    until(&client, &done, "completed").await;
+    let running = id(&call(&client, "s__waits", json!({})).await);
+    host.restart().await;
+    let client = Client::of(&host);
+    assert_eq!(until(&client, &done, "completed").await["result"]["content"][0]["text"], "done");
+    let failed = until(&client, &running, "failed").await;
+    assert_eq!(failed["error"]["code"], -32603, "{failed}");
+    assert!(failed["error"]["message"].as_str().is_some_and(|text| text.contains("again")), "{failed}");
+    host.clock.turn(TimeDelta::seconds(3_601));
+    for task in [&done, &running] {
+        assert_eq!(about(&client, "tasks/get", task, json!({})).await["error"]["code"], -32602);
+    }
+    let stop = tokio_util::sync::CancellationToken::new();
+    assert_eq!(host.app().service().tasks_prune(&stop).await.expect("the database answers"), 2);
+}

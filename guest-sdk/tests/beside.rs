@@ -92,7 +92,7 @@ fn a_resource_is_read_by_its_address_and_a_template_by_what_fits() {
     for nowhere in ["notes://lost/1", "notes://a", "notes:///1", "other://a/b", ""] {
         assert_eq!(read(nowhere), Err(resource::ReadError::NotFound), "{nowhere}");
     }
-    assert!(<page as Resource>::IS_TEMPLATE && !<today as Resource>::HAS_ICONS);
+    const { assert!(<page as Resource>::IS_TEMPLATE && !<today as Resource>::HAS_ICONS) };
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn icons_are_listed_with_what_they_are_of() {
     let shown: Vec<_> = icon::list(&all).into_iter().map(|one| (one.name, one.icons.len())).collect();
     let expected = [("pictured", 2), ("summary", 1), ("notes://{book}/{+page}", 1)];
     assert_eq!(shown, expected.map(|(name, count)| (name.to_owned(), count)));
-    assert!(<pictured as Tool>::HAS_ICONS && <summary as Prompt>::HAS_ICONS);
+    const { assert!(<pictured as Tool>::HAS_ICONS && <summary as Prompt>::HAS_ICONS) };
 }
 
 #[derive(Debug, Deserialize, JsonSchema, PartialEq)]

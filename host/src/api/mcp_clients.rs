@@ -10,7 +10,7 @@ use super::problem::Problem;
 use crate::domain::ids::ServerId;
 use crate::service::Page;
 use crate::service::profiles::ProfileView;
-use crate::service::search::CatalogueView;
+use crate::service::search::{CatalogueView, ServerCostView};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -29,12 +29,16 @@ fn yes() -> bool {
     true
 }
 
-pub(super) async fn catalogue(
+pub(super) async fn catalogue(State(state): State<ApiState>, admin: Admin) -> Result<Json<CatalogueView>, Problem> {
+    Ok(Json(state.service.catalogue_cost(admin.caller()).await?))
+}
+
+pub(super) async fn catalogue_servers(
     State(state): State<ApiState>,
     admin: Admin,
     Query(page): Query<PageQuery>,
-) -> Result<Json<CatalogueView>, Problem> {
-    Ok(Json(state.service.catalogue_cost(admin.caller(), page.into()).await?))
+) -> Result<Json<Page<ServerCostView>>, Problem> {
+    Ok(Json(state.service.catalogue_servers(admin.caller(), page.into()).await?))
 }
 
 pub(super) async fn profiles(

@@ -153,7 +153,9 @@ routes! {
         "Revokes a key; the next request that shows it is refused.";
 
     GET    "/api/mcp/catalogue"                         Admin   mcp_clients::catalogue,
-        "What the list of tools costs a model that reads it, in all and by running server, and which tools are in quarantine.";
+        "What the list of tools costs a model that reads it, and how many tools are in quarantine.";
+    GET    "/api/mcp/catalogue/servers"                 Admin   mcp_clients::catalogue_servers,
+        "The same of each running server, with the tools in quarantine and why.";
     GET    "/api/mcp/profiles"                          Admin   mcp_clients::profiles,
         "Lists the profiles that were set: which servers a caller of MCP is shown.";
     GET    "/api/mcp/profiles/{caller}"                 Admin   mcp_clients::profile,

@@ -14,7 +14,7 @@ pub fn nearest<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     let mut best: Option<(usize, &str)> = None;
     for name in known {
         let lower = name.to_lowercase();
-        let same_tool = tool(&lower).is_some_and(|tool| tool == asked_tool);
+        let same_tool = tool(&lower).unwrap_or_else(|| lower.clone()) == asked_tool;
         let distance = if same_tool { 1 } else { edit_distance(&asked, &lower) };
         let near_enough = same_tool || distance * 3 <= asked.chars().count().max(lower.chars().count());
         if near_enough && best.is_none_or(|(least, _)| distance < least) {
@@ -63,6 +63,7 @@ mod tests {
             ("wether__forecast", Some("weather__forecast")),
             ("post__send", Some("mail__send")),
             ("send", Some("mail__send")),
+            ("mcpbox__mcpbox_get_tool", Some("mcpbox_get_tool")),
             ("mcpbox_creat_tool", Some("mcpbox_create_tool")),
             ("mcpbox_get_tools", Some("mcpbox_get_tool")),
             ("translate", None),

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::catalogue::{Catalogue, ListedTool};
 use super::permission::people_only;
-use super::{Error, PageRequest, Service};
+use super::{Error, Page, PageRequest, Service};
 use crate::domain::caller::Caller;
 use crate::domain::ids::ServerId;
 
@@ -37,12 +37,6 @@ pub struct CatalogueView {
     pub quarantined: u64,
     /// More tools than this, and clients are shown two to find and call them in place of the list.
     pub listed_at_most: u64,
-    /// The same of each server that runs, by name; in pages.
-    pub items: Vec<ServerCostView>,
-    pub total: u64,
-    pub page: u64,
-    pub page_size: u64,
-    pub pages: u64,
 }
 
 /// The same of one running server.
@@ -84,19 +78,13 @@ impl Service {
         Ok(FoundTools { tools: found.into_iter().take(most).map(|(_, tool)| Arc::clone(tool)).collect(), total })
     }
 
-    /// What the list of tools costs, in all and by server.
+    /// What the list of tools costs, in all.
     ///
     /// # Errors
     /// [`Error::Forbidden`] but for people.
-    pub async fn catalogue_cost(&self, caller: &Caller, page: PageRequest) -> Result<CatalogueView, Error> {
+    pub async fn catalogue_cost(&self, caller: &Caller) -> Result<CatalogueView, Error> {
         people_only(caller, "see what the list of tools costs")?;
-        let (page, page_size) = page.checked(self.limits().page_size_max)?;
         let catalogue = self.catalogue(caller).await?;
-        let first = usize::try_from((page - 1).saturating_mul(page_size)).unwrap_or(usize::MAX);
-        let size = usize::try_from(page_size).unwrap_or(usize::MAX);
-        let items = catalogue.servers.iter().skip(first).take(size);
-        let items = items.map(|server| cost(&catalogue, server.id, server.name.to_string())).collect();
-        let total = catalogue.servers.len() as u64;
         let size_bytes = catalogue.tools.iter().map(|tool| tool.size_bytes()).sum();
         Ok(CatalogueView {
             tools: catalogue.tools.len() as u64,
@@ -104,12 +92,22 @@ impl Service {
             tokens: tokens(size_bytes),
             quarantined: catalogue.quarantined.len() as u64,
             listed_at_most: self.limits().tools_listed,
-            items,
-            total,
-            page,
-            page_size,
-            pages: total.div_ceil(page_size.max(1)),
         })
+    }
+
+    /// The same of each running server, by name.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] but for people.
+    pub async fn catalogue_servers(&self, caller: &Caller, page: PageRequest) -> Result<Page<ServerCostView>, Error> {
+        people_only(caller, "see what the list of tools costs")?;
+        let (page, page_size) = page.checked(self.limits().page_size_max)?;
+        let catalogue = self.catalogue(caller).await?;
+        let first = usize::try_from((page - 1).saturating_mul(page_size)).unwrap_or(usize::MAX);
+        let size = usize::try_from(page_size).unwrap_or(usize::MAX);
+        let items = catalogue.servers.iter().skip(first).take(size);
+        let items = items.map(|server| cost(&catalogue, server.id, server.name.to_string())).collect();
+        Ok(Page::new(items, catalogue.servers.len() as u64, page, page_size))
     }
 }
 

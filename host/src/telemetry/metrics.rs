@@ -401,6 +401,7 @@ mod tests {
         egress_request("answered");
         upstream_call("answered");
         circuits_open(0);
+        tools_quarantined(0);
         vec![call_running(), call_waiting(), spare_ready(), mcp_session(), sse_connection()]
     }
 

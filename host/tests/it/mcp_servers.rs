@@ -16,7 +16,7 @@ async fn furnished() -> Host {
     let host = Host::start().await;
     let admin = host.admin().await;
     offer(&host, &admin, &[("fails", FAILS), ("echo", ECHO)]).await;
-    host.model().done("mcpbox_create_server", json!({"name": "empty"})).await;
+    admin.server("empty").await;
     host
 }
 

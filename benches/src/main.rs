@@ -6,6 +6,7 @@
 mod baseline;
 mod calls;
 mod client;
+mod concurrency;
 mod conversion;
 mod fuel;
 mod gateway;
@@ -63,6 +64,7 @@ enum Topic {
     Memory,
     Fuel,
     Metering,
+    Concurrency,
     Conversion,
     Starts,
     Statistics,
@@ -139,6 +141,7 @@ async fn main() -> anyhow::Result<()> {
             Topic::Memory => memory::run(&bench).await?,
             Topic::Fuel => fuel::run(&bench).await?,
             Topic::Metering => vec![metering::run(&bench).await?],
+            Topic::Concurrency => vec![concurrency::run(&bench).await?],
             Topic::Conversion => vec![conversion::run(&bench).await?],
             Topic::Starts => starts::run(&bench).await?,
             Topic::Statistics => statistics::run(&bench).await?,

@@ -39,6 +39,10 @@ pub(super) enum ChildEnd {
     TooSlow,
 }
 
+/// Our allocator (mimalloc) reserves its address space in pieces of so many KiB. It would take a GiB before the
+/// child bounds its own, and leave none.
+const ARENA: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "16384");
+
 /// Starts `program` with `arguments` and the bounds, and waits for its end.
 ///
 /// # Errors
@@ -53,6 +57,7 @@ pub(super) async fn run(
         .args(arguments)
         .args(["--memory-bytes", &bounds.memory_bytes.to_string(), "--cpu-s", &bounds.cpu_s.to_string()])
         .env_clear()
+        .env(ARENA.0, ARENA.1)
         .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

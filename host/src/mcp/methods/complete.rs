@@ -48,7 +48,7 @@ struct Others {
 }
 
 /// `CompleteResult`.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Completed {
     completion: Suggestions,
 }
@@ -107,7 +107,7 @@ async fn complete(dispatcher: &Dispatcher, context: &Context, params: &Params, r
     let CallAnswer { end: End::Answered(json), execution, .. } = &answer else {
         return Err(Failure::internal(&context.request_id));
     };
-    let Completed { completion } =
+    let completion: Suggestions =
         serde_json::from_str(json.get()).map_err(|_| Failure::internal(&context.request_id))?;
     write(context, completion, ResultMeta::new(context.is_modern(), Some(execution)))
 }

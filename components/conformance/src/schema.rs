@@ -9,10 +9,11 @@ pub(crate) fn test_custom_header(
     #[schemars(extend("x-mcp-header" = "Region"))]
     region: &str,
     /// How many to take.
+    #[default(1)]
     #[schemars(extend("x-mcp-header" = "Count"))]
-    count: Option<i32>,
+    count: i32,
 ) -> Content {
-    Content::text(format!("{} of {region}", count.unwrap_or(1)))
+    Content::text(format!("{count} of {region}"))
 }
 
 /// Has a schema with keywords that no Rust type gives.

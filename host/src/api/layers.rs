@@ -39,7 +39,8 @@ const NO_ROUTE: &str = "none";
 
 /// Where a request that went well has its line at level `debug` only: it is in the activity log, or a machine
 /// asks all the time.
-const TOLD_ELSEWHERE: [&str; 6] = ["/mcp", "/mcp/health", "/health", "/health/live", "/health/ready", "/metrics"];
+const TOLD_ELSEWHERE: [&str; 7] =
+    ["/mcp", "/mcp/servers/{server}", "/mcp/health", "/health", "/health/live", "/health/ready", "/metrics"];
 
 /// What a browser may do with an answer: show it to the program that asked, and nothing else.
 const SECURITY: [(HeaderName, HeaderValue); 5] = [

@@ -134,7 +134,7 @@ impl Service {
         tx.commit().await?;
         tell(steps.as_ref(), UploadStep::Stored);
         let found = Found { server, tool, latest };
-        Ok(view(tools::view(&found, None, None)?, digest, &given.bytes, true))
+        Ok(view(self.tool_view(found, None).await?, digest, &given.bytes, true))
     }
 
     /// Gives a component other bytes, or another description or time limit: a new version, which waits

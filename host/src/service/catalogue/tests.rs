@@ -1,3 +1,5 @@
+//! The catalogue by itself: what is listed, in which order, under which names.
+
 use super::*;
 use crate::db::Texts;
 use crate::domain::caller::Who;

@@ -1,7 +1,7 @@
 //! Servers: groups of tools that share secrets and hosts.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
 
 pub use entity::Model as Server;
 use entity::{Column, Entity};
@@ -56,6 +56,11 @@ pub async fn insert(tx: &Tx, server: Server) -> Result<(), DbError> {
 
 pub async fn by_id(db: &impl Conn, id: ServerId) -> Result<Option<Server>, DbError> {
     Entity::find_by_id(id).one(&db.on()).await.doing("read a server")
+}
+
+/// The server, which nobody else changes, and to which nobody adds, until the transaction ends.
+pub async fn lock(tx: &Tx, id: ServerId) -> Result<Option<Server>, DbError> {
+    Entity::find_by_id(id).lock_exclusive().one(tx.inner()).await.doing("lock a server")
 }
 
 /// The servers of one page of something else, in no order.

@@ -198,7 +198,8 @@ impl Service {
         self.may_edit(caller).await?;
         let now = self.clock().now();
         let tx = self.db().begin().await?;
-        let server = found(&tx, id).await?;
+        // Locked before its tools are read, so that what is uploaded meanwhile is among them, or comes too late.
+        let server = rows::lock(&tx, id).await?.ok_or_else(|| missing(id))?;
         let mut before = told(&server);
         before["tool_count"] = tools::count_by_server(&tx, &[id]).await?.get(&id).copied().unwrap_or(0).into();
         let mut made_of = Vec::new();

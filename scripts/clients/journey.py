@@ -333,7 +333,7 @@ class Journey:
         await manage("request_network_access", tool_id=self.route_id, host="maps.example", justification=because)
         await manage("request_publish", tool_id=self.route_id)
         summary = (await manage("list_pending_requests"))["summary"]
-        assert summary == {"tools": 1, "modules": 1, "network": 1, "total": 3}, summary
+        assert summary == {"tools": 1, "modules": 1, "network": 1, "sources": 0, "total": 3}, summary
 
     async def a_person_rejects_with_a_reason_that_the_model_reads(self):
         self.decide(f"tools/{self.route_id}", "reject", "Say the word first")

@@ -47,8 +47,8 @@ struct Cli {
     /// A PostgreSQL server, on which a database may be made and dropped.
     #[arg(long, env = "MCPBOX_TEST_DATABASE_URL")]
     postgres: Option<String>,
-    /// Measure these only, and write nothing.
-    #[arg(long, value_enum, conflicts_with = "write")]
+    /// Measure these only; nothing is written then, whatever `--write` says.
+    #[arg(long, value_enum)]
     only: Vec<Topic>,
     /// Put the tables into benches/README.md.
     #[arg(long)]

@@ -78,9 +78,9 @@ test-sdk: ## The Rust SDK: clippy, tests, examples of its documents, whether it 
 	cd guest-sdk && cargo fmt --all --check
 	cd guest-sdk && cargo clippy --locked --workspace --all-targets -- -D warnings
 	cd guest-sdk && cargo test --locked --workspace
-	@# What cargo unpacked of an earlier packaging of the same version would be built in place of this one.
+	@# Where nothing was built: cargo would take what it made of an earlier packaging of the same version.
 	rm -rf "$${CARGO_HOME:-$$HOME/.cargo}"/registry/{src,cache}/*/mcpbox-sdk-*
-	cd guest-sdk && cargo publish --locked --dry-run --allow-dirty --quiet --workspace
+	fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; cd guest-sdk && CARGO_TARGET_DIR="$$fresh" cargo publish --locked --dry-run --allow-dirty --quiet --workspace
 
 .PHONY: clients
 clients: build ## From source to call with real MCP clients, on SQLite and on PostgreSQL

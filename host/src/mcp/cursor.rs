@@ -6,6 +6,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::error::{Failure, Kind};
+
 /// The first letter says what follows, so that another kind can be told apart later.
 const AFTER_NAME: char = 'n';
 
@@ -19,6 +21,17 @@ pub fn read(cursor: &str) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     text.strip_prefix(AFTER_NAME).filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// Where a page begins: at the front, or where `following` says that what follows the cursor's name is.
+///
+/// # Errors
+/// -32602 when the cursor is not one of ours.
+pub fn start(cursor: Option<&str>, following: impl FnOnce(&str) -> usize) -> Result<usize, Failure> {
+    let Some(cursor) = cursor else { return Ok(0) };
+    let last = read(cursor)
+        .ok_or_else(|| Failure::new(Kind::InvalidParams, "this cursor is not one of ours; list again without it"))?;
+    Ok(following(&last))
 }
 
 #[cfg(test)]

@@ -11,18 +11,16 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::cursor;
-use super::error::{Failure, Kind};
+use super::error::Failure;
 use super::jsonrpc::Payload;
 use super::mirror::{Mirror, mirrors};
+use super::pages::FRESH_MS;
 use super::scope::{Scope, Wish};
 use super::{about, manage};
 use crate::domain::caller::Caller;
 use crate::domain::component::{Icon, ToolAnnotations};
 use crate::service::catalogue::{Catalogue, ListedTool};
 use crate::service::{Error, Service};
-
-/// For how long a client may keep a list without asking again.
-const FRESH_MS: u64 = 5_000;
 
 /// A catalogue, ready to be served.
 pub struct Listing {
@@ -183,15 +181,7 @@ impl Listing {
     /// # Errors
     /// -32602 when the cursor is not one of ours.
     pub fn page(&self, modern: bool, cursor: Option<&str>, size: usize, shows: Shows) -> Result<Payload, Failure> {
-        let start = match cursor {
-            None => 0,
-            Some(cursor) => {
-                let name = cursor::read(cursor).ok_or_else(|| {
-                    Failure::new(Kind::InvalidParams, "this cursor is not one of ours; list again without it")
-                })?;
-                self.names.partition_point(|known| *known <= name)
-            }
-        };
+        let start = cursor::start(cursor, |last| self.names.partition_point(|known| known.as_str() <= last))?;
         let (start, size) = if shows.tools { (start, size) } else { (self.names.len(), size) };
         let lines = if modern { &self.modern } else { &self.legacy };
         let page = lines.slice(start, size);
@@ -289,6 +279,7 @@ mod tests {
 
     use super::*;
     use crate::domain::ids::ServerId;
+    use crate::mcp::error::Kind;
     use crate::service::catalogue::Fitted;
 
     const WHOLE: Shows = Shows { management: true, meta: false, tools: true };

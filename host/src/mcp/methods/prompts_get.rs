@@ -15,8 +15,8 @@ use crate::mcp::fit::fit_block;
 use crate::mcp::jsonrpc::{Params, Payload};
 use crate::mcp::methods::Method;
 use crate::mcp::nearest::nearest;
+use crate::mcp::pages::called;
 use crate::mcp::record::Record;
-use crate::mcp::scope::Scope;
 use crate::mcp::uris::placed;
 use crate::service::Error;
 use crate::service::calls::{CallAnswer, End};
@@ -108,10 +108,7 @@ async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str) -> Fail
     let mut message =
         format!("there is no prompt `{}`; call prompts/list again, the list may have changed", shorten(name));
     if let Ok(catalogue) = dispatcher.catalogue(context).await {
-        let names = catalogue.offered.prompts.iter().map(|offering| match context.scope {
-            Scope::Everything => offering.name.as_str(),
-            Scope::Server(_) => offering.own.name.as_str(),
-        });
+        let names = catalogue.offered.prompts.iter().map(|offering| called(offering, &context.scope));
         if let Some(near) = nearest(name, names) {
             message.push_str(&format!("; did you mean `{near}`?"));
         }

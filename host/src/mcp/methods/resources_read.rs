@@ -56,10 +56,7 @@ async fn contents(dispatcher: &Dispatcher, context: &Context, params: &Params, r
     let Read { uri } = read(params)?;
     let entry = Entry::Resource { uri: context.scope.full_uri(&uri) };
     record.begin_entry(&entry, "").await;
-    let call = match Call::new(dispatcher, context, params, entry, None).await {
-        Ok(call) => call,
-        Err(failure) => return Err(failure),
-    };
+    let call = Call::new(dispatcher, context, params, entry, None).await?;
     match call.run(dispatcher, context).await {
         Ok(answer) => {
             record.called(answer.is_error, Some(&answer.execution));

@@ -1,19 +1,12 @@
 //! `tools/list`: the management tools, then the tools of running servers, in pages; or, in place of too many, those
 //! that find and call them.
 
-use serde::Deserialize;
-
 use super::read;
 use crate::limits::Limits;
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::jsonrpc::Params;
 use crate::mcp::listing::Shows;
-
-#[derive(Deserialize)]
-struct List {
-    #[serde(default)]
-    cursor: Option<String>,
-}
+use crate::mcp::pages::List;
 
 /// # Errors
 /// -32602 for a cursor that is not ours, and those of the catalogue.

@@ -74,7 +74,7 @@ impl runner::Guest for Interpreter {
 
     fn call(arguments: String) -> Result<runner::Outcome, runner::Exception> {
         let result = engine::with(|engine, ctx| tool::call(engine, ctx, &arguments))?;
-        Ok(runner::Outcome { result, structured: None })
+        Ok(runner::Outcome { result, structured: None, content: None })
     }
 }
 

@@ -121,14 +121,14 @@ class Tool:
         is_object = text.startswith("{")
         form = self.plan["output"]
         if form == "wrapped":
-            return Outcome(text, f'{{"result": {text}}}')
+            return Outcome(text, f'{{"result": {text}}}', None)
         if form == "object" and not is_object:
             raise AuthorError(
                 "TypeError",
                 f"main returned {type(returned).__name__}, but its return annotation promises an object; "
                 "return one, or correct the annotation",
             )
-        return Outcome(text, text if is_object else None)
+        return Outcome(text, text if is_object else None, None)
 
 
 def parsed(arguments):

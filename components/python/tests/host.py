@@ -129,6 +129,13 @@ class Host:
             "secrets": {"names": lambda _: sorted(self.secrets), "get": lambda _, name: self.secrets.get(name)},
             "log": {"emit": lambda _, level, message: self.logged.append((level, message))},
             "progress": {"report": lambda _, *report: self.progressed.append(report)},
+            # Nobody is there to be asked.
+            "client": {
+                "can": lambda _: set(),
+                "require": lambda _, abilities: None,
+                "ask": lambda _, questions: Variant("unsupported", "nobody is there to be asked"),
+                "become-task": lambda _: None,
+            },
         }
         with linker.root() as root:
             for interface, functions in interfaces.items():

@@ -46,6 +46,7 @@ pub(super) mod interpreter {
             "mcpbox:guest/secrets@1.0.0": super::tool::mcpbox::guest::secrets,
             "mcpbox:guest/log@1.0.0": super::tool::mcpbox::guest::log,
             "mcpbox:guest/progress@1.0.0": super::tool::mcpbox::guest::progress,
+            "mcpbox:guest/client@1.0.0": super::tool::mcpbox::guest::client,
         },
     });
 }

@@ -9,6 +9,7 @@ use wasmtime::Store;
 
 use super::bindings::interpreter::exports::mcpbox::guest::runner;
 use super::bindings::interpreter::{Interpreter, InterpreterPre};
+use super::content::{content, size_bytes};
 use super::guest::{Ended, Watch, supervise, timed};
 use super::javascript::Script;
 use super::state::State;
@@ -164,10 +165,11 @@ impl Live {
     }
 }
 
-/// The result in MCP's shape: a text is a text, everything else its JSON.
+/// The result in MCP's shape: content as it is; otherwise a text is a text, and everything else its JSON.
 fn returned(outcome: runner::Outcome, result_bytes: usize) -> Outcome {
     let size = outcome.result.len() + outcome.structured.as_ref().map_or(0, String::len);
-    if outcome.result.len() > result_bytes || size > result_bytes.saturating_mul(2) {
+    let content_size: usize = outcome.content.iter().flatten().map(size_bytes).sum();
+    if outcome.result.len() > result_bytes || content_size > result_bytes || size > result_bytes.saturating_mul(2) {
         return Outcome::Stopped(Bound::ResultSize);
     }
     let text = match serde_json::from_str::<&serde_json::value::RawValue>(&outcome.result) {
@@ -186,7 +188,11 @@ fn returned(outcome: runner::Outcome, result_bytes: usize) -> Outcome {
             ..Exception::default()
         });
     }
-    Outcome::Returned(ToolResult { content: vec![Content::text(text)], structured_content })
+    let content = match outcome.content {
+        Some(pieces) => pieces.into_iter().map(content).collect(),
+        None => vec![Content::text(text)],
+    };
+    Outcome::Returned(ToolResult { content, structured_content })
 }
 
 fn not_json(error: &serde_json::Error) -> Outcome {

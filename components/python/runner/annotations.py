@@ -82,6 +82,28 @@ class Source:
         return None
 
 
+    def speaks_of(self, annotation, name):
+        """Whether an annotation names this global of ours, which the source has not given another meaning."""
+        if name in self.classes or name in self.aliases or name in self.imported:
+            return False
+        pending, seen = [annotation], set()
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                pending += quoted(node.value)
+            elif isinstance(node, ast.Name) and node.id == name:
+                return True
+            elif isinstance(node, ast.Name) and node.id in self.aliases and node.id not in seen:
+                seen.add(node.id)
+                pending.append(self.aliases[node.id])
+            elif isinstance(node, ast.BinOp):
+                pending += [node.left, node.right]
+            elif isinstance(node, ast.Subscript) and self.last_name(node.value) != "Literal":
+                inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                pending += inner[:1] if self.last_name(node.value) == "Annotated" else inner
+        return False
+
+
 class Schemas:
     """Builds the schemas of one document; classes become `$defs` until `finished` inlines them."""
 
@@ -147,10 +169,7 @@ class Schemas:
         if value is None:
             return dict(_JSON["None"])
         if isinstance(value, str):
-            try:
-                return self.of(ast.parse(value.strip(), mode="eval").body)
-            except SyntaxError:
-                return {}
+            return next(map(self.of, quoted(value)), {})
         return {}
 
     def _name(self, node):
@@ -375,6 +394,14 @@ class Schemas:
                     if found:
                         members[name] = value
         return members
+
+
+def quoted(text):
+    """The annotation in quotes, if it is one."""
+    try:
+        return [ast.parse(text.strip(), mode="eval").body]
+    except SyntaxError:
+        return []
 
 
 def object_schema(properties, required, additional):

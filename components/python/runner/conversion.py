@@ -67,7 +67,7 @@ def convert(value, hint):
         return _tuple(value, inner)
     if origin in (dict, collections.abc.Mapping, collections.abc.MutableMapping):
         if not isinstance(value, dict):
-            raise Misfit(f"expected an object, not {_kind(value)}")
+            raise Misfit(f"expected an object, not {kind(value)}")
         return {_key(key, inner[0]): _at(item, inner[1], f"[{key!r}]") for key, item in value.items()}
     return _simple(value, origin)
 
@@ -142,11 +142,11 @@ _PARSED = {
 def _parsed(value, hint):
     accepted, make, name = _PARSED[hint]
     if not isinstance(value, accepted) or isinstance(value, bool):
-        raise Misfit(f"expected {name}, not {_kind(value)}")
+        raise Misfit(f"expected {name}, not {kind(value)}")
     try:
         return make(value)
     except (ValueError, ArithmeticError, binascii.Error):
-        raise Misfit(f"{_shown(value)} is not {name}") from None
+        raise Misfit(f"{shown(value)} is not {name}") from None
 
 
 def _enum(value, hint):
@@ -157,7 +157,7 @@ def _enum(value, hint):
         return hint(value)  # A flag's combination, or what the class itself accepts by `_missing_`.
     except ValueError:
         choices = ", ".join(repr(member.value) for member in hint)
-        raise Misfit(f"{_shown(value)} is not one of {choices}") from None
+        raise Misfit(f"{shown(value)} is not one of {choices}") from None
 
 
 def _dataclass(value, hint):
@@ -184,7 +184,7 @@ def _typed_dict(value, hint):
 
 def _members(value, known, hints, hint):
     if not isinstance(value, dict):
-        raise Misfit(f"expected an object ({hint.__name__}), not {_kind(value)}")
+        raise Misfit(f"expected an object ({hint.__name__}), not {kind(value)}")
     for name in value:
         if name not in known:
             raise Misfit(f"no field of {hint.__name__}; its fields are {', '.join(known)}", f".{name}")
@@ -229,7 +229,7 @@ def _literal(value, choices):
         plain = choice.value if isinstance(choice, enum.Enum) else choice
         if plain == value and isinstance(plain, bool) == isinstance(value, bool):
             return choice
-    raise Misfit(f"{_shown(value)} is not one of {', '.join(map(repr, choices))}")
+    raise Misfit(f"{shown(value)} is not one of {', '.join(map(repr, choices))}")
 
 
 def _key(key, hint):
@@ -257,15 +257,15 @@ def _list(value):
 
 def _checked(value, fits, expected):
     if not fits:
-        raise Misfit(f"expected {expected}, not {_kind(value)}")
+        raise Misfit(f"expected {expected}, not {kind(value)}")
     return value
 
 
-def _kind(value):
+def kind(value):
     names = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", list: "an array", dict: "an object"}
     return names.get(type(value), "null")
 
 
-def _shown(value):
+def shown(value):
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -1,11 +1,12 @@
 """The host's functions, in one place, so that the warm-up and the tests can put others here.
 
 Also keeps whether a call has begun. While a tool is loaded early there is none, and what belongs to
-a call (http, secrets, arguments, log, progress) must not be used: `require_call` notes the attempt,
+a call (http, secrets, arguments, log, progress, ctx) must not be used: `require_call` notes the attempt,
 even if the tool swallows the exception, and the host loads the tool again within a call.
 """
 
 from componentize_py_types import Err
+from wit_world.imports import client as _client
 from wit_world.imports import http as _http
 from wit_world.imports import log as _log
 from wit_world.imports import progress as _progress
@@ -21,6 +22,10 @@ secret_names = _secrets.names
 secret_get = _secrets.get
 log_emit = _log.emit
 progress_report = _progress.report
+client_can = _client.can
+client_require = _client.require
+client_ask = _client.ask
+become_task = _client.become_task
 
 __all__ = ["Err", "LogLevel", "Request"]
 

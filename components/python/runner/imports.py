@@ -15,11 +15,13 @@ import sys
 from . import memory_import
 
 _USE_HTTP = "use the global `http`, for example `response = await http.get(url)`"
+_USE_CTX = "the global `ctx` and its type `Context` are there without an import"
 _NO_NATIVE = "it is compiled code, and tools run pure Python"
 _NO_THREADS = "tools have no threads and no processes; run things side by side with asyncio"
 # What to do instead of asking for a module that could never work here, by its first name.
 _INSTEAD = {
     **dict.fromkeys(("requests", "httpx", "aiohttp", "urllib3"), _USE_HTTP),
+    **dict.fromkeys(("mcp", "fastmcp"), _USE_CTX),
     **dict.fromkeys(("numpy", "pandas", "scipy", "lxml", "cryptography"), _NO_NATIVE),
     **dict.fromkeys(("subprocess", "threading", "multiprocessing"), _NO_THREADS),
     "regex": "use `re`",

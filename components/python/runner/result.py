@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping, Set
 
 from . import host
+from .content import Content, Result
 from .errors import AuthorError
 from .http_response import Response
 
@@ -93,6 +94,8 @@ def _named(value):
     what = f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}, which is not JSON; "
     if inspect.isawaitable(value):
         return f"{what}`await` it first"
+    if isinstance(value, Content | Result):
+        return "content, which is no JSON value; return it by itself, in a list, or by ctx.result(content, structured=…)"
     if isinstance(value, Response):
         return f"{what}return response.json() or response.text"
     if inspect.isgenerator(value) or isinstance(value, map | filter | zip):

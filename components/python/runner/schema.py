@@ -44,13 +44,16 @@ def _input(found):
 
     In the plan, `convert` names the parameters whose JSON value becomes another type, `none` those
     that may be left out because they are Optional without a default, `positional` those that `main`
-    takes by position only.
+    takes by position only, `context` those that get the context.
     """
     schemas = Schemas(found)
     main = found.main
     descriptions = docstring.parameters(ast.get_docstring(main))
-    properties, required, convert, none = {}, [], [], []
+    properties, required, convert, none, context = {}, [], [], [], []
     for parameter, default, has_default in _parameters(main.args):
+        if _is_context(found, parameter):
+            context.append(parameter.arg)
+            continue
         schemas.converts = False
         schema = schemas.of(parameter.annotation)
         if schemas.converts:
@@ -70,6 +73,7 @@ def _input(found):
     plan = {
         "convert": tuple(convert),
         "none": tuple(none),
+        "context": tuple(context),
         "positional": tuple(one.arg for one in main.args.posonlyargs),
     }
     return schemas.finished(object_schema(properties, required, additional)), plan
@@ -85,10 +89,17 @@ def _parameters(arguments):
         yield parameter, default, default is not None
 
 
+def _is_context(found, parameter):
+    """Whether a parameter is no argument: `ctx`, or one that is annotated with the global `Context`."""
+    if parameter.annotation is None:
+        return parameter.arg == "ctx"
+    return found.speaks_of(parameter.annotation, "Context")
+
+
 def _output(found):
     """The schema of the structured result and its form: None, "object" or "wrapped"."""
     returns = found.main.returns
-    if returns is None:
+    if returns is None or found.speaks_of(returns, "Content"):
         return None, None
     schemas = Schemas(found)
     schema = schemas.of(returns)

@@ -11,7 +11,7 @@ import types
 
 from wit_world.exports.runner import Loaded, Outcome
 
-from . import capabilities, conversion, host, imports, loop, packages, result
+from . import capabilities, content, context, conversion, host, imports, loop, packages, result
 from .errors import TOOL_FILE, AuthorError
 
 MODULE = "tool"
@@ -38,6 +38,7 @@ class Tool:
         self.plan = None
         self.reserve = bytes(RESERVE)
         self.arguments = capabilities.Arguments()
+        self.context = context.Context()
         self.loop = loop.HostLoop()
         self.module = types.ModuleType(MODULE)
         self.module.__dict__.update(
@@ -50,9 +51,12 @@ class Tool:
             arguments=self.arguments,
             log=capabilities.Log(),
             progress=capabilities.progress,
+            ctx=self.context,
+            Context=context.Context,
+            Content=content.Content,
         )
         sys.modules[MODULE] = self.module
-        host.phase.early = host.phase.touched = False
+        host.phase.early = host.phase.touched = content.made.any = False
 
     def load(self, code, source, early, arguments, allowed):
         self.source = source
@@ -94,6 +98,8 @@ class Tool:
             given.setdefault(name, None)
         if self.plan["convert"]:
             conversion.convert_arguments(main, given, self.plan["convert"])
+        for name in self.plan["context"]:
+            given[name] = self.context
         returned = main(*self._positional(main, given), **given)
         if inspect.isawaitable(returned):
             returned = loop.run(returned, self.loop)
@@ -117,6 +123,9 @@ class Tool:
         return values
 
     def _outcome(self, returned):
+        found = content.found(returned)
+        if found is not None:
+            return self._with_content(found)
         text = result.encode(returned)
         is_object = text.startswith("{")
         form = self.plan["output"]
@@ -129,6 +138,29 @@ class Tool:
                 "return one, or correct the annotation",
             )
         return Outcome(text, text if is_object else None, None)
+
+    def _with_content(self, found):
+        """Content as it is; what was structured beside it becomes what the annotation promises."""
+        pieces = content.pieces(found, result.encode)
+        form = self.plan["output"]
+        if found.structured is None:
+            if form is not None:
+                raise AuthorError(
+                    "TypeError",
+                    "main returned content alone, but its return annotation promises a value; "
+                    "return ctx.result(content, structured=…), or annotate `-> Content`",
+                )
+            return Outcome("null", None, pieces)
+        text = result.encode(found.structured)
+        if form == "wrapped":
+            return Outcome(text, f'{{"result": {text}}}', pieces)
+        if not text.startswith("{"):
+            raise AuthorError(
+                "TypeError",
+                f"the structured value is {type(found.structured).__name__}, not an object; give ctx.result a dict, "
+                "or annotate main with the type of the value",
+            )
+        return Outcome(text, text, pieces)
 
 
 def parsed(arguments):

@@ -9,6 +9,7 @@ import sys
 
 from componentize_py_types import Err
 from wit_world.exports.runner import Imports
+from wit_world.imports.client import Abilities, Answer_Result, Method
 from wit_world.imports.http import Error_Denied, Response
 
 from . import host
@@ -82,6 +83,30 @@ def main(a: int, b: int = 2) -> int:
     return a + b
 '''
 
+_ASKING = '''
+from dataclasses import dataclass
+
+@dataclass
+class Order:
+    count: int
+    express: bool = False
+
+async def main(what: str, ctx: Context) -> Content:
+    """Orders something."""
+    if not ctx.can("elicitation", "sampling"):
+        ctx.require("elicitation")
+    answer = ctx.elicit(f"Order {what}?", Order)
+    more = await ctx.elicit("Which?", {"size": ["small", "large"], "note": str | None, "n": {"type": "integer"}}, key="more")
+    said = await ctx.sample(["hello"], system="short")
+    ctx.progress(1, 2, "half")
+    ctx.info("asked")
+    ctx.become_task()
+    picture = ctx.image(b"\\x89PNG\\r\\n\\x1a\\n", audience="user", priority=0.5)
+    if answer and more:
+        return ctx.result([picture, said.text, ctx.text("x"), {"a": 1}], structured={"count": answer.content.count})
+    return [ctx.link("https://example.com/", "example"), ctx.resource("x:y", b"z"), ctx.audio(b"fLaC")]
+'''
+
 _SIMPLE = '''
 async def main(name: str = "you"):
     return f"hello {name}"
@@ -103,12 +128,18 @@ _CASES = [
     (_TYPICAL, '{"city": "Oslo", "kind": "celsius", "reading": {"place": "x"}, "tags": ["a"]}', None),
     (_PLAIN, '{"a": 1}', None),
     (_SIMPLE, '{"name": "Ada"}', None),
+    (_ASKING, '{"what": "tea"}', None),
     (_FAILING, "{}", "ValueError"),
     (_PLAIN, "{}", "TypeError"),
     ("def main(:", "{}", "SyntaxError"),
 ]
 
 
+_SAID = {
+    Method.ELICITATION: '{"action": "accept", "content": {"count": 2, "express": true, "size": "small", "n": 1}}',
+    Method.SAMPLING: '{"role": "assistant", "model": "m", "content": {"type": "text", "text": "hi"}}',
+    Method.ROOTS: '{"roots": [{"uri": "file:///a"}]}',
+}
 _MODULES = "asyncio json math re time collections dataclasses datetime enum typing urllib.parse".split()
 
 
@@ -142,6 +173,18 @@ class _PretendedHost:
         pass
 
     def progress_report(self, progress, total, message):
+        pass
+
+    def client_can(self):
+        return Abilities.SAMPLING
+
+    def client_require(self, abilities):
+        pass
+
+    def client_ask(self, questions):
+        return [Answer_Result(_SAID[one.method]) for one in questions]
+
+    def become_task(self):
         pass
 
 

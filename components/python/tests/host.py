@@ -81,15 +81,24 @@ def failure(kind, text, after=0.0):
 
 
 class Host:
-    """The pretended host functions; `internet` is a function from a request to a `reply`."""
+    """The pretended host functions; `internet` is a function from a request to a `reply`.
 
-    def __init__(self, secrets=None, internet=None):
+    `client` is one from a question's key, method and parameters to what the client says: an object, or a text
+    with which it refuses, or a `Variant` that is the end of all asking. Without one nobody is there to be asked.
+    """
+
+    def __init__(self, secrets=None, internet=None, client=None, abilities=()):
         self.secrets = dict(secrets or {})
         self.internet = internet or (lambda request: reply())
         self.requests = []
         self.cancelled = []
         self.logged = []
         self.progressed = []
+        self.client = client
+        self.abilities = set(abilities)
+        self.asked = []
+        self.required = []
+        self.tasks = 0
         self._running = {}
 
     def start(self, _store, request):
@@ -123,18 +132,31 @@ class Host:
         self._running.pop(number, None)
         self.cancelled.append(number)
 
+    def ask(self, _store, questions):
+        answers = []
+        for question in questions:
+            one = (question.key, question.method, json.loads(question.params))
+            self.asked.append(one)
+            said = self.client(*one) if self.client else Variant("unsupported", "nobody is there to be asked")
+            if isinstance(said, Variant):
+                return said
+            answers.append(Variant("refused", said) if isinstance(said, str) else Variant("result", json.dumps(said)))
+        return answers
+
+    def become_task(self, _store):
+        self.tasks += 1
+
     def define(self, linker):
         interfaces = {
             "http": {"start": self.start, "wait": self.wait, "take": self.take, "cancel": self.cancel},
             "secrets": {"names": lambda _: sorted(self.secrets), "get": lambda _, name: self.secrets.get(name)},
             "log": {"emit": lambda _, level, message: self.logged.append((level, message))},
             "progress": {"report": lambda _, *report: self.progressed.append(report)},
-            # Nobody is there to be asked.
             "client": {
-                "can": lambda _: set(),
-                "require": lambda _, abilities: None,
-                "ask": lambda _, questions: Variant("unsupported", "nobody is there to be asked"),
-                "become-task": lambda _: None,
+                "can": lambda _: self.abilities,
+                "require": lambda _, abilities: self.required.append(set(abilities)),
+                "ask": self.ask,
+                "become-task": self.become_task,
             },
         }
         with linker.root() as root:

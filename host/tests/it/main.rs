@@ -60,6 +60,7 @@ mod manage_tools;
 mod marks;
 mod mcp_asking;
 mod mcp_client;
+mod mcp_context;
 mod mcp_doors;
 mod mcp_legacy;
 mod mcp_listen;

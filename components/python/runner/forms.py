@@ -145,7 +145,8 @@ def _name(name):
 def _field(name, field):
     """(schema, type of the value, whether it may be left empty) of a field in a dict."""
     if isinstance(field, dict):
-        return _checked(name, field), None, False
+        said = {word: value for word, value in field.items() if word != "optional"}
+        return _checked(name, said), None, bool(field.get("optional"))
     if isinstance(field, list | tuple):
         several = len(field) == 1 and isinstance(field[0], list | tuple)
         choices = {"type": "string", "enum": list(field[0] if several else field)}

@@ -13,7 +13,7 @@ from .forms import Form
 _ADVICE = {
     "refused": "the client refused the question {key!r}: {text}; catch ctx.ClientError to go on without an answer",
     "unsupported": "{text}; look with ctx.can(…) whether the client can, or say with ctx.require(…) that it has to",
-    "unanswered": "{text}",
+    "unanswered": "{text}; the call can be made again",
     "invalid": "the question cannot be put: {text}",
     "unfit": "the client's answer to the question {key!r} does not fit: {text}",
 }
@@ -172,6 +172,8 @@ class Asking:
 
     def __init__(self):
         self.derived = Counter()
+        # By their keys, to know one that stands for two.
+        self.asked = {}
 
     def one(self, question, key=None):
         """Asks one question; without a key it gets one that is the same when the tool runs again."""
@@ -200,6 +202,9 @@ class Asking:
 
     def _put(self, asked):
         host.require_call("ctx")
+        for key, one in asked:
+            if self.asked.setdefault(key, one).params != one.params or self.asked[key].method != one.method:
+                raise ClientError("invalid", f"the key {key!r} stands for two questions; give each its own")
         try:
             answers = host.client_ask([_wit.Question(host.clean(key), one.method, one.params) for key, one in asked])
         except host.Err as error:

@@ -107,7 +107,7 @@ class Forms(unittest.TestCase):
         schema = form("{'count': int, 'price': float, 'express': bool, 'note': str | None, 'day': date, 'at': datetime.datetime, 'size': ['small', 'large'],"
                       " 'tags': [['a', 'b']], 'kind': Literal['x', 'y'], 'unit': Unit, 'units': set[Unit], 'named': 'integer',"
                       " 'email': {'type': 'string', 'format': 'email'}, 'level': {'type': 'integer', 'minimum': 1, 'default': 2},"
-                      " 'said': Annotated[str, 'What was said.'], 'typed': Text}",
+                      " 'said': Annotated[str, 'What was said.'], 'typed': Text, 'left': {'type': 'string', 'optional': True}}",
                       "from datetime import date\nfrom enum import Enum\nfrom typing import Annotated, Literal\ntype Text = str\n"
                       "class Unit(Enum):\n    C = 'celsius'\n    F = 'fahrenheit'")
         units = {"type": "string", "enum": ["celsius", "fahrenheit"]}
@@ -128,8 +128,9 @@ class Forms(unittest.TestCase):
             "level": {"type": "integer", "minimum": 1, "default": 2},
             "said": {"type": "string", "description": "What was said."},
             "typed": {"type": "string"},
+            "left": {"type": "string"},
         })
-        self.assertEqual(sorted(set(schema["properties"]) - set(schema["required"])), ["level", "note"])
+        self.assertEqual(sorted(set(schema["properties"]) - set(schema["required"])), ["left", "level", "note"])
 
     def test_a_dataclass(self):
         before = '''
@@ -286,6 +287,13 @@ class Keys(unittest.TestCase):
         self.assertEqual([key for key, *_ in found], ["mine", "mine-2"])
         self.assertEqual(refused("def main(): ctx.elicit('m', {'a': int}, key=7)").kind, "TypeError")
 
+    def test_a_key_stands_for_one_question(self):
+        found = asked("def main():\n    for _ in range(2): ctx.elicit('m', {'a': int}, key='mine')")
+        self.assertEqual([key for key, *_ in found], ["mine", "mine"])
+        for other in ("ctx.elicit('n', {'a': int}, key='mine')", "ctx.ask({'mine': ctx.folders()})"):
+            error = refused(f"def main():\n    ctx.elicit('m', {{'a': int}}, key='mine')\n    {other}", accepts(a=1))
+            self.assertEqual(error.message, "the question cannot be put: the key 'mine' stands for two questions; give each its own")
+
     def test_one_that_is_derived_is_the_same_in_each_run_and_another_for_each_question(self):
         source = ("def main(who='Ada'):\n    for _ in range(2): ctx.elicit(f'Who is {who}?', {'a': int})\n    ctx.elicit('Other', {'a': int})\n"
                   "    ctx.elicit('Other', {'a': str})\n    ctx.visit('m', 'a:b', 'c')")
@@ -309,7 +317,7 @@ class Failures(unittest.TestCase):
         self.assertEqual(self.told("not now"), ["refused", "the client refused the question 'k': not now; catch ctx.ClientError to go on without an answer"])
         self.assertEqual(self.told(Variant("unsupported", "it lacks forms")),
                          ["unsupported", "it lacks forms; look with ctx.can(…) whether the client can, or say with ctx.require(…) that it has to"])
-        self.assertEqual(self.told(Variant("unanswered", "nobody answered")), ["unanswered", "nobody answered"])
+        self.assertEqual(self.told(Variant("unanswered", "nobody answered")), ["unanswered", "nobody answered; the call can be made again"])
         self.assertEqual(self.told(Variant("invalid", "too many")), ["invalid", "the question cannot be put: too many"])
 
     def test_one_that_is_not_caught_names_the_line(self):

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Host, Wishes};
 use crate::internet::Site;
+use crate::mcp_client::{Client, offer};
 
 /// The code of a text: its language and its lines, in order.
 fn examples(text: &str) -> Vec<(String, String)> {
@@ -71,6 +72,33 @@ async fn the_examples_of_the_help_run_as_they_stand() {
 }
 
 #[tokio::test]
+async fn the_example_of_a_question_asks_and_heeds_the_answer() {
+    let host = Host::start().await;
+    let (model, admin) = (host.model(), host.admin().await);
+    let help = model.done("mcpbox_help", json!({"topic": "context"})).await;
+    let examples = examples(help["text"].as_str().expect("a text"));
+    let [(language, code)] = examples.as_slice() else { panic!("one example: {examples:?}") };
+    assert_eq!(language, "python");
+    offer(&host, &admin, &[("cancels", code)]).await;
+    let client = Client::of(&host);
+    let call = async |answers: Value| {
+        let can = json!({"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}});
+        let params =
+            json!({"name": "s__cancels", "arguments": {"order": "A-7"}, "_meta": can, "inputResponses": answers});
+        client.modern(&[], "tools/call", params).await.result().await
+    };
+    let asked = call(json!({})).await;
+    let questions = asked["inputRequests"].as_object().unwrap_or_else(|| panic!("no questions: {asked}"));
+    let (key, question) = questions.iter().next().expect("a question");
+    assert_eq!(question["params"]["message"], "Cancel A-7?");
+    for (sure, expected) in [(true, "cancelled: late"), (false, "kept")] {
+        let answer = json!({"action": "accept", "content": {"sure": sure, "why": "late"}});
+        let told = call(json!({key.as_str(): answer})).await;
+        assert_eq!(told["content"][0]["text"], expected, "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_topic_is_a_part_of_the_whole() {
     let host = Host::start().await;
     let model = host.model();
@@ -78,12 +106,14 @@ async fn a_topic_is_a_part_of_the_whole() {
     let text = whole["content"][0]["text"].as_str().expect("a text");
     assert_eq!(whole["structuredContent"]["text"], json!(text));
     let topics = whole["structuredContent"]["topics"].as_array().expect("topics");
-    assert_eq!(topics.len(), 7);
+    assert_eq!(topics.len(), 8);
     for topic in topics {
         let part = model.done("mcpbox_help", json!({"topic": topic})).await;
         let part = part["text"].as_str().expect("a text");
-        assert!(part.len() < text.len() / 2 && text.contains(part), "{topic}");
+        assert!(part.len() < text.len() / 2, "{topic}");
+        assert_eq!(text.contains(part), topic != "context", "{topic}");
     }
+    assert!(text.contains("topic `context`"), "what is told apart is named");
     let told = model.failed("mcpbox_help", json!({"topic": "cooking"})).await;
     assert!(told.contains("workflow"), "{told}");
 }

@@ -1,7 +1,7 @@
 //! `mcpbox_help`: how to write tools here, for a model that has never seen this host.
 //!
-//! The texts are in `help/`, one for each topic; their examples are run by a test, and all of them
-//! together stay under 1,500 tokens.
+//! The texts are in `help/`, one for each topic; their examples are run by a test. What every tool needs
+//! stays under 1,500 tokens together; what only some do is told when it is asked for.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::service::Error;
 pub(super) struct Help;
 
 /// In the order in which they are read.
-const TEXTS: [(Topic, &str); 7] = [
+const TEXTS: [(Topic, &str); 8] = [
     (Topic::Workflow, include_str!("help/workflow.md")),
     (Topic::Python, include_str!("help/python.md")),
     (Topic::Javascript, include_str!("help/javascript.md")),
@@ -21,6 +21,7 @@ const TEXTS: [(Topic, &str); 7] = [
     (Topic::Secrets, include_str!("help/secrets.md")),
     (Topic::Results, include_str!("help/results.md")),
     (Topic::Modules, include_str!("help/modules.md")),
+    (Topic::Context, include_str!("help/context.md")),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,14 @@ pub(super) enum Topic {
     Secrets,
     Results,
     Modules,
+    Context,
+}
+
+impl Topic {
+    /// Whether it is read with all the others.
+    fn is_for_all(self) -> bool {
+        self != Self::Context
+    }
 }
 
 #[derive(Deserialize)]
@@ -48,9 +57,9 @@ struct Answer {
     text: String,
 }
 
-/// The text of a topic, or of all.
+/// The text of a topic, or of what is for all tools.
 fn text(topic: Option<Topic>) -> String {
-    let texts = TEXTS.iter().filter(|(of, _)| topic.is_none_or(|topic| topic == *of));
+    let texts = TEXTS.iter().filter(|(of, _)| topic.map_or(of.is_for_all(), |topic| topic == *of));
     texts.map(|(_, text)| *text).collect::<Vec<_>>().join("\n")
 }
 
@@ -59,7 +68,8 @@ impl Management for Help {
     const TITLE: &'static str = "How to write tools";
     const DESCRIPTION: &'static str = "Read this before you write your first tool: how a tool in Python or JavaScript \
         is written, what it can use (http, fetch, secrets, log, progress, modules), how results and errors are given, \
-        and how it is approved, with examples that run as they stand. About 1,200 tokens; give a topic for a part.";
+        and how it is approved, with examples that run as they stand. About 1,200 tokens; give a topic for a part. Topic \
+        context: a tool that asks the person or the model, answers with pictures, or takes long.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = Arguments;
 
@@ -67,7 +77,7 @@ impl Management for Help {
         schema::arguments(
             json!({
                 "topic": {"type": "string", "enum": TEXTS.map(|(topic, _)| topic),
-                          "description": "One part; all of them without it"},
+                          "description": "One part; without it all of them but context"},
             }),
             &[],
         )
@@ -116,6 +126,8 @@ mod tests {
         let all = text(None);
         let counted = tokens(&all).max(all.len() / 4).max(all.split_whitespace().count() * 14 / 10);
         assert!((1_000..1_500).contains(&counted), "{counted}");
+        let asked = tokens(text(Some(Topic::Context)).as_str());
+        assert!((400..900).contains(&asked), "{asked}");
     }
 
     #[test]

@@ -69,9 +69,10 @@ pub(super) fn code() -> Value {
         "description": "Python source with `async def main(...)` or `def main(...)`. Its parameters, with their \
                         annotations and defaults, become the tool's arguments; its docstring the description; what it \
                         returns, as JSON, the result. In reach: `http` (async get, post, ...), `secrets` (read-only \
-                        mapping), `arguments`, `log.info(text)`, `progress(done, total)`, `json`, `datetime` and the \
-                        standard library; what is printed is kept. With language `javascript`: an ES module that \
-                        exports `main`, in JavaScript or TypeScript, with `fetch`, `secrets`, `log` and `progress`."
+                        mapping), `arguments`, `log.info(text)`, `progress(done, total)`, `ctx` (asks, shows \
+                        pictures), `json`, `datetime` and the standard library; what is printed is kept. With language \
+                        `javascript`: an ES module that exports `main`, in JavaScript or TypeScript, with `fetch`, \
+                        `secrets`, `log`, `progress` and `ctx`."
     })
 }
 

@@ -39,6 +39,10 @@ const PRELUDE: &str = concat!(
     include_str!("../prelude/console.js"),
     include_str!("../prelude/fetch.js"),
     include_str!("../prelude/tool.js"),
+    include_str!("../prelude/content.js"),
+    include_str!("../prelude/form.js"),
+    include_str!("../prelude/context.js"),
+    include_str!("../prelude/result.js"),
     "})\n",
 );
 

@@ -110,7 +110,7 @@ async fn answering(client: &Client) -> String {
 }
 
 /// The message of the next event that has one.
-async fn message(stream: &mut crate::mcp_client::Answer) -> Value {
+pub async fn message(stream: &mut crate::mcp_client::Answer) -> Value {
     loop {
         let event = stream.event().await.expect("an event");
         let data = event.lines().find_map(|line| line.strip_prefix("data: ").filter(|data| !data.is_empty()));

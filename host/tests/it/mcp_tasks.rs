@@ -22,7 +22,7 @@ async fn call(client: &Client, name: &str, arguments: Value) -> Value {
 }
 
 /// A request about a task.
-async fn about(client: &Client, method: &str, task: &str, more: Value) -> Value {
+pub async fn about(client: &Client, method: &str, task: &str, more: Value) -> Value {
     let mut params = more;
     params["taskId"] = json!(task);
     params["_meta"] = follows();
@@ -30,7 +30,7 @@ async fn about(client: &Client, method: &str, task: &str, more: Value) -> Value 
 }
 
 /// Waits until the task stands so.
-async fn until(client: &Client, task: &str, status: &str) -> Value {
+pub async fn until(client: &Client, task: &str, status: &str) -> Value {
     let found = async {
         loop {
             let seen = about(client, "tasks/get", task, json!({})).await["result"].clone();
@@ -48,7 +48,7 @@ async fn quick() -> Host {
     Host::with(Wishes { limits, ..Wishes::default() }).await
 }
 
-fn id(task: &Value) -> String {
+pub fn id(task: &Value) -> String {
     task["taskId"].as_str().unwrap_or_else(|| panic!("no task: {task}")).to_owned()
 }
 

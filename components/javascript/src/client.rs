@@ -16,7 +16,8 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, to: &Object<'js>) -> Result<()> {
 /// Takes questions as `[key, method, params]`. Answers each as `[refused, text]` in an array, or that all have
 /// `failed` and why in a `message`.
 fn ask(ctx: Ctx<'_>, questions: Vec<Vec<String>>) -> Result<Object<'_>> {
-    let questions: Vec<Question> = questions.into_iter().filter_map(|parts| parts.try_into().ok().map(question)).collect();
+    let questions: Vec<Question> =
+        questions.into_iter().filter_map(|parts| parts.try_into().ok().map(question)).collect();
     let (failed, message) = match client::ask(&questions) {
         Ok(answers) => return answered(ctx, answers),
         Err(AskError::Unsupported(message)) => ("unsupported", message),

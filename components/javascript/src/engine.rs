@@ -77,6 +77,9 @@ fn make() -> Result<Engine, String> {
         let _ = rejected.call::<_, ()>((promise, reason, handled));
     })));
     runtime.run_gc();
+    // As QuickJS sets it when a collection was its own idea; without this a call that makes little would have one.
+    let used = usize::try_from(runtime.memory_usage().malloc_size).unwrap_or_default();
+    runtime.set_gc_threshold(used + used / 2);
     Ok(Engine { main: RefCell::new(None), entries, context, _runtime: runtime })
 }
 

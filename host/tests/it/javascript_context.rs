@@ -10,7 +10,7 @@ use std::time::Duration;
 use mcpbox::domain::budget::Budget;
 use mcpbox::domain::client::{Abilities, Asked, Client, Nobody, Question, Said, Unasked};
 use mcpbox::domain::digest::Digest;
-use mcpbox::domain::outcome::{Outcome, Report};
+use mcpbox::domain::outcome::{Bound, Outcome, Report};
 use mcpbox::domain::tool::Language;
 use mcpbox::egress::MappedNetwork;
 use mcpbox::limits::Limits;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::harness::{Admin, Host};
 use crate::mcp_asking::message;
 use crate::mcp_client::{self, request};
-use crate::mcp_tasks::{about, id, until};
+use crate::mcp_tasks::{about, call, id, until};
 use crate::sandbox::{sandbox_with, text};
 
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -93,6 +93,16 @@ async fn returned(body: &str, client: Arc<dyn Client>) -> Value {
     serde_json::from_str(&text(&report)).expect("JSON")
 }
 
+#[tokio::test]
+async fn every_function_of_ctx_stands_in_the_documents() {
+    let page = include_str!("../../../docs/javascript-tools.md");
+    let names = returned("return JSON.stringify(Object.keys(ctx))", Arc::new(Nobody)).await;
+    for name in names.as_array().expect("an array").iter().filter_map(Value::as_str) {
+        let is_there = page.contains(&format!("`ctx.{name}")) || page.contains(&format!("`{name}`"));
+        assert!(is_there || page.contains(&format!("await ctx.{name}(")), "ctx.{name}");
+    }
+}
+
 /// The content of a result as a client reads it, and what is structured.
 async fn result(source: &str) -> (Value, Option<Value>) {
     let report = run(source, Arc::new(Nobody)).await;
@@ -156,6 +166,20 @@ async fn content_stands_beside_texts_and_a_structured_value() {
     assert_eq!(result(wrapped).await, (texts(&["a"]), Some(json!({"result": [1]}))));
     assert_eq!(result("export const main = () => ctx.result([])").await, (json!([]), None));
     assert_eq!(result("export const main = () => ['a']").await, (texts(&["[\"a\"]"]), None), "no content: as ever");
+}
+
+/// Holds: call_result_bytes.
+#[tokio::test]
+async fn content_counts_with_all_that_is_said_of_it() {
+    for made in [
+        "ctx.image(new Uint8Array(700_000), 'image/bmp')",
+        "ctx.link('a:b', 'a', { description: 'x'.repeat(700_000) })",
+        "...Array(30_000).fill(ctx.text(''))",
+    ] {
+        let source = format!("export const main = () => [{made}, {made}]");
+        let report = run(&source, Arc::new(Nobody)).await;
+        assert!(matches!(report.outcome, Outcome::Stopped(Bound::ResultSize)), "{made}: {:?}", report.outcome);
+    }
 }
 
 #[tokio::test]
@@ -248,8 +272,7 @@ async fn a_form_is_what_the_protocol_has() {
     let fields = "{ a: String, b: Boolean, c: ['x', 'y'], d: [['x', 'y']], e: 'integer', f: { type: Number, minimum: 0, optional: true },
         g: { enum: ['p'], default: 'p' }, h: { type: 'string', format: 'date', title: 'When' } }";
     let asks = |fields: &str| format!("return (await ctx.elicit('?', {fields})).content.a");
-    let body = "try { await ctx.elicit('?', FIELDS) } catch (e) { return e.message }"
-        .replace("FIELDS", fields);
+    let body = "try { await ctx.elicit('?', FIELDS) } catch (e) { return e.message }".replace("FIELDS", fields);
     let missing = run(&format!("export async function main() {{ {body} }}"), Person::who(shown)).await;
     assert!(text(&missing).contains("\"b\" is missing"), "{missing:?}");
     let optional = "{ a: String, c: { enum: ['x', 'y'], optional: true }, d: { type: 'array', items: { enum: ['x'] }, default: [] } }";
@@ -445,9 +468,7 @@ async fn a_tool_that_becomes_a_task_waits_for_its_answer() {
     let host = Host::start().await;
     offer(&host, &host.admin().await, &[("lasts", LASTS)]).await;
     let client = mcp_client::Client::of(&host);
-    let follows = json!({CAPABILITIES: {"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}});
-    let params = json!({"name": "s__lasts", "arguments": {}, "_meta": follows});
-    let made = id(&client.modern(&[], "tools/call", params).await.result().await);
+    let made = id(&call(&client, "s__lasts", json!({})).await);
     let asks = until(&client, &made, "input_required").await;
     assert_eq!(asks["inputRequests"]["who"]["params"]["requestedSchema"]["required"], json!(["name"]), "{asks}");
     let responses = json!({"inputResponses": {"who": answer(&asks["inputRequests"]["who"])}});

@@ -102,7 +102,7 @@ async fn a_client_is_not_asked_what_it_did_not_say_it_can() {
 }
 
 /// Opens a session of a client that answers forms.
-async fn answering(client: &Client) -> String {
+pub async fn answering(client: &Client) -> String {
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}},
         "clientInfo": {"name": "test", "version": "1"}});
     let opened = client.post(&[], &request(0, "initialize", &params)).await;

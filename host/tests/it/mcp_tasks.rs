@@ -16,7 +16,7 @@ fn follows() -> Value {
     json!({CAPABILITIES: {"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}})
 }
 
-async fn call(client: &Client, name: &str, arguments: Value) -> Value {
+pub async fn call(client: &Client, name: &str, arguments: Value) -> Value {
     let params = json!({"name": name, "arguments": arguments, "_meta": follows()});
     client.modern(&[], "tools/call", params).await.result().await
 }

@@ -2,11 +2,12 @@
 //! called. How often a thread was given a processor tells how often the call changed threads.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use serde_json::json;
 
-use crate::client::load;
+use crate::client::{Client, load};
 use crate::page::Table;
 use crate::proc::Thread;
 use crate::process::{self, Given, Installation};
@@ -15,8 +16,15 @@ use crate::{Bench, guests, proc};
 
 /// How many clients, and how many calls of all of them.
 const LOADS: [(usize, usize); 2] = [(1, 8_000), (16, 48_000)];
-/// After the calls, so that rows that they left to write are counted with them.
-const SETTLE: Duration = Duration::from_millis(300);
+/// Rows that are in the database.
+const WRITTEN: &str = r#"mcpbox_execution_log_rows_total{result="written"}"#;
+/// Until the rows of all calls are there, and how often that is looked at.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Threads of which only the process as a whole tells, to 10 ms: for example those of connections to SQLite that
+/// were opened for a while.
+const ENDED: &str = "ended meanwhile";
 
 /// # Errors
 /// When the host does not answer, or Linux does not tell what its threads did.
@@ -26,21 +34,42 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Table> {
     let host = installation.serve().await?;
     installation.publish(&host, &[("compiled", Given::Component(&noop.bytes))]).await?;
     let call = process::call("bench__noop", json!({}))?;
-    let pid = host.pid()?;
+    let (pid, mut client) = (host.pid()?, Client::connect(host.address).await?);
     let mut rows = Vec::new();
     for (clients, calls) in LOADS {
         bench.say(&format!("threads: {clients}"));
         let calls = bench.shorten(calls);
-        load(host.address, &call, clients, bench.shorten(calls), Duration::ZERO).await?;
-        tokio::time::sleep(SETTLE).await;
-        let before = proc::threads(pid)?;
-        load(host.address, &call, clients, calls, Duration::ZERO).await?;
-        tokio::time::sleep(SETTLE).await;
-        rows.extend(rows_of(clients, calls, &grown(&before, &proc::threads(pid)?)));
+        // Once unmeasured.
+        for measured in [false, true] {
+            let (before, whole) = (proc::threads(pid)?, proc::cpu(pid)?.own);
+            let row_count = process::metric(&mut client, WRITTEN).await?;
+            let samples = load(host.address, &call, clients, calls, Duration::ZERO).await?.samples;
+            written(&mut client, row_count + samples.len() as f64).await?;
+            let mut threads = grown(&before, &proc::threads(pid)?);
+            let ran: Duration = threads.values().map(|thread| thread.ran).sum();
+            let ended = (proc::cpu(pid)?.own - whole).saturating_sub(ran);
+            threads.insert(ENDED.to_owned(), Thread { name: ENDED.to_owned(), ran: ended, times: 0 });
+            if measured {
+                rows.extend(rows_of(clients, samples.len(), &threads));
+            }
+        }
     }
     host.stop().await?;
     let heads = ["clients", "threads", "CPU µs for each call", "share", "given a processor, times for each call"];
     Ok(Table::new("Where the CPU of a call goes: `tools/call` of a no-op, compiled", &heads, rows))
+}
+
+/// Waits until so many rows are in the database: what writing them costs is part of the calls.
+async fn written(client: &mut Client, rows: f64) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let there = process::metric(client, WRITTEN).await?;
+        if there >= rows {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < PATIENCE, "of {rows} rows of the log {there} are in the database");
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// What the threads did between two moments, by name.

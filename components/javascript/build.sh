@@ -27,6 +27,8 @@ if [ ! -e "$built" ]; then
     toolchain=$("$root/scripts/guest-toolchain.sh" --c)
     (
         eval "$toolchain"
+        # Other checkouts build into the same folder, and Cargo takes what one of them made for ours when it is newer.
+        cargo clean --quiet --release --target wasm32-unknown-unknown -p mcpbox-javascript
         cargo build --quiet --locked --release --target wasm32-unknown-unknown
         cp "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/mcpbox_javascript.wasm" "$work/plain.wasm"
     )

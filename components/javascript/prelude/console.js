@@ -47,6 +47,7 @@ const inspect = (value, depth, seen) => {
   if (value instanceof RegExp) return String(value);
   if (value instanceof URL) return `URL { ${quote(value.href)} }`;
   if (value instanceof Promise) return "Promise { … }";
+  if (recordOf(value) !== undefined) return `Content { ${value.type} }`;
   const name = Object.getPrototypeOf(value)?.constructor?.name ?? "[Object: null prototype]";
   if (depth < 0) return Array.isArray(value) ? "[Array]" : `[${name}]`;
   const inner = (one) => inspect(one, depth - 1, [...seen, value]);

@@ -39,6 +39,8 @@ const dueTimers = () => {
 // Runs what has become due. Callbacks are a list of functions, so that promises can go on in between.
 // Undefined when there is nothing left that could happen.
 const turn = () => {
+  // Whoever is asked has all the time of the world; the time of a call stands still meanwhile.
+  if (putWaiting()) return [];
   if (timers.size === 0 && requests.size === 0) return undefined;
   let next = Infinity;
   for (const timer of timers.values()) next = Math.min(next, timer.at);

@@ -39,6 +39,10 @@ const PRELUDE: &str = concat!(
     include_str!("../prelude/console.js"),
     include_str!("../prelude/fetch.js"),
     include_str!("../prelude/tool.js"),
+    include_str!("../prelude/content.js"),
+    include_str!("../prelude/form.js"),
+    include_str!("../prelude/context.js"),
+    include_str!("../prelude/result.js"),
     "})\n",
 );
 
@@ -73,6 +77,9 @@ fn make() -> Result<Engine, String> {
         let _ = rejected.call::<_, ()>((promise, reason, handled));
     })));
     runtime.run_gc();
+    // As QuickJS sets it when a collection was its own idea; without this a call that makes little would have one.
+    let used = usize::try_from(runtime.memory_usage().malloc_size).unwrap_or_default();
+    runtime.set_gc_threshold(used + used / 2);
     Ok(Engine { main: RefCell::new(None), entries, context, _runtime: runtime })
 }
 

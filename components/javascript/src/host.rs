@@ -6,7 +6,7 @@ use rquickjs::{ArrayBuffer, Ctx, Function, Object, Result, Value};
 
 use crate::mcpbox::guest::types::LogLevel;
 use crate::mcpbox::guest::{log, progress, secrets, system};
-use crate::{digests, requests, text, urls};
+use crate::{client, digests, requests, text, urls};
 
 /// Random bytes in one go, as the host has it.
 const RANDOM_BYTES: u32 = 65_536;
@@ -23,6 +23,7 @@ pub(crate) fn functions<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     host.set("progress", Function::new(f(), report)?)?;
     host.set("secretNames", Function::new(f(), secrets::names)?)?;
     host.set("secretGet", Function::new(f(), secret)?)?;
+    client::install(ctx, &host)?;
     requests::install(ctx, &host)?;
     text::install(ctx, &host)?;
     urls::install(ctx, &host)?;

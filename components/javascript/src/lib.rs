@@ -4,6 +4,8 @@
 //! globals) is made by `init`, after which the build takes a snapshot; `init` must therefore not call
 //! the host. An instance is dropped when its call has ended, so that memory is not given back here.
 
+mod client;
+mod content;
 mod digests;
 mod engine;
 mod errors;
@@ -73,8 +75,9 @@ impl runner::Guest for Interpreter {
     }
 
     fn call(arguments: String) -> Result<runner::Outcome, runner::Exception> {
-        let result = engine::with(|engine, ctx| tool::call(engine, ctx, &arguments))?;
-        Ok(runner::Outcome { result, structured: None, content: None })
+        let (result, content) = engine::with(|engine, ctx| tool::call(engine, ctx, &arguments))?;
+        // What is structured is the host's to say, which has read the types.
+        Ok(runner::Outcome { result, structured: None, content })
     }
 }
 

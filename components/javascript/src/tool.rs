@@ -3,8 +3,10 @@
 use rquickjs::module::{Module, WriteOptions};
 use rquickjs::{Array, Ctx, Function, Object, Persistent, Promise, Value};
 
+use crate::content;
 use crate::engine::Engine;
 use crate::errors::{self, Exception};
+use crate::mcpbox::guest::types::Content;
 
 /// The module's name in stacks.
 const NAME: &str = "<tool>";
@@ -46,8 +48,12 @@ fn evaluate<'js>(engine: &Engine, ctx: &Ctx<'js>, code: Vec<u8>) -> Result<Funct
     Err(errors::made("NoMain", NO_MAIN))
 }
 
-/// Calls `main` and answers its result as JSON.
-pub(crate) fn call(engine: &Engine, ctx: &Ctx<'_>, arguments: &str) -> Result<String, Exception> {
+/// Calls `main` and answers its result: JSON, and content if it is made of that.
+pub(crate) fn call(
+    engine: &Engine,
+    ctx: &Ctx<'_>,
+    arguments: &str,
+) -> Result<(String, Option<Vec<Content>>), Exception> {
     let told = |error: rquickjs::Error| errors::from_engine(engine, ctx, &error);
     let Some(main) = engine.main.borrow_mut().take() else { return Err(errors::made("NoMain", NO_MAIN)) };
     let main = main.restore(ctx).map_err(told)?;
@@ -59,8 +65,8 @@ pub(crate) fn call(engine: &Engine, ctx: &Ctx<'_>, arguments: &str) -> Result<St
         ctx.catch();
     }
     let value = ended?;
-    let encode = engine.entry(ctx, "encode").map_err(told)?;
-    encode.call((value,)).map_err(told)
+    let outcome = engine.entry(ctx, "outcome").and_then(|outcome| outcome.call((value,))).map_err(told)?;
+    content::result(&outcome).map_err(told)
 }
 
 /// Turns the event loop until the work has ended.

@@ -6,14 +6,28 @@ use base64::engine::general_purpose::STANDARD;
 use super::bindings::tool::mcpbox::guest::types;
 use crate::domain::content::{Annotations, Content, EmbeddedResource, ResourceBody, Role};
 
-/// What a piece of content weighs; text and bytes count, the words around them do not.
+/// What the words around a piece of content weigh at least.
+const AROUND_BYTES: usize = 24;
+
+/// What a piece of content weighs: its texts and bytes, and the words around them.
 pub(super) fn size_bytes(content: &types::Content) -> usize {
-    match content {
-        types::Content::Text(text) => text.text.len(),
-        types::Content::Image(blob) | types::Content::Audio(blob) => blob.data.len(),
-        types::Content::ResourceLink(link) => link.uri.len() + link.name.len(),
-        types::Content::Resource(resource) => body_bytes(&resource.body),
-    }
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let (size, annotations) = match content {
+        types::Content::Text(text) => (text.text.len(), &text.annotations),
+        types::Content::Image(blob) | types::Content::Audio(blob) => {
+            (blob.data.len() + blob.mime_type.len(), &blob.annotations)
+        }
+        types::Content::ResourceLink(link) => {
+            let words = [&link.title, &link.description, &link.mime_type].map(length);
+            (link.uri.len() + link.name.len() + words.iter().sum::<usize>(), &link.annotations)
+        }
+        types::Content::Resource(resource) => {
+            let words = resource.uri.len() + length(&resource.mime_type);
+            (body_bytes(&resource.body) + words, &resource.annotations)
+        }
+    };
+    let hints = annotations.as_ref().map_or(0, |one| one.audience.len() * AROUND_BYTES + length(&one.last_modified));
+    AROUND_BYTES + size + hints
 }
 
 pub(super) fn body_bytes(body: &types::ResourceBody) -> usize {

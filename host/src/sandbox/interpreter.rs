@@ -152,7 +152,13 @@ pub(super) async fn call(
             if let Some(script) = script
                 && outcome.result.len() <= result_bytes
             {
-                outcome.structured = script.structured(&outcome.result);
+                outcome.structured = match &outcome.content {
+                    None => script.structured(&outcome.result),
+                    Some(_) => match script.structured_beside_content(&outcome.result) {
+                        Ok(structured) => structured,
+                        Err(exception) => return Outcome::Raised(exception),
+                    },
+                };
             }
             returned(outcome, result_bytes)
         }

@@ -47,6 +47,7 @@ mod harness_admin;
 mod installation;
 mod internet;
 mod javascript;
+mod javascript_context;
 mod journey;
 mod limits_arrival;
 mod limits_calls;

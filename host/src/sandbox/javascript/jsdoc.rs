@@ -61,6 +61,12 @@ impl Doc {
         })
     }
 
+    /// Takes out what is said about a parameter of this name and its properties.
+    pub(super) fn forget(&mut self, name: Option<&str>) {
+        let Some(name) = name else { return };
+        self.parameters.retain(|one| one.name.split('.').next() != Some(name));
+    }
+
     /// Takes one tag with what belongs to it, or the text before the first one.
     fn take(&mut self, block: &str) {
         let block = block.trim();

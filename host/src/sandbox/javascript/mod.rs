@@ -35,8 +35,17 @@ const AT_ONCE: usize = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Script {
     origins: Origins,
-    /// The structured result is `{"result": …}`.
-    wrapped: bool,
+    promised: Promised,
+}
+
+/// What the type of `main`'s result says of the structured one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Promised {
+    #[default]
+    Nothing,
+    Object,
+    /// An object `{"result": …}`, around what is none.
+    Wrapped,
 }
 
 /// A source that was read.
@@ -92,7 +101,12 @@ fn refused(message: &str) -> Outcome {
 fn decode(answer: &[u8], source: &str) -> Result<Result<Read, Outcome>, String> {
     match serde_json::from_slice(answer).map_err(|error| format!("the child's answer cannot be read: {error}"))? {
         Answer::Module(Module { code, origins, summary, input_schema, output_schema, wrapped }) => {
-            let script = Script { origins, wrapped };
+            let promised = match (&output_schema, wrapped) {
+                (None, _) => Promised::Nothing,
+                (Some(_), false) => Promised::Object,
+                (Some(_), true) => Promised::Wrapped,
+            };
+            let script = Script { origins, promised };
             Ok(Ok(Read { code, summary, input_schema, output_schema, script }))
         }
         Answer::Mistake(Mistake { kind, message, position }) => {
@@ -116,10 +130,34 @@ impl Script {
 
     /// The structured result of a result, by the same rules as Python's.
     pub(super) fn structured(&self, result: &str) -> Option<String> {
-        if self.wrapped {
+        if self.promised == Promised::Wrapped {
             return Some(format!("{{\"result\":{result}}}"));
         }
         result.starts_with('{').then(|| result.to_owned())
+    }
+
+    /// The same of what stands beside content, where `null` is nothing.
+    ///
+    /// # Errors
+    /// When it is not what the type of `main` promises.
+    pub(super) fn structured_beside_content(&self, result: &str) -> Result<Option<String>, Exception> {
+        let message = match (result, self.promised) {
+            ("null", Promised::Nothing) => return Ok(None),
+            ("null", _) => {
+                "main returned content without the structured result that its type promises; return \
+                 ctx.result(content, value), or give main the type Content"
+            }
+            _ => match self.structured(result) {
+                Some(structured) => return Ok(Some(structured)),
+                None => {
+                    "what stands beside content in ctx.result is no object; put it into one, such as { value }, or \
+                     say its type as that of main's result"
+                }
+            },
+        };
+        let (kind, message) = ("TypeError".to_owned(), message.to_owned());
+        let traceback = format!("{kind}: {message}");
+        Err(Exception { kind, message, traceback, ..Exception::default() })
     }
 
     pub(super) fn size_bytes(&self) -> usize {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::jsdoc::Doc;
 use super::schema::{describe, number, object};
-use super::types::{Declared, Schemas, Unfit, key, start};
+use super::types::{self, Declared, Schemas, Unfit, key, start};
 
 /// What was found, and the position of `main` for what is wrong with it.
 pub(super) struct Signature {
@@ -28,7 +28,8 @@ pub(super) enum Wrong {
     Main(u32, String),
 }
 
-const NOT_ONE_OBJECT: &str = "main takes one object with all arguments; write `main({ city, days })`";
+const NOT_ONE_OBJECT: &str = "main takes one object with all arguments, and ctx after it if it wants that; write \
+                              `main({ city, days })` or `main({ city, days }, ctx)`";
 
 /// A function that may be `main`.
 #[derive(Clone, Copy)]
@@ -63,9 +64,11 @@ pub(super) fn read(program: &Program<'_>, docs: HashMap<u32, Doc>) -> Result<Sig
             wrapped: false,
         });
     };
-    let doc = schemas.doc(main.start).cloned().unwrap_or_default();
+    let mut doc = schemas.doc(main.start).cloned().unwrap_or_default();
     let wrong = |Unfit(text): Unfit| Wrong::Main(main.start, text);
-    let input = input(&mut schemas, main.parameters, &doc).map_err(wrong)?;
+    let (argument, context) = parameters(main.parameters).map_err(wrong)?;
+    doc.forget(context);
+    let input = input(&mut schemas, argument, &doc).map_err(wrong)?;
     let input = schemas.finished(input);
     let (output, wrapped) = output(&mut schemas, main.returns, &doc).map_err(wrong)?;
     Ok(Signature { summary: doc.summary(), input, output, wrapped })
@@ -181,13 +184,43 @@ fn function<'p, 'a>(expression: &'p Expression<'a>, start: u32) -> Option<Functi
     }
 }
 
+/// What `main` takes: the parameter for its arguments, if there is one, and the name of that for its context.
+///
+/// # Errors
+/// When there are others.
+fn parameters<'p, 'a>(
+    parameters: &'p FormalParameters<'a>,
+) -> Result<(Option<&'p FormalParameter<'a>>, Option<&'p str>), Unfit> {
+    match (parameters.items.as_slice(), &parameters.rest) {
+        ([], None) => Ok((None, None)),
+        ([first], None) => Ok((Some(first), None)),
+        ([first, second], None) if is_context(second) => Ok((Some(first), name(second))),
+        _ => Err(Unfit(NOT_ONE_OBJECT.to_owned())),
+    }
+}
+
+fn name<'p>(parameter: &'p FormalParameter<'_>) -> Option<&'p str> {
+    match &parameter.pattern {
+        BindingPattern::BindingIdentifier(name) => Some(name.name.as_str()),
+        _ => None,
+    }
+}
+
+/// Whether the second parameter means the context and is no argument by itself: by its type, its name, or that it
+/// is taken apart.
+fn is_context(parameter: &FormalParameter<'_>) -> bool {
+    if let Some(kind) = &parameter.type_annotation {
+        return types::is_named(&kind.type_annotation, "Context");
+    }
+    match name(parameter) {
+        Some(name) => ["ctx", "context", ""].contains(&name.trim_start_matches('_')),
+        None => matches!(parameter.pattern, BindingPattern::ObjectPattern(_)),
+    }
+}
+
 /// The schema of the arguments.
-fn input(schemas: &mut Schemas<'_, '_>, parameters: &FormalParameters<'_>, doc: &Doc) -> Result<Value, Unfit> {
-    let first = match (parameters.items.as_slice(), &parameters.rest) {
-        ([], None) => return Ok(object(Map::new(), Vec::new(), Some(json!(false)))),
-        ([first], None) => first,
-        _ => return Err(Unfit(NOT_ONE_OBJECT.to_owned())),
-    };
+fn input(schemas: &mut Schemas<'_, '_>, parameter: Option<&FormalParameter<'_>>, doc: &Doc) -> Result<Value, Unfit> {
+    let Some(first) = parameter else { return Ok(object(Map::new(), Vec::new(), Some(json!(false)))) };
     let pattern = match &first.pattern {
         BindingPattern::ObjectPattern(pattern) => Some(&**pattern),
         BindingPattern::BindingIdentifier(_) => None,
@@ -377,7 +410,8 @@ fn output(
         (None, Some(kind)) => schemas.of_text(kind)?,
         (None, None) => return Ok((None, false)),
     };
-    if schema == json!({}) || schema == json!({"type": "null"}) {
+    // Content is no JSON; what may be some has no schema.
+    if schemas.has_content() || schema == json!({}) || schema == json!({"type": "null"}) {
         return Ok((None, false));
     }
     if schema["type"] == "object" {

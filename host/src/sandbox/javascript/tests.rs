@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::positions::Position;
 use super::transpile::{Answer, Mistake, Module, transpile};
-use super::{Script, decode};
+use super::{Promised, Script, decode};
 use crate::domain::outcome::Outcome;
 
 fn module(source: &str) -> Module {
@@ -249,12 +249,73 @@ fn positions_of_typescript_come_from_its_own_lines() {
 }
 
 #[test]
+fn the_context_is_a_parameter_and_no_argument() {
+    let typed = "export function main({ a }: { a: string }, ctx: Context): void {}";
+    let commented = "/** @param {string} a\n * @param {Context} ctx\n * @param {object} ctx.more */\nexport function main({ a }, ctx) {}";
+    for source in [
+        typed,
+        commented,
+        "export const main = async ({ a }, { elicit, sample }) => {};",
+        "export default ({ a }, context) => {};",
+    ] {
+        let schema = input(source);
+        assert_eq!((&schema["required"], &schema["additionalProperties"]), (&json!(["a"]), &json!(false)), "{source}");
+        assert_eq!(schema["properties"].as_object().map(|all| all.len()), Some(1), "{source}");
+    }
+    let none = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    assert_eq!(input("export function main({}, ctx) {}"), none);
+    assert_eq!(input("/** @param {Context} ctx */\nexport function main(_, ctx) {}"), json!({"type": "object"}));
+    for source in [
+        "export function main({ a }, days) {}",
+        "export function main({ a }: { a: string }, ctx: { days: number }) {}",
+        "export function main({ a }, ctx, more) {}",
+        "export function main({ a }, ...ctx) {}",
+    ] {
+        assert!(mistake(source).message.contains("`main({ city, days }, ctx)`"), "{source}");
+    }
+}
+
+#[test]
+fn content_has_no_schema() {
+    for kind in ["Content", "Content[]", "Promise<Content>", "Promise<(Content | string)[]>", "{ a: 1 } | Content"] {
+        assert_eq!(output(&format!("export function main(): {kind} {{}}")), None, "{kind}");
+        assert_eq!(output(&format!("/** @returns {{{kind}}} */\nexport function main() {{}}")), None, "{kind}");
+    }
+    let own = "interface Content { text: string }\nexport function main(): Content { return { text: '' } }";
+    assert_eq!(output(own).expect("a schema")["required"], json!(["text"]), "a type of the file's own");
+}
+
+fn script(promised: Promised) -> Script {
+    Script { promised, ..Script::default() }
+}
+
+#[test]
 fn a_result_is_structured_as_pythons_is() {
     let plain = Script::default();
     assert_eq!(plain.structured("{\"a\":1}").as_deref(), Some("{\"a\":1}"));
     assert_eq!(plain.structured("[1]"), None);
-    let wrapped = Script { wrapped: true, ..Script::default() };
-    assert_eq!(wrapped.structured("[1]").as_deref(), Some("{\"result\":[1]}"));
+    assert_eq!(script(Promised::Wrapped).structured("[1]").as_deref(), Some("{\"result\":[1]}"));
+}
+
+#[test]
+fn beside_content_nothing_is_structured_or_what_is_promised() {
+    for (promised, result, structured) in [
+        (Promised::Nothing, "null", None),
+        (Promised::Nothing, "{\"a\":1}", Some("{\"a\":1}")),
+        (Promised::Object, "{}", Some("{}")),
+        (Promised::Wrapped, "[1]", Some("{\"result\":[1]}")),
+    ] {
+        let made = script(promised).structured_beside_content(result).expect("fits");
+        assert_eq!(made.as_deref(), structured, "{promised:?} {result}");
+    }
+    for (promised, result, says) in [
+        (Promised::Object, "null", "ctx.result(content, value)"),
+        (Promised::Wrapped, "null", "ctx.result(content, value)"),
+        (Promised::Nothing, "1", "no object"),
+    ] {
+        let exception = script(promised).structured_beside_content(result).expect_err("does not fit");
+        assert!(exception.message.contains(says), "{exception:?}");
+    }
 }
 
 mod any {

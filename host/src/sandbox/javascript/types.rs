@@ -44,13 +44,23 @@ pub(super) struct Schemas<'p, 'a> {
     open: Vec<String>,
     definitions: BTreeMap<String, Value>,
     made: usize,
+    /// Pieces of content were met.
+    content: bool,
 }
 
 impl<'p, 'a> Schemas<'p, 'a> {
     pub(super) fn new(docs: HashMap<u32, Doc>) -> Self {
         let definitions = docs.values().filter_map(|doc| doc.defines.clone());
         let declared = definitions.map(|one| (one.name.clone(), Declared::Comment(one))).collect();
-        Self { declared, docs, arguments: true, open: Vec::new(), definitions: BTreeMap::new(), made: 0 }
+        Self {
+            declared,
+            docs,
+            arguments: true,
+            open: Vec::new(),
+            definitions: BTreeMap::new(),
+            made: 0,
+            content: false,
+        }
     }
 
     pub(super) fn declare(&mut self, name: &str, declared: Declared<'p, 'a>) {
@@ -65,6 +75,12 @@ impl<'p, 'a> Schemas<'p, 'a> {
     pub(super) fn for_result(&mut self) {
         self.arguments = false;
         self.definitions.clear();
+        self.content = false;
+    }
+
+    /// Whether what was looked at has `Content` in it, which ctx makes.
+    pub(super) fn has_content(&self) -> bool {
+        self.content
     }
 
     /// The document of a schema: with the definitions that it refers to.
@@ -288,6 +304,10 @@ impl<'p, 'a> Schemas<'p, 'a> {
                 let value = arguments.get(1).map_or(Ok((json!({}), false)), |value| self.of(value))?.0;
                 self.only_result("Map", "Record", json!({"type": "object", "additionalProperties": value}))
             }
+            "Content" => {
+                self.content = true;
+                Ok((json!({}), false))
+            }
             _ => Ok((json!({}), false)),
         }
     }
@@ -368,6 +388,12 @@ impl Definition {
     fn placeholder(name: &str) -> Self {
         Self { name: name.to_owned(), kind: None, properties: Vec::new() }
     }
+}
+
+/// Whether a type is the one of this name.
+pub(super) fn is_named(kind: &TSType<'_>, name: &str) -> bool {
+    matches!(kind, TSType::TSTypeReference(reference)
+        if matches!(&reference.type_name, TSTypeName::IdentifierReference(one) if one.name == name))
 }
 
 /// The name of a property when it is written out.

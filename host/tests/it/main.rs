@@ -66,6 +66,7 @@ mod mcp_listen;
 mod mcp_modern;
 mod mcp_offers;
 mod mcp_resume;
+mod mcp_rmcp;
 mod mcp_servers;
 mod mcp_sessions;
 mod mcp_sse;

@@ -21,6 +21,7 @@ mod process;
 mod samples;
 mod starts;
 mod statistics;
+mod threads;
 
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,7 @@ struct Cli {
 enum Topic {
     Calls,
     Gateway,
+    Threads,
     Neighbours,
     Memory,
     Fuel,
@@ -137,6 +139,7 @@ async fn main() -> anyhow::Result<()> {
         tables.extend(match topic {
             Topic::Calls => calls::run(&bench).await?,
             Topic::Gateway => vec![gateway::run(&bench).await?],
+            Topic::Threads => vec![threads::run(&bench).await?],
             Topic::Neighbours => neighbours::run(&bench).await?,
             Topic::Memory => memory::run(&bench).await?,
             Topic::Fuel => fuel::run(&bench).await?,

@@ -1,5 +1,7 @@
 //! What Linux tells of a process: CPU time and memory, from `/proc`.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -25,6 +27,16 @@ pub struct Memory {
     pub private_dirty: u64,
 }
 
+/// What a thread did since it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thread {
+    pub name: String,
+    /// Time on a processor.
+    pub ran: Duration,
+    /// How often it was given a processor.
+    pub times: u64,
+}
+
 /// # Errors
 /// When there is no such process.
 pub fn cpu(pid: u32) -> anyhow::Result<Cpu> {
@@ -39,6 +51,29 @@ pub fn cpu(pid: u32) -> anyhow::Result<Cpu> {
 /// When there is no `/proc`.
 pub fn own_cpu() -> anyhow::Result<Cpu> {
     cpu(std::process::id())
+}
+
+/// The threads of a process that live, by their ids.
+///
+/// # Errors
+/// When there is no such process, or the kernel keeps no `schedstat`.
+pub fn threads(pid: u32) -> anyhow::Result<BTreeMap<u32, Thread>> {
+    let folder = format!("/proc/{pid}/task");
+    let mut threads = BTreeMap::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("reading {folder}"))? {
+        let path = entry?.path();
+        let id = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        // One that ends meanwhile has no files any more.
+        let (Some(id), Ok(name)) = (id, std::fs::read_to_string(path.join("comm"))) else { continue };
+        threads.insert(id, thread(&path, name.trim_end())?);
+    }
+    Ok(threads)
+}
+
+fn thread(path: &Path, name: &str) -> anyhow::Result<Thread> {
+    let file = path.join("schedstat");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    parse_schedstat(name, &text).with_context(|| format!("{} is not as sched-stats.rst says", file.display()))
 }
 
 /// Memory of this process.
@@ -56,6 +91,13 @@ fn parse_stat(text: &str) -> Option<Cpu> {
     // The first of these is field 3 of proc(5); utime, stime, cutime and cstime are 14 to 17.
     let ticks = |number: usize| fields.get(number - 3)?.parse::<u32>().ok();
     Some(Cpu { own: TICK * (ticks(14)? + ticks(15)?), children: TICK * (ticks(16)? + ticks(17)?) })
+}
+
+/// Nanoseconds on a processor, nanoseconds of waiting for one, how often it got one.
+fn parse_schedstat(name: &str, text: &str) -> Option<Thread> {
+    let mut fields = text.split_whitespace().map(str::parse::<u64>);
+    let (ran, _waited, times) = (fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?);
+    Some(Thread { name: name.to_owned(), ran: Duration::from_nanos(ran), times })
 }
 
 fn parse_smaps(text: &str) -> Option<Memory> {
@@ -86,8 +128,16 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_both() {
+    fn a_thread_has_its_time_and_how_often_it_ran() {
+        let expected = Thread { name: "guest".to_owned(), ran: Duration::from_millis(3), times: 7 };
+        assert_eq!(parse_schedstat("guest", "3000000 500 7\n"), Some(expected));
+        assert_eq!(parse_schedstat("guest", "3000000 500\n"), None);
+    }
+
+    #[test]
+    fn this_process_has_all_of_it() {
         assert!(own_memory().expect("Linux").resident > 0);
         own_cpu().expect("Linux");
+        assert!(!threads(std::process::id()).expect("Linux").is_empty());
     }
 }

@@ -11,24 +11,17 @@ import json
 import os
 import pathlib
 import secrets
-import shutil
-import subprocess
 import sys
-import tempfile
 import traceback
-import urllib.error
-import urllib.request
 
+import asking
 import fastmcp
 from mcp import Client
 from mcp.client.sse import sse_client
-from mcp.client.stdio import StdioServerParameters
+from programs import URL, http, inspector, mcpbox, process, typescript
 
-URL = os.environ["MCPBOX_URL"]
-BINARY = os.environ["MCPBOX_BIN"]
+COMPONENT = pathlib.Path(__file__).parent.parent.parent / "guest-sdk/dist/conformance.wasm"
 DATABASE = "PostgreSQL" if os.environ.get("DATABASE_URL") else "SQLite"
-# What a process beside the host needs to know.
-INSTALLATION = ("MCPBOX_DATA_DIR", "MCPBOX_CACHE_DIR", "DATABASE_URL", "XDG_CACHE_HOME", "LOG_LEVEL")
 ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 
 MANAGEMENT = {
@@ -106,15 +99,16 @@ class Journey:
     async def write_route(self, word):
         await manage("update_tool", tool_id=self.route_id, python_code=ROUTE.replace("WORD", word))
 
-    async def ended(self):
-        """How the call that waits came to its end; its row follows the call by a moment."""
+    async def was_cancelled(self, who):
+        """That the call that waits was; its row follows the call by a moment."""
         async with Client(URL + "/mcp") as client:
             for _ in range(1_000):
                 arguments = {"tool_id": self.waits_id, "limit": 50}
                 logs = (await client.call_tool("mcpbox_get_tool_logs", arguments)).structured_content["logs"]
                 if len(logs) > self.waited:
                     self.waited = len(logs)
-                    return logs[0]["outcome"]
+                    assert logs[0]["outcome"] == "cancelled", f"{who}: {logs[0]}"
+                    return
         raise AssertionError(f"the call left no row: {logs}")
 
     async def routed(self):
@@ -231,10 +225,8 @@ class Journey:
             assert result["structuredContent"] == {"city": "Rome", "degrees": [10]}, result
 
     async def a_process_that_a_client_starts_serves_both_eras(self):
-        known = {name: os.environ[name] for name in INSTALLATION if name in os.environ}
-        process = StdioServerParameters(command=BINARY, args=["stdio"], env=known)
         for mode, version in ERAS.items():
-            async with Client(process, mode=mode) as client:
+            async with Client(process(), mode=mode) as client:
                 assert client.protocol_version == version, f"{mode} speaks {client.protocol_version}"
                 result = await client.call_tool(self.name, {"city": "Oslo", "days": 1})
                 assert result.structured_content == {"city": "Oslo", "degrees": [10]}, result
@@ -251,30 +243,46 @@ class Journey:
         await manage("request_publish", tool_id=self.waits_id)
         self.decide(f"tools/{self.waits_id}", "approve")
 
-    async def the_typescript_clients_list_call_hear_of_progress_and_cancel(self):
+    async def a_component_whose_tools_ask_is_approved(self):
+        status, server = http("POST", "/api/servers", {"name": "suite"}, token=self.token)
+        assert status == 201, (status, server)
+        path = f"/api/servers/{server['id']}/components?name=suite"
+        status, tool = http("POST", path, COMPONENT.read_bytes(), token=self.token)
+        assert status == 201, (status, tool)
+        self.decide(f"tools/{tool['id']}", "approve")
+
+    async def the_python_client_is_asked_hears_of_progress_and_cancels_in_both_eras(self):
+        for mode, version in ERAS.items():
+            await asking.with_the_official_client(URL + "/mcp", mode, version, "weather__waits")
+            await self.was_cancelled(mode)
+
+    async def a_process_that_a_client_starts_asks_in_both_eras(self):
+        for mode, version in ERAS.items():
+            await asking.with_the_official_client(process(), mode, version, "weather__waits")
+            await self.was_cancelled(mode)
+
+    async def a_client_of_the_oldest_transport_is_asked(self):
+        stream = sse_client(URL + "/sse")
+        await asking.with_the_official_client(stream, "legacy", ERAS["legacy"], "weather__waits")
+        await self.was_cancelled("sse")
+
+    async def the_typescript_clients_list_call_answer_hear_of_progress_and_cancel(self):
         for which, version in (("v1", "2025-11-25"), ("legacy", "2025-11-25"), ("auto", "2026-07-28")):
             seen = typescript(which, self.name, {"city": "Lima", "days": 1}, "weather__waits")
             assert seen["version"] == version, seen
             assert self.name in seen["tools"] and seen["result"] == {"city": "Lima", "degrees": [10]}, seen
+            assert seen["asked"] == [asking.MESSAGE] and asking.WHO["email"] in seen["told"], seen
             assert seen["progress"] == [[1, 2], [2, 2]] and seen["cancelled"] is True, seen
-            ended = await self.ended()
-            assert ended == "cancelled", f"{which}: {ended}"
+            await self.was_cancelled(which)
 
-    async def fastmcp_lists_calls_hears_of_progress_and_cancels(self):
-        heard = asyncio.Queue()
-
-        async def hear(progress, total, message):
-            await heard.put((progress, total))
-
-        async with fastmcp.Client(URL + "/mcp") as client:
-            assert self.name in {tool.name for tool in await client.list_tools()}
-            result = await client.call_tool(self.name, {"city": "Lima", "days": 1})
-            assert result.structured_content == {"city": "Lima", "degrees": [10]}, result
-            waiting = asyncio.create_task(client.call_tool("weather__waits", {}, progress_handler=hear))
-            assert [await heard.get(), await heard.get()] == [(1, 2), (2, 2)]
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
-        assert await self.ended() == "cancelled"
+    async def fastmcp_lists_calls_answers_hears_of_progress_and_cancels_in_both_eras(self):
+        for mode in ERAS:
+            async with fastmcp.Client(URL + "/mcp", mode=mode) as client:
+                assert self.name in {tool.name for tool in await client.list_tools()}
+                result = await client.call_tool(self.name, {"city": "Lima", "days": 1})
+                assert result.structured_content == {"city": "Lima", "degrees": [10]}, result
+            await asking.with_fastmcp(URL + "/mcp", mode, "weather__waits")
+            await self.was_cancelled(mode)
 
     async def one_server_is_served_by_itself(self):
         async with Client(URL + "/mcp/servers/weather") as client:
@@ -421,51 +429,9 @@ async def manage_refused(verb, **arguments):
     return await refused(f"mcpbox_{verb}", arguments)
 
 
-def http(method, path, body=None, token=None):
-    """A request as a browser or script sends it: its status and the JSON of the answer."""
-    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(URL + path, data, headers, method=method)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=60) as response:
-            return response.status, json.loads(response.read() or b"null")
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read() or b"null")
-
-
-def mcpbox(*arguments, stdin=""):
-    """The command line against the running host."""
-    return subprocess.run([BINARY, *arguments], input=stdin, capture_output=True, text=True, timeout=120)
-
-
-def inspector(era, *arguments):
-    """A request by the Inspector's command line; the result that it prints."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = pathlib.Path(folder) / "mcp.json"
-        server = {"type": "streamable-http", "url": URL + "/mcp", "protocolEra": era}
-        config.write_text(json.dumps({"mcpServers": {"box": server}}))
-        command = ["mcp-inspector", "--cli", "--config", str(config), "--server", "box", "--format", "json", *arguments]
-        environment = {**os.environ, "MCP_INSPECTOR_SECRET_STORE": "memory", "HOME": folder}
-        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, f"the Inspector ({era}) ended with {done.returncode}: {done.stderr}\n{done.stdout}"
-    return json.loads(done.stdout)["result"]
-
-
-def typescript(which, name, arguments, waits):
-    """What one of the TypeScript clients sees of the host."""
-    modules = pathlib.Path(shutil.which("mcp-inspector")).parent.parent.parent
-    script = pathlib.Path(__file__).with_name("typescript.mjs").read_text()
-    command = ["node", "--input-type=module", "-", URL + "/mcp", which, name, json.dumps(arguments), waits]
-    done = subprocess.run(command, input=script, cwd=modules, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, f"the TypeScript client ({which}) ended with {done.returncode}: {done.stderr}"
-    return json.loads(done.stdout)
-
-
 async def main():
     journey = Journey()
-    helpers = {"decide", "write_route", "routed", "ended"}
+    helpers = {"decide", "write_route", "routed", "was_cancelled"}
     steps = [step for name, step in vars(Journey).items() if callable(step) and name not in helpers and name[0] != "_"]
     passed = 0
     for step in steps:

@@ -83,7 +83,7 @@ pub(crate) async fn test_tool_with_progress() -> Content {
 /// Takes a while, in which a stream can be closed and taken up again.
 #[tool]
 pub(crate) async fn test_reconnection() -> Content {
-    time::sleep(Duration::from_secs(1)).await;
+    time::sleep(Duration::from_secs(2)).await;
     Content::text("The answer has arrived.")
 }
 

@@ -12,7 +12,7 @@ use crate::auth::McpAuth;
 use crate::config::{Packaging, Place};
 use crate::domain::tool::Language;
 use crate::limits::Limits;
-use crate::mcp::{self, McpSettings, McpState};
+use crate::mcp::{self, McpSettings, McpState, Wish};
 
 /// What it takes to talk to one client.
 pub struct Talk {
@@ -24,6 +24,8 @@ pub struct Talk {
     pub program: PathBuf,
     /// The one server that is served; none: all of them.
     pub server: Option<String>,
+    /// Which tools are listed when all are served.
+    pub tools: Wish,
 }
 
 /// Why a conversation did not come about, or broke off.
@@ -47,7 +49,7 @@ pub async fn converse(
     output: impl AsyncWrite + Unpin,
     stop: impl Future<Output = ()>,
 ) -> Result<(), TalkError> {
-    let Talk { place, folder_roots, packaging, limits, program, server } = talk;
+    let Talk { place, folder_roots, packaging, limits, program, server, tools } = talk;
     open_data_dir(&place.data_dir)?;
     let lifecycle = Lifecycle::default();
     let Made { service, db, sandbox } =
@@ -68,7 +70,7 @@ pub async fn converse(
     let (calls, stopping) = (lifecycle.calls.clone(), lifecycle.stopping.clone());
     let mcp = McpState::new(service.clone(), auth, McpSettings::default(), calls, stopping);
     let grace = Duration::from_secs(limits.stop_grace_s);
-    let conversation = mcp::converse(&mcp, server.as_deref(), input, output);
+    let conversation = mcp::converse(&mcp, server.as_deref(), tools, input, output);
     tokio::pin!(conversation);
     let stopped = async {
         stop.await;

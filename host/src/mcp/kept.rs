@@ -8,12 +8,14 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::outbox::Outbox;
 use super::session::Session;
+use super::stream::EventId;
 use crate::clock::Clock;
 use crate::limits::Limits;
 
@@ -42,6 +44,10 @@ pub(super) struct Kept {
     most_bytes: usize,
     time: TimeDelta,
     streams: Arc<Mutex<Streams>>,
+    /// This process, in the ids of events.
+    process: StreamId,
+    /// How many events of sessions' own streams have an id.
+    told: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -61,7 +67,25 @@ impl Kept {
     pub(super) fn new(limits: &Limits, clock: Clock) -> Self {
         let time = i64::try_from(limits.stream_kept_s).ok().and_then(TimeDelta::try_seconds);
         let most_bytes = Limits::size(limits.streams_kept_bytes);
-        Self { clock, most_bytes, time: time.unwrap_or(TimeDelta::MAX), streams: Arc::default() }
+        Self {
+            clock,
+            most_bytes,
+            time: time.unwrap_or(TimeDelta::MAX),
+            streams: Arc::default(),
+            process: StreamId(rand::random()),
+            told: Arc::default(),
+        }
+    }
+
+    /// The id of an event on a session's own stream: no other has it, on no stream and in no process.
+    pub(super) fn event_of_session(&self, generation: u64) -> EventId {
+        EventId::Session { process: self.process, generation, number: self.told.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Whether nothing has happened since an event of a session's own stream. Generations of other processes say
+    /// nothing here.
+    pub(super) fn is_newest(&self, last: EventId, generation: u64) -> bool {
+        matches!(last, EventId::Session { process, generation: known, .. } if process == self.process && known == generation)
     }
 
     /// Keeps the stream of a call that runs. Whoever calls this says when it has ended.

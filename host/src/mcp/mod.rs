@@ -55,6 +55,7 @@ use self::dispatch::Dispatcher;
 use self::kept::Kept;
 pub use self::origin::McpSettings;
 use self::scope::Scope;
+pub use self::scope::Wish;
 use self::sessions::Sessions;
 use self::stream::Streams;
 use crate::auth::McpAuth;
@@ -153,14 +154,15 @@ pub enum ConverseError {
     Broken(#[from] io::Error),
 }
 
-/// Serves one client over a pair of byte streams, a message a line: everything, or one running server. It is a
-/// client on this machine.
+/// Serves one client over a pair of byte streams, a message a line: everything, or one running server; `tools` is
+/// what it wants to see in the list of everything. It is a client on this machine, and is shown what those are.
 ///
 /// # Errors
 /// See [`ConverseError`].
 pub async fn converse(
     state: &McpState,
     server: Option<&str>,
+    tools: Wish,
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
 ) -> Result<(), ConverseError> {
@@ -173,7 +175,7 @@ pub async fn converse(
             found.ok_or_else(|| ConverseError::Server(name.to_owned()))?
         }
     };
-    Ok(transport::stdio::serve(state, scope, caller, input, output).await?)
+    Ok(transport::stdio::serve(state, (scope, tools), caller, input, output).await?)
 }
 
 /// The routes `/mcp`, `/mcp/servers/{server}` and `/mcp/health`. They need `ConnectInfo<SocketAddr>`.

@@ -1,22 +1,37 @@
-//! Which name a model probably meant.
+//! Which name or URI a model probably meant.
+
+use crate::service::offered::split_uri;
 
 /// The name in `known` that is nearest to `asked`, if one is near enough to be a slip: at most a
 /// third of its letters differ, or only what stands before `__` does. Of equals, the first.
 pub fn nearest<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    /// Names are at most 64 letters; what is far longer was no slip of one.
+    nearest_by(asked, known, |name| name.rsplit_once("__").map_or(name, |(_, tool)| tool))
+}
+
+/// The URI in `known` that is nearest to `asked`, by the same measure; what stands before a URI of many servers is
+/// its server.
+pub fn nearest_uri<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_by(asked, known, |uri| split_uri(uri).map_or(uri, |(_, own)| own))
+}
+
+/// `own` is what of a name its server calls it.
+fn nearest_by<'a>(
+    asked: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    own: impl Fn(&str) -> &str,
+) -> Option<&'a str> {
+    /// Names are at most 64 letters, URIs that people write seldom more; what is far longer was no slip of one.
     const LONGEST: usize = 128;
     if asked.is_empty() || asked.len() > LONGEST {
         return None;
     }
     let asked = asked.to_lowercase();
-    let tool = |name: &str| name.rsplit_once("__").map(|(_, tool)| tool.to_owned());
-    let asked_tool = tool(&asked).unwrap_or_else(|| asked.clone());
     let mut best: Option<(usize, &str)> = None;
-    for name in known {
+    for name in known.into_iter().filter(|name| name.len() <= 2 * LONGEST) {
         let lower = name.to_lowercase();
-        let same_tool = tool(&lower).unwrap_or_else(|| lower.clone()) == asked_tool;
-        let distance = if same_tool { 1 } else { edit_distance(&asked, &lower) };
-        let near_enough = same_tool || distance * 3 <= asked.chars().count().max(lower.chars().count());
+        let same = own(&lower) == own(&asked);
+        let distance = if same { 1 } else { edit_distance(&asked, &lower) };
+        let near_enough = same || distance * 3 <= asked.chars().count().max(lower.chars().count());
         if near_enough && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, name));
         }
@@ -72,6 +87,23 @@ mod tests {
             assert_eq!(nearest(asked, KNOWN), meant, "{asked}");
         }
         assert_eq!(nearest(&"x".repeat(10_000), KNOWN), None);
+    }
+
+    #[test]
+    fn slips_find_their_resource() {
+        let known = ["mcpbox+desk:notes://1", "mcpbox+desk:notes://today", "mcpbox+mail:box://in__a"];
+        for (asked, meant) in [
+            ("notes://1", Some(known[0])),
+            ("mcpbox+desc:notes://1", Some(known[0])),
+            ("mcpbox+desk:notes://tody", Some(known[1])),
+            ("mcpbox+desk:NOTES://today", Some(known[1])),
+            ("other://a", None),
+            ("https://example.com/", None),
+        ] {
+            assert_eq!(nearest_uri(asked, known), meant, "{asked}");
+        }
+        assert_eq!(nearest_uri("note://1", ["notes://1"]), Some("notes://1"));
+        assert_eq!(nearest_uri("a", [&*"a".repeat(100_000)]), None);
     }
 
     #[test]

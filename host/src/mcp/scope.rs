@@ -4,6 +4,7 @@
 //! `/mcp/servers/weather` that server is an MCP server by itself: its own names, nothing else.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use super::error::{Failure, Kind, shorten};
 use crate::domain::names::{ExportName, ServerName, gateway_name};
@@ -35,14 +36,19 @@ impl Wish {
     /// When it says something of tools that is not known here.
     pub fn of(query: Option<&str>) -> Result<Self, Failure> {
         let said = query.unwrap_or_default().split('&').find_map(|part| part.strip_prefix("tools="));
+        let Some(said) = said else { return Ok(Self::default()) };
+        said.parse().map_err(|fault| Failure::new(Kind::InvalidRequest, format!("`tools` of the address {fault}")))
+    }
+}
+
+impl FromStr for Wish {
+    type Err = String;
+
+    fn from_str(said: &str) -> Result<Self, String> {
         match said {
-            None => Ok(Self::Fitting),
-            Some("all") => Ok(Self::All),
-            Some("search") => Ok(Self::Search),
-            Some(other) => {
-                let message = format!("`tools` of the address is `all` or `search`, and not `{}`", shorten(other));
-                Err(Failure::new(Kind::InvalidRequest, message))
-            }
+            "all" => Ok(Self::All),
+            "search" => Ok(Self::Search),
+            other => Err(format!("is `all` or `search`, and not `{}`", shorten(other))),
         }
     }
 }

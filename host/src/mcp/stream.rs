@@ -134,8 +134,8 @@ impl Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventId {
     /// A session's own stream. What it tells is that the list of tools has changed, so how far is
-    /// the list's generation.
-    Session { generation: u64 },
+    /// the list's generation in the process that told it; no two events have the same number there.
+    Session { process: StreamId, generation: u64, number: u64 },
     /// The stream of one call, and how many messages came on it.
     Call { stream: StreamId, number: u64 },
 }
@@ -143,7 +143,7 @@ pub enum EventId {
 impl std::fmt::Display for EventId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Session { generation } => write!(f, "session-{generation}"),
+            Self::Session { process, generation, number } => write!(f, "session-{process}-{generation}-{number}"),
             Self::Call { stream, number } => write!(f, "call-{stream}-{number}"),
         }
     }
@@ -155,8 +155,13 @@ impl EventId {
             let (stream, number) = rest.split_once('-')?;
             return Some(Self::Call { stream: stream.parse().ok()?, number: number.parse().ok()? });
         }
-        let generation = text.strip_prefix("session-")?.parse().ok()?;
-        Some(Self::Session { generation })
+        let (process, place) = text.strip_prefix("session-")?.split_once('-')?;
+        let (generation, number) = place.split_once('-')?;
+        Some(Self::Session {
+            process: process.parse().ok()?,
+            generation: generation.parse().ok()?,
+            number: number.parse().ok()?,
+        })
     }
 }
 
@@ -201,18 +206,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_begins_with_a_comment_and_has_one_event_per_message() {
+        let told = |generation| EventId::Session { process: "b0".parse().expect("an id"), generation, number: 9 };
         let events = stream::iter([
-            Event::primer(EventId::Session { generation: 3 }),
+            Event::primer(told(3)),
             Event::message(&b"{\"a\":\r\n 1}"[..]),
-            Event::message(&b"{}"[..]).with_id(EventId::Session { generation: 4 }).with_retry(),
+            Event::message(&b"{}"[..]).with_id(told(4)).with_retry(),
             Event::named("endpoint", &b"/here"[..]),
             Event::come_back(),
         ]);
         let response = answer(events, Duration::from_secs(60), streams(1).place().expect("a place"));
         assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
-        let expected = ":\n\nid: session-3\ndata: \n\ndata: {\"a\":   1}\n\nid: session-4\nretry: 1000\ndata: {}\n\n\
-                        event: endpoint\ndata: /here\n\nretry: 1000\n\n";
+        let process = format!("{:0>32}", "b0");
+        let expected = format!(
+            ":\n\nid: session-{process}-3-9\ndata: \n\ndata: {{\"a\":   1}}\n\nid: session-{process}-4-9\nretry: 1000\n\
+             data: {{}}\n\nevent: endpoint\ndata: /here\n\nretry: 1000\n\n"
+        );
         assert_eq!(text(response).await, expected);
     }
 
@@ -243,7 +252,8 @@ mod tests {
 
     #[test]
     fn an_event_id_reads_back_and_anything_else_is_none() {
-        let id = EventId::Session { generation: u64::MAX };
+        let process = "f00".parse().expect("a process");
+        let id = EventId::Session { process, generation: u64::MAX, number: 7 };
         assert_eq!(EventId::parse(&id.to_string()), Some(id));
         let id = EventId::Call { stream: "f00".parse().expect("a stream"), number: 7 };
         assert_eq!(EventId::parse(&id.to_string()), Some(id));
@@ -251,12 +261,16 @@ mod tests {
             "",
             "session-",
             "session--1",
+            "session-1",
+            "session-f00-1",
+            "session-f00-1-",
+            "session-f00--1-1",
             "call-1",
             "call-1-",
             "call--1",
             "call-x-1",
-            "session-1x",
-            "session-99999999999999999999999",
+            "session-f00-1x-1",
+            "session-f00-99999999999999999999999-1",
         ] {
             assert_eq!(EventId::parse(bad), None, "{bad}");
         }

@@ -28,7 +28,8 @@ def main() -> int:
     while True: pass
 ";
 
-async fn admin(serving: &mut Serving) -> Admin<'_> {
+/// The first administrator.
+pub async fn admin(serving: &mut Serving) -> Admin<'_> {
     let code = setup_code(serving).await;
     serving.door.setup(&code).await
 }

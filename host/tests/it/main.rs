@@ -67,6 +67,8 @@ mod mcp_listen;
 mod mcp_modern;
 mod mcp_offers;
 mod mcp_resume;
+mod mcp_rmcp;
+mod mcp_rules;
 mod mcp_servers;
 mod mcp_sessions;
 mod mcp_sse;

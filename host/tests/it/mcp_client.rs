@@ -176,12 +176,15 @@ impl Answer {
 
     /// The next event, past comments.
     pub async fn event(&mut self) -> Option<String> {
-        loop {
-            match self.piece().await? {
-                comment if comment.starts_with(':') => {}
-                event => return Some(event),
-            }
+        let mut event = self.piece().await?;
+        while event.starts_with(':') {
+            event = self.piece().await?;
         }
+        // A long one comes in several pieces.
+        while !event.ends_with("\n\n") {
+            event.push_str(&self.piece().await.expect("an event has an end"));
+        }
+        Some(event)
     }
 
     /// The messages of a stream that ends.

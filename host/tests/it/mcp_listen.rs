@@ -1,10 +1,11 @@
 //! What clients hear of that they listen for: lists and resources that change, and tasks.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::desk;
 use crate::harness::Host;
-use crate::mcp_client::{Answer, Client};
+use crate::mcp_client::{Answer, Client, ECHO, initialize, request};
 
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -55,7 +56,7 @@ async fn a_modern_client_hears_of_what_it_asked_for_and_of_nothing_else() {
     );
     // The other stream has heard nothing of that: what comes first is the change of the tools.
     let off = json!({"disabled_tools": ["task"]});
-    admin.ask(reqwest::Method::PATCH, &format!("/api/tools/{tool}"), Some(off)).await;
+    admin.ask(Method::PATCH, &format!("/api/tools/{tool}"), Some(off)).await;
     assert_eq!(message(&mut tools).await["method"], "notifications/tools/list_changed");
     let too_much: Vec<String> = (0..10_000).map(|number| format!("notes://{number}")).collect();
     let refused = listen(json!({"resourceSubscriptions": too_much})).await;
@@ -123,5 +124,44 @@ async fn a_legacy_client_hears_of_the_resources_that_it_subscribed_to() {
             "notifications/prompts/list_changed",
             "nothing of the resource"
         );
+    }
+}
+
+#[tokio::test]
+async fn news_of_a_server_outside_a_profile_never_reaches_its_caller() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let (shown, _) = admin.tool("s", "echo", ECHO).await;
+    let key = admin.ask(Method::POST, "/api/api-keys", Some(json!({"name": "claude"}))).await;
+    let profile = format!("/api/mcp/profiles/{}", key["id"].as_str().expect("an id"));
+    admin.ask(Method::PUT, &profile, Some(json!({"servers": [shown], "management": false}))).await;
+    let bearer = format!("Bearer {}", key["key"].as_str().expect("a key"));
+    let by_key = ("authorization", bearer.as_str());
+    let client = Client::of(&host);
+    let hidden = "mcpbox+desk:notes://1";
+
+    let wanted = json!({"toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true,
+        "resourceSubscriptions": [hidden]});
+    let mut modern = client.modern(&[by_key], "subscriptions/listen", json!({"notifications": wanted})).await;
+    assert_eq!(message(&mut modern).await["method"], "notifications/subscriptions/acknowledged");
+    let opened = client.post(&[by_key], &initialize("2025-06-18")).await;
+    let session = opened.headers["mcp-session-id"].to_str().expect("visible ASCII").to_owned();
+    let in_session = [by_key, ("mcp-session-id", session.as_str())];
+    let subscribe = request(1, "resources/subscribe", &json!({"uri": hidden}));
+    assert_eq!(client.post(&in_session, &subscribe).await.code().await, (200, -32002));
+    let mut legacy = client.listen(&session, &[by_key]).await;
+    // Whoever is shown everything hears of it, so that it has been told when the next change comes.
+    let everything = json!({"notifications": {"promptsListChanged": true, "resourceSubscriptions": [hidden]}});
+    let mut local = client.modern(&[], "subscriptions/listen", everything).await;
+    message(&mut local).await;
+
+    change(&Client::of(&host).at(desk::ALONE)).await;
+    assert_eq!(message(&mut local).await["method"], "notifications/prompts/list_changed");
+    assert_eq!(message(&mut local).await["params"]["uri"], hidden);
+    admin.another_tool(&shown, "more", ECHO).await;
+    for stream in [&mut modern, &mut legacy] {
+        let first = message(stream).await;
+        assert_eq!(first["method"], "notifications/tools/list_changed", "{first}");
     }
 }

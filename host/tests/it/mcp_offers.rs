@@ -44,6 +44,14 @@ async fn what_a_component_offers_is_listed_and_had_under_the_names_of_each_addre
             let refused = read(&client, uri).await;
             assert_eq!((&refused["error"]["code"], &refused["error"]["data"]["uri"]), (&json!(code), &json!(uri)));
         }
+        // Of what is gone, or was written wrong, the nearest is named.
+        for (wrong, near) in [(uri.replace("notes", "nodes"), Some(uri)), ("notes:/none/of/them".to_owned(), None)] {
+            let refused = read(&client, &wrong).await;
+            let words = refused["error"]["message"].as_str().expect("words");
+            assert!(words.contains("call resources/list again"), "{words}");
+            let meant = words.split_once("did you mean `").and_then(|(_, rest)| rest.split('`').next());
+            assert_eq!(meant, near, "{words}");
+        }
         for (params, words) in [
             (json!({"name": prompt}), "who"),
             (json!({"name": format!("{prompt}s"), "arguments": {}}), "did you mean"),

@@ -14,7 +14,11 @@ async fn host() -> Host {
 
 /// Opens a stream; answers it and where to send messages.
 async fn open(host: &Host) -> (Answer, Client) {
-    let mut stream = Client::of(host).at("/sse").send("GET", &[ACCEPT], "").await;
+    open_at(host, "/sse").await
+}
+
+async fn open_at(host: &Host, path: &str) -> (Answer, Client) {
+    let mut stream = Client::of(host).at(path).send("GET", &[ACCEPT], "").await;
     assert_eq!((stream.status, stream.headers["content-type"].to_str().ok()), (200, Some("text/event-stream")));
     assert_eq!(stream.headers["x-accel-buffering"], "no");
     let endpoint = stream.event().await.expect("an event");
@@ -96,4 +100,27 @@ async fn a_stopping_host_ends_its_conversations() {
     hear(&mut stream).await;
     let (ended, ()) = tokio::join!(stream.event(), host.stop());
     assert_eq!(ended, None);
+}
+
+#[tokio::test]
+async fn it_shows_what_the_caller_is_shown_and_lists_what_the_address_says() {
+    let host = host().await;
+    let admin = host.admin().await;
+    offer(&host, &admin, &[("echo", ECHO)]).await;
+    let listed = async |path: &str| {
+        let (mut stream, client) = open_at(&host, path).await;
+        client.post(&[], &initialize("2024-11-05")).await;
+        hear(&mut stream).await;
+        client.post(&[], &request(1, "tools/list", &json!({}))).await;
+        let listed = hear(&mut stream).await["result"]["tools"].clone();
+        let tools = listed.as_array().expect("tools").iter();
+        tools.filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect::<Vec<String>>()
+    };
+    assert_eq!(listed("/sse?tools=search").await.last().map(String::as_str), Some("mcpbox_call_tool"));
+    assert!(listed("/sse").await.contains(&"s__echo".to_owned()));
+    let refused = Client::of(&host).at("/sse?tools=few").send("GET", &[ACCEPT], "").await;
+    assert_eq!(refused.code().await, (400, -32600));
+    let nothing = json!({"servers": [], "management": false});
+    admin.ask(reqwest::Method::PUT, "/api/mcp/profiles/local", Some(nothing)).await;
+    assert_eq!(listed("/sse").await, Vec::<String>::new());
 }

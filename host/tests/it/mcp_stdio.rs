@@ -221,3 +221,30 @@ async fn it_starts_on_an_empty_folder_and_stops_in_order() {
     assert_eq!(talk.child.wait().await.expect("it ends").code(), Some(0));
     assert_eq!(place.read("SELECT count(*) FROM servers"), "1");
 }
+
+#[tokio::test]
+async fn it_shows_what_clients_of_this_machine_are_shown_and_lists_what_was_wished() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    offer(&host, &admin, &[("echo", ECHO)]).await;
+    let list = request(1, "tools/list", &json!({}));
+    let call = request(2, "tools/call", &json!({"name": "s__echo", "arguments": {"text": "x"}}));
+    let mut talk = Talk::beside(&host, &["--tools", "search"], &[]);
+    talk.open("2025-11-25").await;
+    let listed = talk.ask(&list).await["result"]["tools"].clone();
+    let names: Vec<&str> = listed.as_array().expect("tools").iter().filter_map(|tool| tool["name"].as_str()).collect();
+    assert!(names.ends_with(&["mcpbox_search_tools", "mcpbox_call_tool"]), "{names:?}");
+    assert_eq!(talk.ask(&call).await["result"]["structuredContent"], json!({"text": "x"}));
+    talk.end().await;
+
+    let nothing = json!({"servers": [], "management": false});
+    admin.ask(reqwest::Method::PUT, "/api/mcp/profiles/local", Some(nothing)).await;
+    let mut talk = Talk::beside(&host, &[], &[]);
+    talk.open("2025-11-25").await;
+    assert_eq!(talk.ask(&list).await["result"]["tools"], json!([]));
+    assert_eq!(talk.ask(&call).await["error"]["code"], -32602);
+    talk.end().await;
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mcpbox"));
+    command.args(["stdio", "--server", "s"]).env_clear().envs(host.environment()).env("LOG_LEVEL", "off");
+    assert!(said(command, "").await.refused().contains("`s`"), "what is not shown is not there");
+}

@@ -4,7 +4,7 @@ use mcpbox::limits::Limits;
 use serde_json::json;
 
 use crate::harness::{Host, Wishes};
-use crate::mcp_client::{Client, ECHO, PATIENCE, offer};
+use crate::mcp_client::{Client, ECHO, PATIENCE, WAITS, offer};
 
 /// Fault: 4.lists.
 #[tokio::test]
@@ -74,4 +74,29 @@ async fn a_stopping_host_ends_its_streams() {
     assert_eq!(open.piece().await.as_deref(), Some(":\n\n"));
     let (ended, ()) = tokio::join!(open.event(), host.stop());
     assert_eq!(ended, None);
+}
+
+#[tokio::test]
+async fn comments_keep_a_stream_open_that_has_nothing_to_say() {
+    let limits = Limits { sse_keep_alive_s: 1, ..Wishes::default().limits };
+    let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
+    let admin = host.admin().await;
+    offer(&host, &admin, &[("waits", WAITS)]).await;
+    let client = Client::of(&host);
+    let (session, _) = client.open("2025-11-25").await;
+    let call = json!({"name": "s__waits", "_meta": {"progressToken": 1}});
+    for (stream, events) in [
+        (client.listen(&session, &[]).await, 1),
+        (client.ask(&session, "tools/call", call.clone()).await, 1),
+        (client.modern(&[], "tools/call", call).await, 0),
+        (client.modern(&[], "subscriptions/listen", json!({"notifications": {}})).await, 1),
+    ] {
+        let mut stream = stream;
+        let mut seen = Vec::new();
+        for _ in 0..3 + events {
+            seen.push(stream.piece().await.expect("it stays open"));
+        }
+        let comments = seen.iter().filter(|piece| *piece == ":\n\n").count();
+        assert_eq!((seen[0].as_str(), comments), (":\n\n", 3), "one at once, and one a second: {seen:?}");
+    }
 }

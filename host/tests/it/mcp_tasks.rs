@@ -6,8 +6,10 @@ use mcpbox::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::desk;
+use crate::executable::admin;
 use crate::harness::{Host, Wishes};
 use crate::mcp_client::{Client, ECHO, PATIENCE, WAITS, offer, outcome_of_last_call};
+use crate::program::Installation;
 
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
@@ -161,4 +163,74 @@ async fn a_task_outlives_a_restart_until_it_expires() {
     }
     let stop = tokio_util::sync::CancellationToken::new();
     assert_eq!(host.app().service().tasks_prune(&stop).await.expect("the database answers"), 2);
+}
+
+#[tokio::test]
+async fn a_task_whose_guest_waits_for_answers_is_cancelled_as_any_other() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let tool = desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let made = id(&call(&client, "task", json!({"message": "who?"})).await);
+    until(&client, &made, "input_required").await;
+    let ack = about(&client, "tasks/cancel", &made, json!({})).await["result"].clone();
+    assert_eq!(ack["resultType"], "complete", "{ack}");
+    let gone = until(&client, &made, "cancelled").await;
+    assert!(gone.get("inputRequests").is_none(), "nobody is asked any more: {gone}");
+    assert_eq!(outcome_of_last_call(&host, &tool).await, "cancelled", "the guest is stopped");
+    let late = json!({"inputResponses": {"who": {"action": "accept", "content": {"name": "Ada"}}}});
+    about(&client, "tasks/update", &made, late).await;
+    until(&client, &made, "cancelled").await;
+}
+
+#[tokio::test]
+async fn every_process_on_the_database_tells_of_a_task_takes_answers_and_cancels() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let tool = desk::offer(&admin).await;
+    let beside = host.beside().await;
+    let (here, there) = (Client::of(&host).at(desk::ALONE), Client::of(&beside).at(desk::ALONE));
+    let asked = json!({"message": "who?"});
+
+    let made = id(&call(&here, "task", asked.clone()).await);
+    let asks = until(&there, &made, "input_required").await;
+    assert_eq!(asks["inputRequests"]["who"]["params"]["message"], "who?", "{asks}");
+    let answers = json!({"inputResponses": {"who": {"action": "accept", "content": {"name": "Ada"}}}});
+    about(&there, "tasks/update", &made, answers).await;
+    let done = until(&there, &made, "completed").await;
+    assert!(done["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("Ada")), "{done}");
+    assert_eq!(until(&here, &made, "completed").await["result"], done["result"]);
+
+    let made = id(&call(&here, "task", asked).await);
+    until(&there, &made, "input_required").await;
+    about(&there, "tasks/cancel", &made, json!({})).await;
+    until(&here, &made, "cancelled").await;
+    let logged = async { while outcome_of_last_call(&host, &tool).await != "cancelled" {} };
+    tokio::time::timeout(PATIENCE, logged).await.expect("the guest is stopped where it runs");
+    beside.stop().await;
+}
+
+#[tokio::test]
+async fn the_task_of_a_process_that_was_killed_has_failed_when_nobody_says_any_more_that_it_runs() {
+    let place = Installation::new().await;
+    let quick = [("MCPBOX_TASK_AFTER_MS", "10")];
+    let mut serving = place.serve(&quick).await;
+    admin(&mut serving).await.tool("s", "waits", WAITS).await;
+    let made = id(&call(&Client::of(&serving.door), "s__waits", json!({})).await);
+    until(&Client::of(&serving.door), &made, "working").await;
+    serving.kill().await;
+    // As if the half minute had passed for which it is believed to be there.
+    assert_eq!(place.read("UPDATE tasks SET alive_until = created_at"), "1");
+    let serving = place.serve(&quick).await;
+    let client = Client::of(&serving.door);
+    for _ in 0..2 {
+        let failed = about(&client, "tasks/get", &made, json!({})).await["result"].clone();
+        assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("failed"), &json!(-32603)), "{failed}");
+        assert!(
+            failed["error"]["message"].as_str().is_some_and(|text| text.contains("call the tool again")),
+            "{failed}"
+        );
+    }
+    assert_eq!(place.read("SELECT status FROM tasks"), "failed", "it is written down");
+    serving.stop().await;
 }

@@ -12,6 +12,8 @@ use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind, shorten};
 use crate::mcp::jsonrpc::{Params, Payload};
 use crate::mcp::methods::Method;
+use crate::mcp::nearest::nearest_uri;
+use crate::mcp::pages::called;
 use crate::mcp::record::Record;
 use crate::service::Error;
 use crate::service::calls::{CallAnswer, End};
@@ -63,16 +65,20 @@ async fn contents(dispatcher: &Dispatcher, context: &Context, params: &Params, r
             if let Some(reply) = call.protocol_reply(dispatcher, context, &answer).map_err(|e| refused(e, context))? {
                 return reply;
             }
-            write(context, &uri, answer)
+            match write(context, answer)? {
+                Some(payload) => Ok(payload),
+                None => Err(unknown(dispatcher, context, &uri).await),
+            }
         }
-        Err(Error::NotFound { .. }) => Err(unknown(context, &uri)),
+        Err(Error::NotFound { .. }) => Err(unknown(dispatcher, context, &uri).await),
         Err(error) => Err(refused(error, context)),
     }
 }
 
-fn write(context: &Context, uri: &str, answer: CallAnswer) -> Reply {
+/// None: its component says that there is no such resource.
+fn write(context: &Context, answer: CallAnswer) -> Result<Option<Payload>, Failure> {
     if matches!(answer.end, End::ResourceNotFound) {
-        return Err(unknown(context, uri));
+        return Ok(None);
     }
     if let Some(failure) = failed(&answer) {
         return Err(failure);
@@ -83,7 +89,7 @@ fn write(context: &Context, uri: &str, answer: CallAnswer) -> Reply {
     let broken = |_| Failure::internal(&context.request_id);
     let Contents { mut contents } = serde_json::from_str(json.get()).map_err(broken)?;
     if contents.is_empty() {
-        return Err(unknown(context, uri));
+        return Ok(None);
     }
     let prefix = uri_prefix.unwrap_or_default();
     for part in &mut contents {
@@ -97,13 +103,19 @@ fn write(context: &Context, uri: &str, answer: CallAnswer) -> Reply {
         result_type: modern.then_some(COMPLETE),
         meta: ResultMeta::new(modern, Some(&execution)),
     };
-    Payload::of(&written).map_err(broken)
+    Payload::of(&written).map(Some).map_err(broken)
 }
 
-/// By the code of each era.
-pub(super) fn unknown(context: &Context, uri: &str) -> Failure {
+/// By the code of each era, with the resource that was probably meant.
+pub(super) async fn unknown(dispatcher: &Dispatcher, context: &Context, uri: &str) -> Failure {
     let kind = if context.is_modern() { Kind::InvalidParams } else { Kind::ResourceUnknown };
-    let message =
+    let mut message =
         format!("there is no resource `{}`; call resources/list again, the list may have changed", shorten(uri));
+    if let Ok(catalogue) = dispatcher.catalogue(context).await {
+        let uris = catalogue.offered.resources.iter().map(|offering| called(offering, &context.scope));
+        if let Some(near) = nearest_uri(uri, uris) {
+            message.push_str(&format!("; did you mean `{near}`?"));
+        }
+    }
     Failure { data: Some(json!({ "uri": uri })), ..Failure::new(kind, message) }
 }

@@ -21,7 +21,7 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
     let Subscribe { uri } = read(params)?;
     let catalogue = dispatcher.catalogue(context).await?;
     if catalogue.offered.owner_of_uri(&context.scope.full_uri(&uri)).is_none() {
-        return Err(unknown(context, &uri));
+        return Err(unknown(dispatcher, context, &uri).await);
     }
     if let Era::Legacy(session) = &context.era {
         session.subscribe(&uri).map_err(|most| {

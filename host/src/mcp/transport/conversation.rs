@@ -49,6 +49,8 @@ pub(super) struct Conversation(Arc<Inner>);
 struct Inner {
     mcp: McpState,
     scope: Scope,
+    /// What the client wants to see in the list of tools.
+    tools: Wish,
     caller: Caller,
     /// Whether nobody counts its messages before they come here.
     counts: bool,
@@ -67,7 +69,12 @@ struct Inner {
 
 impl Conversation {
     /// A client, and what it is to be told, message by message.
-    pub(super) fn new(mcp: &McpState, scope: Scope, caller: Caller, counts: bool) -> (Self, mpsc::Receiver<Bytes>) {
+    pub(super) fn new(
+        mcp: &McpState,
+        (scope, tools): (Scope, Wish),
+        caller: Caller,
+        counts: bool,
+    ) -> (Self, mpsc::Receiver<Bytes>) {
         let (out, said) = mpsc::channel(OUT);
         let limits = mcp.limits();
         let agreed =
@@ -78,6 +85,7 @@ impl Conversation {
             modern: Session::of_connection(&caller, agreed, limits, now),
             mcp: mcp.clone(),
             scope,
+            tools,
             caller,
             counts,
             out,
@@ -139,9 +147,8 @@ impl Conversation {
     }
 
     fn arrived(&self) -> Arrived {
-        let Inner { scope, caller, .. } = &*self.0;
-        let (scope, caller) = (scope.clone(), caller.clone());
-        Arrived { request_id: RequestId::new(), scope, tools: Wish::default(), caller }
+        let Inner { scope, tools, caller, .. } = &*self.0;
+        Arrived { request_id: RequestId::new(), scope: scope.clone(), tools: *tools, caller: caller.clone() }
     }
 
     async fn say(&self, message: impl Into<Bytes>) {

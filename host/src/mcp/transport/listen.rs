@@ -1,8 +1,8 @@
 //! `GET`: the stream of a session, on which the server speaks without being asked.
 //!
 //! What it tells is that a list has changed, or a resource that the session subscribed to. Its event ids carry
-//! the generation of the list of tools, so that a client that comes back after a break is told at once what it
-//! missed of that.
+//! the generation of the list of tools in this process, so that a client that comes back after a break is told at
+//! once what it missed of that; one that was with another process before may have missed it.
 //!
 //! With the id of an event of a call it is the stream of that call, from there on.
 
@@ -49,7 +49,7 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     let last = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default());
     let last = match last.map(EventId::parse) {
         None => None,
-        Some(Some(EventId::Session { generation })) => Some(generation),
+        Some(Some(last @ EventId::Session { .. })) => Some(last),
         Some(Some(EventId::Call { stream, number })) => {
             let reader = mcp.kept.find(&session, stream).and_then(|outbox| outbox.resume(number));
             let reader = reader.ok_or_else(nothing_to_take_up)?;
@@ -104,14 +104,14 @@ impl Listening {
 
     /// What is said at once: from where on to ask after a break, or that something was missed in
     /// one.
-    pub(super) fn first(&mut self, last: Option<u64>) -> Option<Event> {
+    pub(super) fn first(&mut self, last: Option<EventId>) -> Option<Event> {
         let generation = self.notices.seen?.generation;
         match last {
-            Some(last) if last != generation => Some(changed(Some(generation))),
+            Some(last) if !self.mcp.kept.is_newest(last, generation) => Some(self.changed()),
             Some(_) => None,
             None => {
                 let primes = self.session.agreed.version >= Version::V2025_11_25;
-                primes.then(|| Event::primer(EventId::Session { generation }))
+                primes.then(|| Event::primer(self.mcp.kept.event_of_session(generation)))
             }
         }
     }
@@ -138,18 +138,18 @@ impl Listening {
     /// A notification as this session is told of it, if it is.
     fn event(&self, method: &str, params: &Map<String, Value>) -> Option<Event> {
         if method == method_of(Listing::Tools) {
-            return Some(changed(self.notices.seen.map(|seen| seen.generation)));
+            return Some(self.changed());
         }
         let uri = params.get("uri").and_then(Value::as_str);
         let wanted = uri.is_none_or(|uri| self.session.is_subscribed(uri));
         wanted.then(|| Event::message(jsonrpc::notification(method, params)))
     }
-}
 
-fn changed(generation: Option<u64>) -> Event {
-    let event = Event::message(jsonrpc::notification(method_of(Listing::Tools), &Map::new()));
-    match generation {
-        Some(generation) => event.with_id(EventId::Session { generation }),
-        None => event,
+    fn changed(&self) -> Event {
+        let event = Event::message(jsonrpc::notification(method_of(Listing::Tools), &Map::new()));
+        match self.notices.seen {
+            Some(seen) => event.with_id(self.mcp.kept.event_of_session(seen.generation)),
+            None => event,
+        }
     }
 }

@@ -73,8 +73,8 @@ pub(super) async fn open(
             return Refused::from(failure).into_response();
         }
     };
-    let Arrived { scope, caller, .. } = arrived;
-    let (conversation, said) = Conversation::new(&mcp, scope, caller, false);
+    let Arrived { scope, tools, caller, .. } = arrived;
+    let (conversation, said) = Conversation::new(&mcp, (scope, tools), caller, false);
     let id = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>());
     let endpoint = Event::named("endpoint", format!("/messages?sessionId={id}"));
     mcp.conversations.held().insert(id.clone(), conversation.clone());

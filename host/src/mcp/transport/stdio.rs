@@ -14,7 +14,7 @@ use crate::domain::caller::Caller;
 use crate::limits::Limits;
 use crate::mcp::McpState;
 use crate::mcp::error::{Failure, Kind};
-use crate::mcp::scope::Scope;
+use crate::mcp::scope::{Scope, Wish};
 
 /// Serves one client until its input ends, until it reads no more, or until the process is to stop.
 ///
@@ -22,12 +22,12 @@ use crate::mcp::scope::Scope;
 /// When the input cannot be read or the output not be written.
 pub(in crate::mcp) async fn serve(
     mcp: &McpState,
-    scope: Scope,
+    address: (Scope, Wish),
     caller: Caller,
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
-    let (conversation, said) = Conversation::new(mcp, scope, caller, true);
+    let (conversation, said) = Conversation::new(mcp, address, caller, true);
     let writing = write(output, said);
     tokio::pin!(writing);
     let read = tokio::select! {

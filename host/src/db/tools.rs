@@ -214,48 +214,6 @@ pub async fn live(db: &impl Conn, page: &PageRequest) -> Result<Page<Located>, D
     Ok(Page { items, total, page, page_size })
 }
 
-/// What of a live tool can change without its version being another: small, so that it can be asked for often.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
-    pub id: ToolId,
-    pub server_id: ServerId,
-    pub name: String,
-    pub disabled_exports: Texts,
-    pub live_version_id: Option<VersionId>,
-    pub live_digest: Option<Digest>,
-    pub updated_at: DateTime<Utc>,
-}
-
-/// The marks of the tools that [`live`] tells of. Versions are never changed, so equal marks mean equal tools.
-pub async fn live_marks(db: &impl Conn, page: &PageRequest) -> Result<Page<Mark>, DbError> {
-    let query = Entity::find()
-        .select_only()
-        .columns([
-            Column::Id,
-            Column::ServerId,
-            Column::Name,
-            Column::DisabledExports,
-            Column::LiveVersionId,
-            Column::LiveDigest,
-            Column::UpdatedAt,
-        ])
-        .join(JoinType::InnerJoin, entity::Relation::Server.def())
-        .filter(servers::entity::Column::Status.eq(ServerStatus::Running))
-        .filter(Column::Enabled.eq(true))
-        .filter(Column::LiveVersionId.is_not_null())
-        .order_by_asc(Column::Id);
-    let page = load(query.into_tuple(), &db.on(), page, "look whether the live tools have changed").await?;
-    Ok(page.map(|(id, server_id, name, disabled_exports, live_version_id, live_digest, updated_at)| Mark {
-        id,
-        server_id,
-        name,
-        disabled_exports,
-        live_version_id,
-        live_digest,
-        updated_at,
-    }))
-}
-
 /// The tool behind two names, in one query. The second is what can be called: the name of a source,
 /// or of a component's export, in the live version or in the newest.
 pub async fn callable(db: &impl Conn, server_name: &str, name: &str) -> Result<Option<Callable>, DbError> {

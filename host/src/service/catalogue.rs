@@ -16,8 +16,9 @@ pub use super::faces::Fitted;
 use super::faces::{Faces, Known, Reading};
 use super::offered::Offered;
 use super::{Error, Service, exports, tools};
+use crate::db::marks::{self as mark_rows, Mark};
 use crate::db::servers::{self as server_rows, Server};
-use crate::db::tools::{self as tool_rows, Mark, Tool};
+use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Located;
 use crate::db::{Database, PageRequest as RowPage};
 use crate::domain::caller::Caller;
@@ -346,7 +347,7 @@ impl Service {
 async fn marks(db: &Database) -> Result<Marks, Error> {
     let mut marks = Marks::default();
     for number in 1.. {
-        let page = tool_rows::live_marks(db, &RowPage::new(number, MARKS_PER_QUERY, MARKS_PER_QUERY)).await?;
+        let page = mark_rows::live(db, &RowPage::new(number, MARKS_PER_QUERY, MARKS_PER_QUERY)).await?;
         let last = page.items.is_empty() || number >= page.pages();
         marks.tools.extend(page.items);
         if last {

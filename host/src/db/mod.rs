@@ -27,6 +27,7 @@ pub mod execution_statistics;
 pub mod external_mcp_sources;
 pub mod external_mcp_tools;
 mod location;
+pub mod marks;
 pub mod mcp_sessions;
 pub mod migrate;
 pub mod module_requests;

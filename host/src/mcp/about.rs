@@ -1,5 +1,7 @@
 //! What this server says of itself, in the words of each era.
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -78,9 +80,12 @@ impl<'a> ResultMeta<'a> {
 }
 
 /// The members that end every modern result, as text: `"resultType":…,"_meta":…`.
-pub(super) fn modern_members() -> String {
-    let meta = json!({SERVER_INFO: IMPLEMENTATION});
-    format!(r#""resultType":"{COMPLETE}","_meta":{meta}"#)
+pub(super) fn modern_members() -> &'static str {
+    static MEMBERS: LazyLock<String> = LazyLock::new(|| {
+        let meta = json!({SERVER_INFO: IMPLEMENTATION});
+        format!(r#""resultType":"{COMPLETE}","_meta":{meta}"#)
+    });
+    &MEMBERS
 }
 
 /// Adds what ends a modern result that is all there is.

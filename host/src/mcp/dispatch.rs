@@ -132,7 +132,8 @@ impl Dispatcher {
         Self { service, listings: Listings::default(), waiting, tasks: Tasks::default() }
     }
 
-    /// Answers one request.
+    /// Answers one request. What a guest may take part in is large, and has a box of its own: it would be copied
+    /// with each short request too, once for each function that this one passes through.
     pub async fn request(&self, context: &Context, method: Method, params: &Params) -> Reply {
         match method {
             Method::Ping => methods::ping::answer(),
@@ -159,14 +160,14 @@ impl Dispatcher {
             }
             Method::ResourcesSubscribe => methods::resources_subscribe::answer(self, context, params).await,
             Method::ResourcesUnsubscribe => methods::resources_subscribe::undo(self, context, params).await,
-            Method::Listen => methods::listen::answer(self, context, params).await,
+            Method::Listen => Box::pin(methods::listen::answer(self, context, params)).await,
             Method::TasksGet => methods::tasks_get::answer(self, context, params).await,
             Method::TasksUpdate => methods::tasks_update::answer(self, context, params).await,
             Method::TasksCancel => methods::tasks_cancel::answer(self, context, params).await,
-            Method::PromptsGet => methods::prompts_get::answer(self, context, params).await,
-            Method::ResourcesRead => methods::resources_read::answer(self, context, params).await,
-            Method::Complete => methods::complete::answer(self, context, params).await,
-            Method::ToolsCall => methods::tools_call::answer(self, context, params).await,
+            Method::PromptsGet => Box::pin(methods::prompts_get::answer(self, context, params)).await,
+            Method::ResourcesRead => Box::pin(methods::resources_read::answer(self, context, params)).await,
+            Method::Complete => Box::pin(methods::complete::answer(self, context, params)).await,
+            Method::ToolsCall => Box::pin(methods::tools_call::answer(self, context, params)).await,
         }
     }
 

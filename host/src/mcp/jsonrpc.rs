@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
@@ -277,27 +278,84 @@ impl Shape {
     }
 }
 
-/// The text of a result: a JSON object, complete.
+/// The text of a result: a JSON object, complete. Large ones may come in pieces, which others share, so that
+/// nobody copies them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payload(pub Vec<u8>);
+pub struct Payload {
+    first: Bytes,
+    rest: Vec<Bytes>,
+}
+
+/// Up to this many bytes a response is written as one text: to copy them costs less than to pass on pieces.
+const ONE_TEXT: usize = 4 * 1024;
 
 impl Payload {
+    /// The object without members.
+    pub fn empty() -> Self {
+        Self { first: Bytes::from_static(b"{}"), rest: Vec::new() }
+    }
+
     /// # Errors
     /// When the value cannot be written as JSON, which is a fault of ours.
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        serde_json::to_vec(value).map(Self)
+        Ok(serde_json::to_vec(value)?.into())
     }
+
+    /// One that is so many pieces, in their order.
+    pub fn of_pieces(first: Bytes, rest: Vec<Bytes>) -> Self {
+        Self { first, rest }
+    }
+
+    /// Bytes of the whole text.
+    pub fn size(&self) -> usize {
+        self.pieces().map(Bytes::len).sum()
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.size());
+        self.pieces().for_each(|piece| out.extend_from_slice(piece));
+        out
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(text: Vec<u8>) -> Self {
+        Self { first: text.into(), rest: Vec::new() }
+    }
+}
+
+/// What stands before the result of a response.
+fn before(id: &Id, capacity: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(capacity + 64);
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    write(&mut out, id);
+    out.extend_from_slice(br#","result":"#);
+    out
 }
 
 /// The text of a response with a result.
 pub fn result(id: &Id, payload: &Payload) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.0.len() + 64);
-    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
-    write(&mut out, id);
-    out.extend_from_slice(br#","result":"#);
-    out.extend_from_slice(&payload.0);
+    let mut out = before(id, payload.size());
+    payload.pieces().for_each(|piece| out.extend_from_slice(piece));
     out.push(b'}');
     out
+}
+
+/// The same in pieces, none of which was copied when it is large.
+pub fn result_in_pieces(id: &Id, payload: Payload) -> Vec<Bytes> {
+    if payload.size() <= ONE_TEXT {
+        return vec![result(id, &payload).into()];
+    }
+    let mut pieces = Vec::with_capacity(payload.rest.len() + 3);
+    pieces.extend([before(id, 0).into(), payload.first]);
+    pieces.extend(payload.rest);
+    pieces.push(Bytes::from_static(b"}"));
+    pieces
 }
 
 /// The text of a response with an error. Without a readable id there is none, as MCP's schema has it

@@ -107,8 +107,25 @@ fn a_deep_message_is_readable_by_the_ordinary_parser() {
 }
 
 #[test]
+fn a_response_in_pieces_is_the_same_text_and_shares_what_is_large() {
+    let large = Bytes::from(vec![b' '; 2 * ONE_TEXT]);
+    for (payload, shared) in [
+        (Payload::of_pieces(Bytes::from_static(b"{"), vec![large.clone(), Bytes::from_static(b"}")]), true),
+        (Payload::of_pieces(Bytes::from_static(b"{"), vec![Bytes::from_static(b"}")]), false),
+        (Payload::empty(), false),
+    ] {
+        let whole = result(&number(7), &payload);
+        assert_eq!(payload.size(), payload.text().len());
+        let pieces = result_in_pieces(&number(7), payload);
+        assert_eq!(pieces.concat(), whole);
+        assert_eq!(pieces.len() > 1, shared);
+        assert_eq!(pieces.iter().any(|piece| piece.as_ptr() == large.as_ptr()), shared);
+    }
+}
+
+#[test]
 fn responses_are_written_as_the_schema_has_them() {
-    let payload = Payload(br#"{"a":1}"#.to_vec());
+    let payload = Payload::from(br#"{"a":1}"#.to_vec());
     assert_eq!(result(&number(1), &payload), br#"{"jsonrpc":"2.0","id":1,"result":{"a":1}}"#);
     let failure = Failure::new(Kind::Parse, "no \"JSON\"");
     assert_eq!(error(None, &failure), br#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"no \"JSON\""}}"#);
@@ -194,7 +211,7 @@ proptest! {
         let asked = serde_json::json!({"jsonrpc": "2.0", "id": id, "method": "ping"}).to_string();
         let Ok(Incoming::One(Message::Request(request))) = parse(asked.as_bytes(), 1) else { panic!("refused") };
         prop_assert_eq!(&request.id, &id);
-        let answer: serde_json::Value = serde_json::from_slice(&result(&id, &Payload(b"{}".to_vec()))).expect("JSON");
+        let answer: serde_json::Value = serde_json::from_slice(&result(&id, &Payload::empty())).expect("JSON");
         prop_assert_eq!(&answer["id"], &serde_json::json!(id));
     }
 }

@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
     use crate::domain::caller::{Caller, Who};
-    use crate::mcp::jsonrpc::{Id, Payload};
+    use crate::mcp::jsonrpc::Id;
     use crate::mcp::scope::Scope;
     use crate::mcp::session::{Agreed, Here};
     use crate::mcp::versions::Version;
@@ -145,7 +145,7 @@ mod tests {
     fn ended(kept: &Kept, session: &Session, bytes: usize) -> StreamId {
         let outbox = Outbox::kept(Id::Integer(1.into()), &Limits::default());
         let id = kept.begin(session, &outbox);
-        outbox.finish(Some(Ok(Payload(vec![b' '; bytes]))));
+        outbox.finish(Some(Ok(vec![b' '; bytes].into())));
         kept.ended(id);
         id
     }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -64,12 +65,19 @@ impl Shows {
 /// Tools as JSON, with commas between them, in one buffer.
 #[derive(Default)]
 struct Lines {
-    text: Vec<u8>,
+    text: Bytes,
     /// Where each tool ends.
     ends: Vec<usize>,
 }
 
-impl Lines {
+/// Lines that are being written.
+#[derive(Default)]
+struct Writing {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Writing {
     fn push(&mut self, line: &impl Serialize) -> Result<(), serde_json::Error> {
         if !self.ends.is_empty() {
             self.text.push(b',');
@@ -79,15 +87,21 @@ impl Lines {
         Ok(())
     }
 
-    /// The tools from `start` on, at most `count`.
-    fn slice(&self, start: usize, count: usize) -> &[u8] {
+    fn done(self) -> Lines {
+        Lines { text: self.text.into(), ends: self.ends }
+    }
+}
+
+impl Lines {
+    /// The tools from `start` on, at most `count`: a part of the same buffer.
+    fn slice(&self, start: usize, count: usize) -> Bytes {
         let end = start.saturating_add(count).min(self.ends.len());
         if start >= end {
-            return &[];
+            return Bytes::new();
         }
         let from = start.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| end + 1);
         let to = self.ends.get(end - 1).copied().unwrap_or(from);
-        self.text.get(from..to).unwrap_or_default()
+        self.text.slice(from..to)
     }
 }
 
@@ -150,7 +164,7 @@ impl Listing {
         let mut tools: Vec<(&str, &ListedTool)> =
             catalogue.tools.iter().map(|tool| (name_at(scope, tool), &**tool)).collect();
         tools.sort_by_key(|(name, _)| *name);
-        let (mut legacy, mut modern) = (Lines::default(), Lines::default());
+        let (mut legacy, mut modern) = (Writing::default(), Writing::default());
         let mut mirrored = HashMap::new();
         for (name, tool) in &tools {
             legacy.push(&Line::of(tool, scope, false))?;
@@ -162,7 +176,7 @@ impl Listing {
         }
         let names = tools.iter().map(|(name, _)| (*name).to_owned()).collect();
         let (generation, scope) = (catalogue.generation, scope.clone());
-        Ok(Self { generation, scope, names, legacy, modern, mirrors: mirrored })
+        Ok(Self { generation, scope, names, legacy: legacy.done(), modern: modern.done(), mirrors: mirrored })
     }
 
     /// Every name that can be called, by somebody who manages tools or does not.
@@ -185,20 +199,17 @@ impl Listing {
         let (start, size) = if shows.tools { (start, size) } else { (self.names.len(), size) };
         let lines = if modern { &self.modern } else { &self.legacy };
         let page = lines.slice(start, size);
-        let mut out = Vec::with_capacity(page.len() + manage::lines().len() + 256);
-        out.extend_from_slice(br#"{"tools":["#);
         let management = if shows.management { manage::lines() } else { &[] };
         let meta = if shows.meta { manage::meta_lines() } else { &[] };
-        let first = [management, meta].into_iter().filter(|_| cursor.is_none());
-        let mut is_first = true;
+        let first = [management, meta].into_iter().filter(|_| cursor.is_none()).map(Bytes::from_static);
+        let mut pieces = Vec::with_capacity(6);
         for part in first.chain([page]).filter(|part| !part.is_empty()) {
-            if !is_first {
-                out.push(b',');
+            if !pieces.is_empty() {
+                pieces.push(Bytes::from_static(b","));
             }
-            is_first = false;
-            out.extend_from_slice(part);
+            pieces.push(part);
         }
-        out.push(b']');
+        let mut out = b"]".to_vec();
         if let Some(last) = self.names.get(start.saturating_add(size).wrapping_sub(1))
             && start.saturating_add(size) < self.names.len()
         {
@@ -209,7 +220,8 @@ impl Listing {
             out.extend_from_slice(hints.as_bytes());
         }
         out.push(b'}');
-        Ok(Payload(out))
+        pieces.push(out.into());
+        Ok(Payload::of_pieces(Bytes::from_static(br#"{"tools":["#), pieces))
     }
 }
 
@@ -314,7 +326,7 @@ mod tests {
     }
 
     fn read(page: &Payload) -> (Vec<String>, Option<String>, Value) {
-        let value: Value = serde_json::from_slice(&page.0).expect("JSON");
+        let value: Value = serde_json::from_slice(&page.text()).expect("JSON");
         let names = value["tools"].as_array().expect("tools").iter().map(|tool| tool["name"].as_str().expect("a name"));
         (names.map(str::to_owned).collect(), value["nextCursor"].as_str().map(str::to_owned), value)
     }

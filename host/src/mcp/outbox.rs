@@ -156,7 +156,7 @@ impl Outbox {
     pub(super) fn bytes(&self) -> usize {
         let state = self.held();
         let answer = match &state.end {
-            End::Answered(Ok(payload)) => payload.0.len(),
+            End::Answered(Ok(payload)) => payload.size(),
             End::Open | End::Answered(Err(_)) | End::Over => 0,
         };
         state.bytes + answer
@@ -313,7 +313,7 @@ mod tests {
         let mut reader = outbox.reader();
         assert_eq!(said(reader.next().await), (1, "a".to_owned()));
         outbox.say("b", &json!({}));
-        outbox.finish(Some(Ok(Payload(b"{}".to_vec()))));
+        outbox.finish(Some(Ok(Payload::empty())));
         outbox.say("c", &json!({}));
         outbox.finish(None);
         assert_eq!(said(reader.next().await), (2, "b".to_owned()));
@@ -327,7 +327,7 @@ mod tests {
         for _ in 0..5 {
             outbox.say("a", &json!({}));
         }
-        outbox.finish(Some(Ok(Payload(b"{}".to_vec()))));
+        outbox.finish(Some(Ok(Payload::empty())));
         let mut reader = outbox.reader();
         for expected in [(1, "a"), (2, "a"), (3, "answer")] {
             assert_eq!(said(reader.next().await), (expected.0, expected.1.to_owned()));
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(said(reader.next().await), (1, "a".to_owned()));
         assert_eq!(said(reader.next().await), (2, "b".to_owned()));
         drop(reader);
-        outbox.finish(Some(Ok(Payload(b"{}".to_vec()))));
+        outbox.finish(Some(Ok(Payload::empty())));
         let mut again = outbox.resume(1).expect("it is here");
         assert_eq!(said(again.next().await), (2, "b".to_owned()));
         assert_eq!(said(again.next().await), (3, "answer".to_owned()));

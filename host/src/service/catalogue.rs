@@ -2,7 +2,8 @@
 //!
 //! The catalogue is kept until something changes, and for two seconds at most: other processes on the
 //! same database (a second gateway, the command line) change tools without a word to this one. It is
-//! a list and decides nothing: each call looks at the tool itself and at what was approved.
+//! a list and decides nothing: each call looks at the tool itself and at what was approved. After the two
+//! seconds it is not read whole, but looked at whether anything of it has changed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ pub use super::faces::Fitted;
 use super::faces::{Faces, Known, Reading};
 use super::offered::Offered;
 use super::{Error, Service, exports, tools};
+use crate::db::marks::{self as mark_rows, Mark};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Located;
@@ -31,6 +33,12 @@ use crate::telemetry::metrics;
 /// person has changed windows, long enough that busy clients cost one reading in two seconds.
 const BELIEVED: TimeDelta = TimeDelta::seconds(2);
 
+/// After this it is read whole, whatever else is known: a person may have changed a version in the database by
+/// hand, which nothing but its digest tells.
+const READ_WHOLE: TimeDelta = TimeDelta::minutes(5);
+
+/// Tools that are looked at in one query.
+const MARKS_PER_QUERY: u64 = 5_000;
 /// Tools that are read in one query.
 const TOOLS_PER_QUERY: u64 = 500;
 /// Servers that are read in one query.
@@ -183,8 +191,18 @@ struct Kept {
     catalogue: Arc<Catalogue>,
     /// The count when its load began.
     forgotten: u64,
-    /// Before its load began.
+    /// Before its load began, or it was last looked at whether it still counts.
     at: DateTime<Utc>,
+    /// Before its load began.
+    read: DateTime<Utc>,
+    marks: Marks,
+}
+
+/// All that a catalogue was made of, but for what never changes: equal marks, equal catalogues.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Marks {
+    tools: Vec<Mark>,
+    servers: Vec<ListedServer>,
 }
 
 /// A load that may begin.
@@ -216,9 +234,22 @@ impl CatalogueCache {
         Ticket { forgotten: state.forgotten, at, expired }
     }
 
-    /// Keeps what was loaded, and tells whether it differs from what was kept before. An equal
+    /// What was kept, when it was merely old and these marks, which are not older than the ticket, are its own.
+    fn confirmed(&self, ticket: &Ticket, marks: &Marks) -> Option<Arc<Catalogue>> {
+        let mut state = self.locked();
+        let forgotten = state.forgotten;
+        let kept = state.kept.as_mut().filter(|kept| kept.forgotten == forgotten && ticket.forgotten == forgotten)?;
+        let age = ticket.at.signed_duration_since(kept.read);
+        let holds = (TimeDelta::zero()..READ_WHOLE).contains(&age) && kept.marks == *marks;
+        holds.then(|| {
+            kept.at = ticket.at;
+            Arc::clone(&kept.catalogue)
+        })
+    }
+
+    /// Keeps what was loaded after these marks were taken, and tells whether it differs from what was kept before. An equal
     /// catalogue keeps its generation.
-    fn keep(&self, ticket: &Ticket, mut loaded: Catalogue) -> (Arc<Catalogue>, bool) {
+    fn keep(&self, ticket: &Ticket, marks: Marks, mut loaded: Catalogue) -> (Arc<Catalogue>, bool) {
         let mut state = self.locked();
         let previous = state.kept.as_ref().map(|kept| &kept.catalogue);
         let same = previous.filter(|kept| kept.equals(&loaded)).map(Arc::clone);
@@ -229,7 +260,7 @@ impl CatalogueCache {
             Arc::new(loaded)
         });
         let (forgotten, at) = (ticket.forgotten, ticket.at);
-        state.kept = Some(Kept { catalogue: Arc::clone(&catalogue), forgotten, at });
+        state.kept = Some(Kept { catalogue: Arc::clone(&catalogue), forgotten, at, read: at, marks });
         (catalogue, differs)
     }
 
@@ -286,8 +317,12 @@ impl Service {
             return Ok(catalogue);
         }
         let ticket = cache.ticket(now);
-        let loaded = load(self.db(), &cache.faces).await?;
-        let (catalogue, differs) = cache.keep(&ticket, loaded);
+        let marks = marks(self.db()).await?;
+        if let Some(catalogue) = cache.confirmed(&ticket, &marks) {
+            return Ok(catalogue);
+        }
+        let loaded = load(self.db(), &cache.faces, &marks.servers).await?;
+        let (catalogue, differs) = cache.keep(&ticket, marks, loaded);
         metrics::tools_quarantined(catalogue.quarantined.len());
         if differs && ticket.expired {
             // Another process changed something; whoever changes something here says so itself.
@@ -309,7 +344,31 @@ impl Service {
     }
 }
 
-async fn load(db: &Database, faces: &Faces) -> Result<Catalogue, Error> {
+async fn marks(db: &Database) -> Result<Marks, Error> {
+    let mut marks = Marks::default();
+    for number in 1.. {
+        let page = mark_rows::live(db, &RowPage::new(number, MARKS_PER_QUERY, MARKS_PER_QUERY)).await?;
+        let last = page.items.is_empty() || number >= page.pages();
+        marks.tools.extend(page.items);
+        if last {
+            break;
+        }
+    }
+    for number in 1.. {
+        let page = server_rows::running(db, &RowPage::new(number, SERVERS_PER_QUERY, SERVERS_PER_QUERY)).await?;
+        let last = page.items.is_empty() || number >= page.pages();
+        for server in page.items {
+            let name = server.name.parse().map_err(|error| Error::internal("reading the name of a server", error))?;
+            marks.servers.push(ListedServer { id: server.id, name, description: server.description });
+        }
+        if last {
+            break;
+        }
+    }
+    Ok(marks)
+}
+
+async fn load(db: &Database, faces: &Faces, servers: &[ListedServer]) -> Result<Catalogue, Error> {
     let mut located = Vec::new();
     for number in 1.. {
         let page = tool_rows::live(db, &RowPage::new(number, TOOLS_PER_QUERY, TOOLS_PER_QUERY)).await?;
@@ -324,17 +383,7 @@ async fn load(db: &Database, faces: &Faces) -> Result<Catalogue, Error> {
     let composed = tokio::task::spawn_blocking(move || compose(&located, known)).await;
     let (mut catalogue, known) = composed.map_err(|error| Error::internal("composing the catalogue", error))??;
     faces.keep(known);
-    for number in 1.. {
-        let page = server_rows::running(db, &RowPage::new(number, SERVERS_PER_QUERY, SERVERS_PER_QUERY)).await?;
-        let last = page.items.is_empty() || number >= page.pages();
-        for server in page.items {
-            let name = server.name.parse().map_err(|error| Error::internal("reading the name of a server", error))?;
-            catalogue.servers.push(ListedServer { id: server.id, name, description: server.description });
-        }
-        if last {
-            break;
-        }
-    }
+    catalogue.servers.extend_from_slice(servers);
     Ok(catalogue)
 }
 

@@ -238,3 +238,37 @@ async fn what_the_list_costs_is_told_in_all_and_by_server() {
     let status = admin.ask(Method::GET, &format!("/api/sandbox/servers/{id}/status"), None).await;
     assert_eq!(status["tokens"], tokens, "{status}");
 }
+
+#[tokio::test]
+async fn what_another_process_switches_off_is_listed_for_two_seconds_at_most() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let tool = offer(&host, &admin, &[("echo", ECHO)]).await.remove(0);
+    let server = admin.ask(Method::GET, &format!("/api/tools/{tool}"), None).await["server_id"].clone();
+    let server = server.as_str().expect("an id");
+    let other = host.beside().await;
+    let client = Client::of(&other);
+    let lists_it =
+        async || names(&client.modern(&[], "tools/list", json!({})).await.result().await).contains(&"s__echo");
+    assert!(lists_it().await);
+    // It is looked at again and again, and nothing is another.
+    for _ in 0..3 {
+        host.clock.turn(chrono::TimeDelta::seconds(2));
+        assert!(lists_it().await);
+    }
+    let tool_path = format!("/api/tools/{tool}");
+    let server_path = |act: &str| format!("/api/sandbox/servers/{server}/{act}");
+    let switches = [
+        (Method::PATCH, tool_path.clone(), Some(json!({"enabled": false})), false),
+        (Method::PATCH, tool_path, Some(json!({"enabled": true})), true),
+        (Method::POST, server_path("stop"), None, false),
+        (Method::POST, server_path("start"), None, true),
+        (Method::POST, format!("/api/approvals/tools/{tool}/revoke"), Some(json!({"reason": "no longer"})), false),
+    ];
+    for (method, path, body, is_listed) in switches {
+        admin.ask(method, &path, body).await;
+        host.clock.turn(chrono::TimeDelta::seconds(2));
+        assert_eq!(lists_it().await, is_listed, "{path}");
+    }
+    other.stop().await;
+}

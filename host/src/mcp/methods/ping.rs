@@ -4,5 +4,5 @@ use crate::mcp::dispatch::Reply;
 use crate::mcp::jsonrpc::Payload;
 
 pub fn answer() -> Reply {
-    Ok(Payload(b"{}".to_vec()))
+    Ok(Payload::empty())
 }

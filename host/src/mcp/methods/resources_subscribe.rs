@@ -52,5 +52,5 @@ async fn kept(dispatcher: &Dispatcher, context: &Context) -> Reply {
         let kept = keep_wishes(&dispatcher.service, session).await;
         kept.map_err(|error| Dispatcher::failure(error, &context.request_id))?;
     }
-    Ok(Payload(b"{}".to_vec()))
+    Ok(Payload::empty())
 }

@@ -23,5 +23,5 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
         let kept = keep_wishes(&dispatcher.service, session).await;
         kept.map_err(|error| Dispatcher::failure(error, &context.request_id))?;
     }
-    Ok(Payload(b"{}".to_vec()))
+    Ok(Payload::empty())
 }

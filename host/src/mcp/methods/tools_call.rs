@@ -169,8 +169,8 @@ async fn run_or_follow(
 /// What is kept of a task. A tool that failed has completed; a guest that broke, or was stopped, has not.
 fn end_of(context: &Context, answered: Result<CallAnswer, Error>) -> TaskEnd {
     let completed = |reply: Reply| match reply {
-        Ok(Payload(text)) => {
-            let json = String::from_utf8(text).ok().and_then(|text| RawValue::from_string(text).ok());
+        Ok(payload) => {
+            let json = String::from_utf8(payload.text()).ok().and_then(|text| RawValue::from_string(text).ok());
             TaskEnd { status: TaskStatus::Completed, json }
         }
         Err(Failure { kind, message, data, .. }) => TaskEnd::error(kind.code(), &message, data.as_ref()),

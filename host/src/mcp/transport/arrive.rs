@@ -18,7 +18,7 @@ use crate::mcp::record;
 use crate::mcp::scope::{self, Scope, Wish};
 use crate::telemetry::{REQUEST_ID_HEADER, RequestId};
 
-/// A request that was let in. Handlers ask for this; without the layer below there is none, and
+/// A request that was let in. Handlers ask for this; without what stands below there is none, and
 /// they cannot be reached.
 #[derive(Clone, Debug)]
 pub(super) struct Arrived {
@@ -32,8 +32,7 @@ pub(super) struct Arrived {
 
 const REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
 
-/// Lets a request in or answers it here. Whatever the answer, it carries the request's id, is never
-/// stored by anybody between, and is readable by the page it was sent from when that is allowed.
+/// Stands before handlers that ask for [`Arrived`] as an extension.
 pub(super) async fn guard(
     State(mcp): State<McpState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -41,10 +40,26 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
+    let further = async |mut request: Request, arrived| {
+        request.extensions_mut().insert(arrived);
+        next.run(request).await
+    };
+    let_in(&mcp, peer, server.as_deref().map(String::as_str), request, further).await
+}
+
+/// Lets a request in, to what serves it, or answers it here. Whatever the answer, it carries the request's id,
+/// is never stored by anybody between, and is readable by the page it was sent from when that is allowed.
+pub(super) async fn let_in(
+    mcp: &McpState,
+    peer: SocketAddr,
+    server: Option<&str>,
+    request: Request,
+    further: impl AsyncFnOnce(Request, Arrived) -> Response,
+) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::new);
     let mut response = match mcp.settings.judge(request.headers()) {
         Err(failure) => {
-            record::turned_away(&mcp, peer, &request_id, &failure).await;
+            record::turned_away(mcp, peer, &request_id, &failure).await;
             Refused::from(failure).into_response()
         }
         Ok(origin) => {
@@ -54,7 +69,7 @@ pub(super) async fn guard(
                     origin.preflight(request.headers(), response.headers_mut());
                     return response;
                 }
-                _ => enter(&mcp, peer, request_id.clone(), server.as_deref().map(String::as_str), request, next).await,
+                _ => enter(mcp, peer, request_id.clone(), server, request, further).await,
             };
             if let Some(origin) = origin {
                 origin.decorate(response.headers_mut());
@@ -75,8 +90,8 @@ async fn enter(
     peer: SocketAddr,
     request_id: RequestId,
     server: Option<&str>,
-    mut request: Request,
-    next: Next,
+    request: Request,
+    further: impl AsyncFnOnce(Request, Arrived) -> Response,
 ) -> Response {
     if request.method() == Method::OPTIONS {
         let message = "OPTIONS is for browsers, which say where they come from";
@@ -89,10 +104,7 @@ async fn enter(
     match mcp.auth.caller(peer, request.headers()).await {
         Ok(caller) => match mcp.dispatcher.service.rate_count(&caller).await {
             Ok(()) => match address(mcp, &caller, server, request.uri().query(), &request_id).await {
-                Ok((scope, tools)) => {
-                    request.extensions_mut().insert(Arrived { request_id, scope, tools, caller });
-                    next.run(request).await
-                }
+                Ok((scope, tools)) => further(request, Arrived { request_id, scope, tools, caller }).await,
                 Err(failure) => {
                     record::refused(mcp, caller, request_id, &failure).await;
                     Refused::from(failure).into_response()

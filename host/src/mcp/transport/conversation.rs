@@ -235,7 +235,7 @@ impl Conversation {
             if work.method.is_long() {
                 let outbox = Outbox::new(id.clone(), mcp.limits());
                 let (only_listens, cancel) = (work.method.is_stream(), work.context.cancel.clone());
-                begin(mcp, work, &outbox, true);
+                begin(mcp, work, &outbox, true).go_on();
                 let mut reader = outbox.reader();
                 loop {
                     tokio::select! {

@@ -6,6 +6,7 @@
 
 mod arrive;
 mod batch;
+mod begun;
 mod conversation;
 mod health;
 mod legacy;
@@ -19,6 +20,7 @@ pub(super) use self::health::Signs;
 pub(super) use self::sse::Conversations;
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -32,13 +34,17 @@ use super::jsonrpc::{self, Id};
 
 /// The routes. Whoever serves them hands in the peer's address (`ConnectInfo<SocketAddr>`).
 pub(super) fn router(state: McpState) -> Router {
-    let endpoint = on_post(post::receive).get(listen::receive).delete(legacy::end);
-    let mut routes = Router::new().route("/mcp", endpoint.clone()).route("/mcp/servers/{server}", endpoint);
+    let guard = middleware::from_fn_with_state(state.clone(), arrive::guard);
+    // What is asked most goes through the guard without a layer, which costs as much as the guard itself.
+    let endpoint = get(listen::receive).delete(legacy::end).layer(guard.clone()).post(post::receive);
+    let mut routes = Router::new();
     if state.settings.legacy_sse {
         routes = routes.route("/sse", get(sse::open)).route("/messages", on_post(sse::take));
     }
     routes
-        .layer(middleware::from_fn_with_state(state.clone(), arrive::guard))
+        .layer(guard)
+        .route("/mcp", endpoint.clone())
+        .route("/mcp/servers/{server}", endpoint)
         .route("/mcp/health", get(health::show))
         .with_state(state)
 }
@@ -67,11 +73,18 @@ impl From<Failure> for Refused {
     }
 }
 
+/// A JSON answer to a request that was served.
+fn written(body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// A JSON answer; a failure adds what HTTP has a header for.
 fn json(status: StatusCode, body: Vec<u8>, failure: Option<&Failure>) -> Response {
-    let mut response = (status, body).into_response();
+    let mut response = written(body.into());
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(failure) = failure {
         describe(failure, headers);
     }

@@ -1,18 +1,20 @@
 //! `POST`: one message, or in one old revision several, and the answer to it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Extension, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
-use super::arrive::Arrived;
-use super::{Refused, accepted, batch, json, legacy, modern};
+use super::arrive::{self, Arrived};
+use super::begun::Begun;
+use super::{Refused, accepted, batch, legacy, modern, written};
 use crate::limits::Limits;
 use crate::mcp::McpState;
 use crate::mcp::body::{self, Accepts};
@@ -39,17 +41,22 @@ pub(super) struct Sent {
 
 pub(super) async fn receive(
     State(mcp): State<McpState>,
-    Extension(arrived): Extension<Arrived>,
-    headers: HeaderMap,
-    body: Body,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    server: Option<Path<String>>,
+    request: Request,
 ) -> Response {
-    match serve(&mcp, arrived.clone(), headers, body).await {
-        Ok(response) => response,
-        Err(refused) => {
-            record::refused(&mcp, arrived.caller, arrived.request_id, &refused.failure).await;
-            refused.into_response()
+    let further = async |request: Request, arrived: Arrived| {
+        let (caller, request_id) = (arrived.caller.clone(), arrived.request_id.clone());
+        let (parts, body) = request.into_parts();
+        match serve(&mcp, arrived, parts.headers, body).await {
+            Ok(response) => response,
+            Err(refused) => {
+                record::refused(&mcp, caller, request_id, &refused.failure).await;
+                refused.into_response()
+            }
         }
-    }
+    };
+    arrive::let_in(&mcp, peer, server.as_deref().map(String::as_str), request, further).await
 }
 
 async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body) -> Result<Response, Refused> {
@@ -134,7 +141,7 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
     };
     let guard = work.guard.take();
     if !long {
-        let answer = run(mcp, work).await;
+        let answer = Box::pin(run(mcp, work)).await;
         return Ok(match place {
             Some(place) => {
                 let only = answer.map(|reply| Event::message(text(&id, &reply)));
@@ -151,19 +158,21 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
         true => Outbox::kept(id.clone(), mcp.limits()),
         false => Outbox::new(id.clone(), mcp.limits()),
     };
-    begin(mcp, work, &outbox, place.is_some() || accepts.events_named);
+    let mut begun = begin(mcp, work, &outbox, place.is_some() || accepts.events_named);
     if let Some(place) = place {
+        begun.go_on();
         return Ok(stream_of(mcp, &id, place, Told::of(mcp, session.as_deref(), &outbox, guard)));
     }
     let early = tokio::select! {
         biased;
-        answer = outbox.answer() => Some(answer),
+        () = begun.ended() => Some(outbox.answer().await),
         () = outbox.urgent() => None,
         () = tokio::time::sleep(mcp.keep_alive()), if accepts.events_named => None,
     };
     let answer = match early {
         Some(answer) => answer,
         None => {
+            begun.go_on();
             if let Ok(place) = mcp.streams.place() {
                 return Ok(stream_of(mcp, &id, place, Told::of(mcp, session.as_deref(), &outbox, guard)));
             }
@@ -174,9 +183,8 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
     Ok(respond(&id, modern, answer))
 }
 
-/// Starts the work, apart from the connection: a legacy client that goes away has not cancelled, and a
-/// cancelled call is still written down. What is said before the answer is kept when it may be `heard`.
-pub(super) fn begin(mcp: &McpState, mut work: Work, outbox: &Outbox, heard: bool) {
+/// Gets the work ready. What is said before the answer is kept when it may be `heard`.
+pub(super) fn begin(mcp: &McpState, mut work: Work, outbox: &Outbox, heard: bool) -> Begun {
     if heard {
         work.context.hears(outbox);
     }
@@ -186,7 +194,7 @@ pub(super) fn begin(mcp: &McpState, mut work: Work, outbox: &Outbox, heard: bool
         let answer = run(&mcp, work).await;
         ending.0.finish(answer);
     };
-    tracker.spawn(telemetry::carried(Box::pin(work)));
+    Begun::of(Box::pin(telemetry::carried(Box::pin(work))), tracker)
 }
 
 pub(super) async fn run(mcp: &McpState, work: Work) -> Answer {
@@ -266,7 +274,7 @@ impl Told {
 
 fn respond(id: &Id, modern: bool, answer: Answer) -> Response {
     match answer {
-        Some(Ok(payload)) => json(axum::http::StatusCode::OK, jsonrpc::result(id, &payload), None),
+        Some(Ok(payload)) => written(body::in_pieces(jsonrpc::result_in_pieces(id, payload))),
         Some(Err(failure)) => Refused::of(id, modern, failure).into_response(),
         None => accepted(),
     }

@@ -97,7 +97,7 @@ fn each_tool_of_a_component_is_listed_but_those_that_are_switched_off() {
 fn a_catalogue_is_believed_for_two_seconds() {
     let cache = CatalogueCache::default();
     assert!(cache.fresh(at(0)).is_none());
-    cache.keep(&cache.ticket(at(0)), catalogue(&["a"]));
+    cache.keep(&cache.ticket(at(0)), Marks::default(), catalogue(&["a"]));
     assert!(cache.fresh(at(1)).is_some());
     assert!(cache.fresh(at(2)).is_none());
     assert!(cache.fresh(at(-1)).is_none());
@@ -105,11 +105,36 @@ fn a_catalogue_is_believed_for_two_seconds() {
 }
 
 #[test]
+fn an_old_catalogue_holds_as_long_as_its_marks_do() {
+    let cache = CatalogueCache::default();
+    let marks = |names: &[&str]| {
+        let server = |name: &&str| ListedServer {
+            id: ServerId(uuid::Uuid::nil()),
+            name: name.parse().expect("a name"),
+            description: String::new(),
+        };
+        Marks { tools: Vec::new(), servers: names.iter().map(server).collect() }
+    };
+    assert!(cache.confirmed(&cache.ticket(at(0)), &marks(&["s"])).is_none(), "there is none");
+    let (first, _) = cache.keep(&cache.ticket(at(0)), marks(&["s"]), catalogue(&["a"]));
+    let same = cache.confirmed(&cache.ticket(at(2)), &marks(&["s"]));
+    assert!(same.is_some_and(|same| Arc::ptr_eq(&same, &first)));
+    assert!(cache.fresh(at(3)).is_some() && cache.fresh(at(4)).is_none(), "believed for two seconds again");
+    assert!(cache.confirmed(&cache.ticket(at(4)), &marks(&["s", "t"])).is_none(), "something is another");
+    assert!(cache.confirmed(&cache.ticket(at(299)), &marks(&["s"])).is_some());
+    assert!(cache.confirmed(&cache.ticket(at(300)), &marks(&["s"])).is_none(), "it is read whole now and then");
+    let ticket = cache.ticket(at(5));
+    cache.forget();
+    assert!(cache.confirmed(&ticket, &marks(&["s"])).is_none(), "this process changed something meanwhile");
+    assert!(cache.confirmed(&cache.ticket(at(5)), &marks(&["s"])).is_none(), "and it was not read since");
+}
+
+#[test]
 fn what_is_forgotten_while_it_loads_is_not_kept_for_others() {
     let cache = CatalogueCache::default();
     let ticket = cache.ticket(at(0));
     cache.forget();
-    let (loaded, _) = cache.keep(&ticket, catalogue(&["a"]));
+    let (loaded, _) = cache.keep(&ticket, Marks::default(), catalogue(&["a"]));
     assert_eq!(loaded.generation, 1);
     assert!(cache.fresh(at(0)).is_none());
     assert!(!cache.ticket(at(0)).expired);
@@ -119,7 +144,7 @@ fn what_is_forgotten_while_it_loads_is_not_kept_for_others() {
 fn the_generation_counts_only_what_differs() {
     let cache = CatalogueCache::default();
     let keep = |names: &[&str]| {
-        let (kept, differs) = cache.keep(&cache.ticket(at(0)), catalogue(names));
+        let (kept, differs) = cache.keep(&cache.ticket(at(0)), Marks::default(), catalogue(names));
         (kept.generation, differs)
     };
     assert_eq!(keep(&["a"]), (1, true));

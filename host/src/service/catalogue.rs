@@ -286,7 +286,8 @@ impl Service {
             return Ok(catalogue);
         }
         let ticket = cache.ticket(now);
-        let loaded = load(self.db(), &cache.faces).await?;
+        // Boxed: whoever looks at the catalogue would carry the place for this along.
+        let loaded = Box::pin(load(self.db(), &cache.faces)).await?;
         let (catalogue, differs) = cache.keep(&ticket, loaded);
         metrics::tools_quarantined(catalogue.quarantined.len());
         if differs && ticket.expired {

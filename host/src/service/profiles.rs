@@ -4,17 +4,17 @@
 //! What is outside a profile does not exist for its caller: not in lists, not in calls, not in errors. People
 //! and whoever has no profile are shown everything.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use moka::future::Cache;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::audit::{self, Act};
+use super::believed::Believed;
 use super::permission::people_only;
-use super::ready::AsOf;
 use super::{Error, Page, PageRequest, Service};
 use crate::db::profiles::{self as rows, Profile};
 use crate::db::{Conn, Texts, api_keys, servers};
@@ -24,7 +24,7 @@ use crate::domain::ids::{ApiKeyId, ServerId};
 /// Servers that one profile may name.
 const SERVERS_MAX: usize = 1_000;
 /// Callers whose profile is kept.
-const KEPT: u64 = 10_000;
+pub(super) const KEPT: usize = 10_000;
 /// The clients of this machine that show no credential.
 pub const LOCAL: &str = "local";
 
@@ -69,33 +69,25 @@ pub struct ProfileServer {
 }
 
 /// Profiles that were read, by caller.
-pub(super) struct Profiles(Cache<String, (AsOf, Shown)>);
-
-impl Default for Profiles {
-    fn default() -> Self {
-        Self(Cache::new(KEPT))
-    }
-}
+pub(super) type Profiles = Believed<Shown>;
 
 impl Service {
     /// What a caller is shown now.
     pub async fn shown(&self, caller: &Caller) -> Result<Shown, Error> {
         let subject = match &caller.who {
-            Who::ApiKey { id, .. } => id.to_string(),
-            Who::Local => LOCAL.to_owned(),
+            Who::ApiKey { id, .. } => Cow::Owned(id.to_string()),
+            Who::Local => Cow::Borrowed(LOCAL),
             Who::Admin { .. } | Who::Operator | Who::Source { .. } => return Ok(Shown::EVERYTHING),
         };
-        let as_of = AsOf { writes: self.db().writes(), at: self.clock().now() };
-        if let Some((seen, shown)) = self.0.profiles.0.get(&subject).await
-            && seen.holds(as_of)
-        {
+        let as_of = self.as_of();
+        if let Some(shown) = self.0.profiles.get(&subject, as_of) {
             return Ok(shown);
         }
-        let shown = match rows::of(self.db(), &subject).await? {
+        let shown = match Box::pin(rows::of(self.db(), &subject)).await? {
             Some(profile) => shown(&profile),
             None => Shown::EVERYTHING,
         };
-        self.0.profiles.0.insert(subject, (as_of, shown.clone())).await;
+        self.0.profiles.keep(subject.into_owned(), as_of, 1, shown.clone());
         Ok(shown)
     }
 

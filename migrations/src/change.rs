@@ -74,6 +74,12 @@ impl Script {
         self.push(&index(table, columns));
     }
 
+    /// An index of a name of its own over the rows that fit a condition, which both databases read alike.
+    pub(crate) fn index_where(&mut self, table: &'static str, name: &str, columns: &[&'static str], condition: &str) {
+        let (name, columns) = (index_name(table, &[name]), columns.join(r#"", ""#));
+        self.statements.push(format!(r#"CREATE INDEX "{name}" ON "{table}" ("{columns}") WHERE {condition}"#));
+    }
+
     pub(crate) fn unique(&mut self, table: &'static str, columns: &[&'static str]) {
         self.push(index(table, columns).unique());
     }

@@ -56,6 +56,7 @@ changes! {
     m0044_package_failures,
     m0045_signing_keys,
     m0046_folder_sizes,
+    m0047_log_indexes,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

@@ -24,6 +24,11 @@ const IDS_PER_STATEMENT: usize = 1_000;
 /// How many of the newest rows a search looks at.
 const SEARCHED: u64 = 10_000;
 const DOING: &str = "read the activity log";
+/// What nearly all rows are. The others have an index of their own, which is found by these words.
+const USUAL_LEVEL: LogLevel = LogLevel::Info;
+const OTHER_LEVEL: &str = r#""level" <> 'info'"#;
+const USUAL_TYPES: [LogType; 2] = [LogType::McpRequest, LogType::McpResponse];
+const OTHER_TYPE: &str = r#""log_type" NOT IN ('mcp_request', 'mcp_response')"#;
 
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
@@ -144,9 +149,7 @@ pub struct Filter {
 pub async fn list(db: &impl Conn, filter: &Filter, page: &PageRequest) -> Result<Page<ActivityLog>, DbError> {
     let on = db.on();
     let wanted = conditions(filter);
-    // Counted without the rows themselves, so that an index is enough.
-    let count = Entity::find().select_only().expr(Expr::col(Column::Id).count()).filter(wanted.clone());
-    let total: Option<i64> = count.into_tuple().one(&on).await.doing(DOING)?;
+    let total: Option<i64> = counted(wanted.clone()).into_tuple().one(&on).await.doing(DOING)?;
     let query = newest_first(Entity::find().filter(wanted)).offset(page.offset()).limit(page.size());
     let items = query.all(&on).await.doing(DOING)?;
     Ok(page.of(items, total.and_then(|total| total.try_into().ok()).unwrap_or(0)))
@@ -177,6 +180,11 @@ pub async fn counts(db: &impl Conn, from: DateTime<Utc>) -> Result<Vec<TypeCount
     query.into_model().all(&db.on()).await.doing("count the activity log")
 }
 
+/// Without the rows themselves, so that an index is enough.
+fn counted(wanted: Condition) -> sea_orm::Select<Entity> {
+    Entity::find().select_only().expr(Expr::col(Column::Id).count()).filter(wanted)
+}
+
 fn newest_first(query: sea_orm::Select<Entity>) -> sea_orm::Select<Entity> {
     query.order_by_desc(Column::At).order_by_desc(Column::Id)
 }
@@ -184,10 +192,14 @@ fn newest_first(query: sea_orm::Select<Entity>) -> sea_orm::Select<Entity> {
 fn conditions(filter: &Filter) -> Condition {
     let Filter { server_id, log_types, levels, request_id, method, from, to, message_has } = filter;
     let some = |wanted: bool, condition: Expr| wanted.then_some(condition);
+    let rare_types = !log_types.is_empty() && !log_types.iter().any(|kind| USUAL_TYPES.contains(kind));
+    let rare_levels = !levels.is_empty() && !levels.contains(&USUAL_LEVEL);
     let wanted = Condition::all()
         .add_option(server_id.map(|id| Column::ServerId.eq(id)))
         .add_option(some(!log_types.is_empty(), Column::LogType.is_in(log_types.iter().copied())))
+        .add_option(some(rare_types, Expr::cust(OTHER_TYPE)))
         .add_option(some(!levels.is_empty(), Column::Level.is_in(levels.iter().copied())))
+        .add_option(some(rare_levels, Expr::cust(OTHER_LEVEL)))
         .add_option(request_id.as_deref().map(|id| Column::RequestId.eq(id)))
         .add_option(method.as_deref().map(|method| Column::Method.eq(method)))
         .add_option(from.map(|from| Column::At.gte(from)))
@@ -219,7 +231,7 @@ pub async fn delete_older_than(tx: &Tx, before: DateTime<Utc>, limit: u64) -> Re
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{all, at, fresh};
+    use super::super::testing::{all, at, fresh, plan};
     use super::*;
 
     fn row(log_type: LogType, level: LogLevel, seconds: i64) -> ActivityLog {
@@ -285,6 +297,39 @@ mod tests {
         let counted: Vec<_> = counted.iter().map(|row| (row.log_type, row.level, row.rows.0)).collect();
         let expected = [(LogType::Alert, LogLevel::Warning, 1), (LogType::McpResponse, LogLevel::Warning, 1)];
         assert_eq!(counted, expected);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn each_list_is_read_and_counted_in_the_order_of_an_index() -> Result<(), DbError> {
+        let db = fresh().await;
+        let any = Filter::default();
+        let types = |types: &[LogType]| Filter { log_types: types.to_vec(), ..Filter::default() };
+        let levels = |levels: &[LogLevel]| Filter { levels: levels.to_vec(), ..Filter::default() };
+        for (filter, index) in [
+            (any.clone(), "at_id_log_type_level"),
+            (types(&[LogType::McpRequest]), "at_id_log_type_level"),
+            (types(&[LogType::McpResponse, LogType::Alert]), "at_id_log_type_level"),
+            (types(&[LogType::Alert]), "rare_type"),
+            (levels(&[LogLevel::Info]), "at_id_log_type_level"),
+            (levels(&[LogLevel::Error]), "rare_level"),
+            (Filter { request_id: Some("r1".to_owned()), ..any.clone() }, "request_id_at_id"),
+            (Filter { server_id: Some(ServerId::new()), ..any.clone() }, "server_id_at_id"),
+        ] {
+            let wanted = || conditions(&filter);
+            let Some(read) = plan(&db, &newest_first(Entity::find().filter(wanted()))).await else { return Ok(()) };
+            assert!(read.contains(&format!("INDEX activity_logs_{index}")), "{filter:?}: {read}");
+            assert!(!read.contains("TEMP B-TREE"), "{filter:?}: {read}");
+            let count = plan(&db, &counted(wanted())).await.unwrap_or_default();
+            // All rows are counted by the smallest index.
+            let covers = if filter == any { String::new() } else { format!("activity_logs_{index}") };
+            assert!(count.contains("COVERING INDEX ") && count.contains(&covers), "{filter:?}: {count}");
+        }
+        // Of several rare kinds the newest are put in order, or the index by time is read.
+        for filter in [types(&[LogType::Alert, LogType::System]), levels(&[LogLevel::Warning, LogLevel::Error])] {
+            let read = plan(&db, &newest_first(Entity::find().filter(conditions(&filter)))).await.unwrap_or_default();
+            assert!(read.contains("USING INDEX activity_logs_"), "{filter:?}: {read}");
+        }
         Ok(())
     }
 

@@ -11,7 +11,6 @@ use super::error::Doing as _;
 use super::execution_logs::ExecutionLog;
 use super::execution_statistics::{GRAINS_S, Span};
 use super::{Conn, DbError, Tx, Whole, counts};
-use crate::domain::latency;
 
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
@@ -55,13 +54,13 @@ pub struct StepClassCount {
 
 /// The counts of some calls, in the order of their keys; tests are not counted.
 pub fn tallies(calls: &[ExecutionLog]) -> Vec<Tally> {
-    let empty = |call: &ExecutionLog, grain_s, start_s| {
-        let duration_class = latency::class(call.duration_us.0);
+    let empty = |calls: &counts::Alike<'_>, grain_s, start_s| {
+        let duration_class = calls.duration_class;
         let [calls, errors, duration_us] = [Whole(0); 3];
         [((start_s, duration_class), Tally { grain_s, start_s, duration_class, calls, errors, duration_us })]
     };
-    counts::tallied(calls, &GRAINS_S, empty, |tally, call| {
-        counts::sum(call, [&mut tally.calls, &mut tally.errors, &mut tally.duration_us]);
+    counts::tallied(calls, &GRAINS_S, empty, |tally, calls| {
+        counts::sum(calls, [&mut tally.calls, &mut tally.errors, &mut tally.duration_us]);
     })
 }
 

@@ -20,6 +20,10 @@ const IDS_PER_STATEMENT: usize = 500;
 /// How many of the newest failures a search looks at.
 const SEARCHED: u64 = 10_000;
 const DOING: &str = "read the execution log";
+/// The outcome of nearly all calls. Those with another one have an index of their own, which is found by these
+/// words.
+const RETURNED: &str = "returned";
+const NOT_RETURNED: &str = r#""outcome" <> 'returned'"#;
 
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
@@ -185,9 +189,7 @@ pub struct Filter {
 pub async fn list(db: &impl Conn, filter: &Filter, page: &PageRequest) -> Result<Page<ExecutionLog>, DbError> {
     let on = db.on();
     let wanted = conditions(filter, on.get_database_backend());
-    // Counted without the rows themselves, so that an index is enough.
-    let count = Entity::find().select_only().expr(Expr::col(Column::Id).count()).filter(wanted.clone());
-    let total: Option<i64> = count.into_tuple().one(&on).await.doing(DOING)?;
+    let total: Option<i64> = counted(wanted.clone()).into_tuple().one(&on).await.doing(DOING)?;
     let query = newest_first(Entity::find().filter(wanted)).offset(page.offset()).limit(page.size());
     let items = query.all(&on).await.doing(DOING)?;
     Ok(page.of(items, total.and_then(|total| total.try_into().ok()).unwrap_or(0)))
@@ -195,12 +197,22 @@ pub async fn list(db: &impl Conn, filter: &Filter, page: &PageRequest) -> Result
 
 /// The newest calls that failed, tests left out.
 pub async fn newest_failures(db: &impl Conn, limit: u64) -> Result<Vec<ExecutionLog>, DbError> {
-    let failed = Condition::all().add(Column::Success.eq(false)).add(Column::IsTest.eq(false));
+    let failed = Condition::all().add(failed()).add(Column::IsTest.eq(false));
     newest_first(Entity::find().filter(failed)).limit(limit).all(&db.on()).await.doing(DOING)
+}
+
+/// Without the rows themselves, so that an index is enough.
+fn counted(wanted: Condition) -> sea_orm::Select<Entity> {
+    Entity::find().select_only().expr(Expr::col(Column::Id).count()).filter(wanted)
 }
 
 fn newest_first(query: sea_orm::Select<Entity>) -> sea_orm::Select<Entity> {
     query.order_by_desc(Column::StartedAt).order_by_desc(Column::Id)
+}
+
+/// Calls that failed. They have an index of their own, which is found by these words.
+fn failed() -> Expr {
+    Column::Success.eq(false).and(Expr::cust(r#"NOT "success""#))
 }
 
 fn conditions(filter: &Filter, database: DbBackend) -> Condition {
@@ -209,7 +221,8 @@ fn conditions(filter: &Filter, database: DbBackend) -> Condition {
         .add_option(filter.tool_id.map(|id| Column::ToolId.eq(id)))
         .add_option(filter.caller.as_deref().map(|caller| Column::Caller.eq(caller)))
         .add_option(filter.outcome.as_deref().map(|outcome| Column::Outcome.eq(outcome)))
-        .add_option(filter.success.map(|success| Column::Success.eq(success)))
+        .add_option(filter.outcome.as_deref().filter(|outcome| *outcome != RETURNED).map(|_| Expr::cust(NOT_RETURNED)))
+        .add_option(filter.success.map(|success| if success { Column::Success.eq(true) } else { failed() }))
         .add_option(filter.is_test.map(|is_test| Column::IsTest.eq(is_test)))
         .add_option(filter.request_id.as_deref().map(|id| Column::RequestId.eq(id)))
         .add_option(filter.from.map(|from| Column::StartedAt.gte(from)))
@@ -219,7 +232,7 @@ fn conditions(filter: &Filter, database: DbBackend) -> Condition {
     newest
         .column(Column::Id)
         .from(Entity)
-        .cond_where(wanted.add(Column::Success.eq(false)))
+        .cond_where(wanted.add(failed()))
         .order_by(Column::StartedAt, Order::Desc)
         .order_by(Column::Id, Order::Desc)
         .limit(SEARCHED);
@@ -250,39 +263,8 @@ fn make_storable(text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{all, at, fresh};
+    use super::super::testing::{all, at, call as row, fresh, plan};
     use super::*;
-
-    fn row(server_id: ServerId, tool_id: ToolId, seconds: i64) -> ExecutionLog {
-        ExecutionLog {
-            id: CallId::new(),
-            server_id,
-            tool_id,
-            version_id: VersionId::new(),
-            version_number: 3,
-            tool_name: "weather__forecast".to_owned(),
-            caller: "local".to_owned(),
-            request_id: "r1".to_owned(),
-            is_test: false,
-            arguments: r#"{"city":"Oslo"}"#.to_owned(),
-            result: Some("rain".to_owned()),
-            error: None,
-            stdout: String::new(),
-            arguments_bytes: Whole(15),
-            result_bytes: Whole(4),
-            stdout_bytes: Whole(0),
-            cut: Texts(vec!["result".to_owned()]),
-            outcome: "returned".to_owned(),
-            success: true,
-            fuel: Whole(u64::MAX),
-            peak_memory_bytes: Whole(1 << 40),
-            duration_us: Whole(1_500),
-            http_requests: Whole(2),
-            http_sent_bytes: Whole(0),
-            http_received_bytes: Whole(7),
-            started_at: at(seconds),
-        }
-    }
 
     fn of_tool(tool_id: ToolId) -> Filter {
         Filter { tool_id: Some(tool_id), ..Filter::default() }
@@ -373,6 +355,35 @@ mod tests {
         }
         assert_eq!(newest_failures(&*db, 5).await?.iter().map(|row| row.id).collect::<Vec<_>>(), [failed.id]);
         assert_eq!(known(&*db, &[plain.id, CallId::new()]).await?, [plain.id]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn each_list_is_read_and_counted_in_the_order_of_an_index() -> Result<(), DbError> {
+        let db = fresh().await;
+        let any = Filter::default();
+        let text = |text: &str| Some(text.to_owned());
+        // And whether the same index is enough to count.
+        for (filter, index, counts) in [
+            (any.clone(), "started_at_id_success_outcome", false),
+            (Filter { outcome: text("returned"), ..any.clone() }, "started_at_id_success_outcome", true),
+            (Filter { success: Some(true), ..any.clone() }, "started_at_id_success_outcome", true),
+            (Filter { from: Some(at(1)), success: Some(true), ..any.clone() }, "started_at_id_success_outcome", true),
+            (Filter { outcome: text("trapped"), ..any.clone() }, "rare_outcome", true),
+            (Filter { success: Some(false), ..any.clone() }, "failed", true),
+            (Filter { caller: text("local"), ..any.clone() }, "caller_started_at_id", true),
+            (Filter { request_id: text("r1"), ..any.clone() }, "request_id_started_at_id", true),
+            (of_tool(ToolId::new()), "tool_id_started_at_id", true),
+            (of_server(ServerId::new()), "server_id_started_at_id", true),
+        ] {
+            let wanted = || conditions(&filter, DbBackend::Sqlite);
+            let Some(read) = plan(&db, &newest_first(Entity::find().filter(wanted()))).await else { return Ok(()) };
+            assert!(read.contains(&format!("INDEX tool_execution_logs_{index}")), "{filter:?}: {read}");
+            assert!(!read.contains("TEMP B-TREE"), "{filter:?}: {read}");
+            let count = plan(&db, &counted(wanted())).await.unwrap_or_default();
+            let covers = format!("COVERING INDEX tool_execution_logs_{index}");
+            assert!(!counts || count.contains(&covers), "{filter:?}: {count}");
+        }
         Ok(())
     }
 

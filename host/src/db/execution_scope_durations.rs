@@ -14,7 +14,7 @@ use super::execution_logs::ExecutionLog;
 use super::{Conn, DbError, Tx, Whole, counts};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
-use crate::domain::latency::{self, Histogram};
+use crate::domain::latency::Histogram;
 
 pub const FIVE_MINUTES_S: i32 = 300;
 pub const HOUR_S: i32 = 3_600;
@@ -87,14 +87,14 @@ struct ClassCount {
 
 /// The counts of some calls, in the order of their keys; tests are not counted.
 pub fn tallies(calls: &[ExecutionLog]) -> Vec<Tally> {
-    let empty = |call: &ExecutionLog, grain_s, start_s| {
-        let duration_class = latency::class(call.duration_us.0);
-        [ScopeId::of_server(call.server_id), ScopeId::of_tool(call.tool_id, &call.tool_name)].map(|scope| {
+    let empty = |calls: &counts::Alike<'_>, grain_s, start_s| {
+        let duration_class = calls.duration_class;
+        [ScopeId::of_server(calls.server_id), ScopeId::of_tool(calls.tool_id, calls.tool_name)].map(|scope| {
             let tally = Tally { grain_s, scope_id: scope.0, start_s, duration_class, calls: Whole(0) };
             ((scope, start_s, duration_class), tally)
         })
     };
-    counts::tallied(calls, &GRAINS_S, empty, |tally, _| tally.calls.0 += 1)
+    counts::tallied(calls, &GRAINS_S, empty, |tally, calls| tally.calls.0 += calls.calls)
 }
 
 /// Adds counts to those that are there. Give them in the order of their keys.

@@ -101,14 +101,14 @@ pub struct ServerCount {
 
 /// The counts of some calls, in the order of their keys; tests are not counted.
 pub fn tallies(calls: &[ExecutionLog]) -> Vec<Tally> {
-    let empty = |call: &ExecutionLog, grain_s, start_s| {
-        let (tool_id, server_id, tool_name) = (call.tool_id, call.server_id, call.tool_name.clone());
+    let empty = |calls: &counts::Alike<'_>, grain_s, start_s| {
+        let (tool_id, server_id, tool_name) = (calls.tool_id, calls.server_id, calls.tool_name.to_owned());
         let [calls, errors, duration_us] = [Whole(0); 3];
         let key = (start_s, tool_id, tool_name.clone());
         [(key, Tally { grain_s, start_s, tool_id, tool_name, server_id, calls, errors, duration_us })]
     };
-    counts::tallied(calls, &GRAINS_S, empty, |tally, call| {
-        counts::sum(call, [&mut tally.calls, &mut tally.errors, &mut tally.duration_us]);
+    counts::tallied(calls, &GRAINS_S, empty, |tally, calls| {
+        counts::sum(calls, [&mut tally.calls, &mut tally.errors, &mut tally.duration_us]);
     })
 }
 

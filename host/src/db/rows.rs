@@ -21,7 +21,7 @@ pub(super) struct Append<const COLUMNS: usize> {
 
 impl<const COLUMNS: usize> Append<COLUMNS> {
     /// # Errors
-    /// [`DbError::Conflict`] when one of the rows is there already.
+    /// [`DbError::Conflict`] when one of the rows is there already; the transaction is of no use then.
     pub(super) async fn rows(
         &self,
         tx: &Tx,
@@ -42,7 +42,10 @@ impl<const COLUMNS: usize> Append<COLUMNS> {
     }
 
     fn statement(&self, database: DbBackend, rows: usize) -> String {
-        let mut sql = format!("INSERT INTO \"{}\" (\"{}\") VALUES ", self.table, self.columns.join("\", \""));
+        // Whoever meets a row that is there already gives up the whole transaction. So SQLite need not be able
+        // to take back a statement alone, for which it would copy each page that it changes.
+        let insert = if database == DbBackend::Sqlite { "INSERT OR FAIL" } else { "INSERT" };
+        let mut sql = format!("{insert} INTO \"{}\" (\"{}\") VALUES ", self.table, self.columns.join("\", \""));
         for row in 0..rows {
             sql.push_str(if row == 0 { "(" } else { "), (" });
             for column in 0..COLUMNS {
@@ -69,7 +72,7 @@ mod tests {
     #[test]
     fn a_statement_has_a_place_for_each_value_of_each_row() {
         let append = Append { table: "t", columns: ["a", "b"], words: ["", "", ""] };
-        assert_eq!(append.statement(DbBackend::Sqlite, 2), r#"INSERT INTO "t" ("a", "b") VALUES (?,?), (?,?)"#);
+        assert_eq!(append.statement(DbBackend::Sqlite, 2), r#"INSERT OR FAIL INTO "t" ("a", "b") VALUES (?,?), (?,?)"#);
         assert_eq!(append.statement(DbBackend::Postgres, 2), r#"INSERT INTO "t" ("a", "b") VALUES ($1,$2), ($3,$4)"#);
     }
 

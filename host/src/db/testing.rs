@@ -6,10 +6,11 @@
 use std::ops::Deref;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, DbBackend, QueryTrait};
 use uuid::Uuid;
 
 use super::connection::on::On as _;
+use super::execution_logs::ExecutionLog;
 use super::servers::Server;
 use super::tools::Tool;
 use super::versions::Version;
@@ -17,7 +18,7 @@ use super::{
     Database, Exports, Location, PageRequest, Texts, Tx, Whole, blobs, migrate, servers, tool_names, tools, versions,
 };
 use crate::domain::digest::Digest;
-use crate::domain::ids::{ServerId, ToolId, VersionId};
+use crate::domain::ids::{CallId, ServerId, ToolId, VersionId};
 use crate::domain::tool::{ApprovalStatus, ChangeSource, ServerStatus, ToolKind};
 use crate::limits::Limits;
 
@@ -92,6 +93,18 @@ impl Drop for Place {
             });
         });
     }
+}
+
+/// How SQLite goes about a query, in its own words; none on PostgreSQL, which decides by what is in its tables.
+pub(crate) async fn plan(db: &TestDatabase, query: &impl QueryTrait) -> Option<String> {
+    if db.on().get_database_backend() == DbBackend::Postgres {
+        return None;
+    }
+    let mut statement = query.build(DbBackend::Sqlite);
+    statement.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+    let steps = db.on().query_all_raw(statement).await.expect("a plan");
+    let details = steps.iter().map(|step| step.try_get::<String>("", "detail").expect("a detail"));
+    Some(details.collect::<Vec<_>>().join("; "))
 }
 
 /// A time, `seconds` after a fixed one.
@@ -185,4 +198,36 @@ pub(crate) async fn furnish(tx: &Tx, server_name: &str, tool_name: &str) -> (Ser
     let version = version(tool.id, 1, source);
     versions::insert(tx, version.clone()).await.expect("insert a version");
     (server, tool, version)
+}
+
+/// A row of the execution log, of a call that began so many seconds after the fixed time.
+pub(crate) fn call(server_id: ServerId, tool_id: ToolId, seconds: i64) -> ExecutionLog {
+    ExecutionLog {
+        id: CallId::new(),
+        server_id,
+        tool_id,
+        version_id: VersionId::new(),
+        version_number: 3,
+        tool_name: "weather__forecast".to_owned(),
+        caller: "local".to_owned(),
+        request_id: "r1".to_owned(),
+        is_test: false,
+        arguments: r#"{"city":"Oslo"}"#.to_owned(),
+        result: Some("rain".to_owned()),
+        error: None,
+        stdout: String::new(),
+        arguments_bytes: Whole(15),
+        result_bytes: Whole(4),
+        stdout_bytes: Whole(0),
+        cut: Texts(vec!["result".to_owned()]),
+        outcome: "returned".to_owned(),
+        success: true,
+        fuel: Whole(u64::MAX),
+        peak_memory_bytes: Whole(1 << 40),
+        duration_us: Whole(1_500),
+        http_requests: Whole(2),
+        http_sent_bytes: Whole(0),
+        http_received_bytes: Whole(7),
+        started_at: at(seconds),
+    }
 }

@@ -145,6 +145,10 @@ impl Redactor {
     /// As [`Self::apply_json`], for JSON that is still text: what was valid JSON stays valid JSON,
     /// and keeps its bytes when it holds no value. Other text is treated by [`Self::apply`].
     pub fn apply_json_text(&self, text: &str) -> String {
+        // Without values there is nothing to be found, however the text reads.
+        if self.patterns.is_none() && self.documents.is_empty() {
+            return text.to_owned();
+        }
         let Ok(mut value) = serde_json::from_str::<Value>(text) else { return self.apply(text).into_owned() };
         let changed = self.apply_json(&mut value);
         if !changed && matches!(self.apply(text), Cow::Borrowed(_)) {

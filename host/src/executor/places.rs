@@ -78,7 +78,8 @@ impl Places {
             wanted.iter().map(|semaphore| Arc::clone(semaphore).try_acquire_owned().ok()).collect();
         let permits = match at_once.and_then(|permits| permits.try_into().ok()) {
             Some(permits) => permits,
-            None => self.queue(wanted).await?,
+            // Boxed: few calls wait, and all would carry the place for it along.
+            None => Box::pin(self.queue(wanted)).await?,
         };
         Ok(Place { _permits: permits, _running: metrics::call_running() })
     }

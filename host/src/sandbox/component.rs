@@ -4,8 +4,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 use wasmtime::Store;
-use wasmtime::component::InstancePre;
 use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use super::bindings::tool::exports::mcpbox::guest::{completion, icons, prompts, resources, tools};
 use super::compile::CompileError;
@@ -26,6 +26,9 @@ const SUGGESTIONS_MAX: usize = 100;
 pub(super) struct Contract {
     pre: InstancePre<State>,
     tools: tools::GuestIndices,
+    /// Found once: to look up an interface by name, and hold all its functions to their types, takes as long as a
+    /// short call.
+    call_tool: ComponentExportIndex,
     icons: Option<icons::GuestIndices>,
     prompts: Option<prompts::GuestIndices>,
     resources: Option<resources::GuestIndices>,
@@ -37,6 +40,7 @@ impl Contract {
     /// When an interface that it exports lacks a function.
     pub(super) fn new(pre: InstancePre<State>) -> wasmtime::Result<Self> {
         Ok(Self {
+            call_tool: function(&pre, "tools", "call-tool")?,
             tools: tools::GuestIndices::new(&pre)?,
             icons: exports(&pre, "icons").then(|| icons::GuestIndices::new(&pre)).transpose()?,
             prompts: exports(&pre, "prompts").then(|| prompts::GuestIndices::new(&pre)).transpose()?,
@@ -82,7 +86,8 @@ impl Contract {
             (Entry::Tool(name), _) => {
                 let called = supervise(store, watch, async |store| {
                     let instance = self.pre.instantiate_async(&mut *store).await?;
-                    self.tools.load(&mut *store, &instance)?.call_call_tool(store, name, arguments).await
+                    let call = instance.get_typed_func::<(&str, &str), (ToolAnswer,)>(&mut *store, &self.call_tool)?;
+                    Ok(call.call_async(store, (name, arguments)).await?.0)
                 });
                 called.await.map(|answer| tool_answered(name, answer, result_bytes))
             }
@@ -119,13 +124,33 @@ impl Contract {
 
 /// Whether a component exports this interface of the contract.
 fn exports(pre: &InstancePre<State>, interface: &str) -> bool {
+    exported(pre, interface).is_some()
+}
+
+/// The name under which a component exports this interface of the contract.
+fn exported(pre: &InstancePre<State>, interface: &str) -> Option<String> {
     let name = format!("mcpbox:guest/{interface}@1.");
     let component = pre.component();
-    component
-        .component_type()
-        .exports(component.engine())
-        .any(|(export, item)| export.starts_with(&name) && matches!(item.ty, ComponentItem::ComponentInstance(_)))
+    let ty = component.component_type();
+    let mut exports = ty.exports(component.engine());
+    let found = exports
+        .find(|(export, item)| export.starts_with(&name) && matches!(item.ty, ComponentItem::ComponentInstance(_)));
+    found.map(|(export, _)| export.to_owned())
 }
+
+/// Where a component has this function of the contract.
+///
+/// # Errors
+/// When it has none.
+fn function(pre: &InstancePre<State>, interface: &str, name: &str) -> wasmtime::Result<ComponentExportIndex> {
+    let component = pre.component();
+    let found = exported(pre, interface)
+        .and_then(|interface| component.get_export_index(None, &interface))
+        .and_then(|interface| component.get_export_index(Some(&interface), name));
+    found.ok_or_else(|| wasmtime::Error::msg(format!("no exported function `{name}` of `{interface}` found")))
+}
+
+type ToolAnswer = Result<tools::ToolResult, tools::ToolError>;
 
 fn pairs(arguments: &std::collections::BTreeMap<String, String>) -> Vec<(String, String)> {
     arguments.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
@@ -229,7 +254,7 @@ fn answered(members: &impl Serialize) -> Outcome {
     }
 }
 
-fn tool_answered(name: &str, answer: Result<tools::ToolResult, tools::ToolError>, result_bytes: usize) -> Outcome {
+fn tool_answered(name: &str, answer: ToolAnswer, result_bytes: usize) -> Outcome {
     match answer {
         Ok(result) => returned(result, result_bytes),
         Err(tools::ToolError::UnknownTool) => has_none(&Entry::Tool(name.to_owned())),

@@ -62,13 +62,17 @@ impl Components {
         bytes: &dyn FetchBytes,
         digest: Digest,
     ) -> Result<Arc<Opened>, CompileError> {
-        let made = self.opened.try_get_with(digest, async {
+        if let Some(known) = self.opened.get(&digest).await {
+            return known;
+        }
+        // Boxed: every call would carry the place for this along.
+        let made = Box::pin(self.opened.try_get_with(digest, async {
             match compiler.open(bytes, digest).await {
                 Ok(component) => Ok(self.check(linker, &component).map(Arc::new)),
                 Err(refused @ CompileError::Refused(_)) => Ok(Err(refused)),
                 Err(broken) => Err(broken),
             }
-        });
+        }));
         made.await.unwrap_or_else(|broken| Err(CompileError::clone(&broken)))
     }
 

@@ -19,9 +19,17 @@ use hyper::{Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::AbortOnDrop;
 use super::fetch::{Admitted, Failures, Fetches};
 use crate::egress::{OutboundRequest, OutboundResponse, SendError};
+
+/// A task that is stopped when this is dropped.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 /// What the trait wants beside a response: what is left to do once it is there.
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;

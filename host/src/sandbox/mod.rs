@@ -31,11 +31,14 @@ mod sources;
 mod spares;
 mod state;
 mod stdio;
+mod threads;
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +57,7 @@ use self::pressure::Pressure;
 use self::sources::{Source, Sources};
 pub use self::state::Listener;
 use self::state::{Reach, State};
+use self::threads::Threads;
 use crate::domain::binding::BoundSecrets;
 use crate::domain::budget::Budget;
 use crate::domain::client::Client;
@@ -138,38 +142,27 @@ struct Inner {
     io: Handle,
 }
 
-/// The guests' own runtime; ended without waiting, because it may be dropped from async code.
+/// The guests' own threads, and whether calls need them now.
 struct Guests {
-    runtime: Option<tokio::runtime::Runtime>,
+    threads: Threads,
     pressure: Arc<Pressure>,
-}
-
-impl Drop for Guests {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 impl Guests {
     fn new() -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .thread_name("guest")
-            .on_thread_start(|| {
-                // The threads that serve come first. Failing to step back costs only latency.
-                let _ = rustix::process::nice(GUEST_NICE);
-            })
-            .enable_all()
-            .build()?;
-        let pressure = Arc::new(Pressure::new(runtime.metrics().num_workers()));
-        Ok(Self { runtime: Some(runtime), pressure })
+        let threads = Threads::start()?;
+        let pressure = Arc::new(Pressure::new(threads.count()));
+        Ok(Self { threads, pressure })
     }
 
     /// Runs `work` where guests run; dropping the answer stops it.
     async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, SandboxError> {
-        let mut task = self.spawn(work)?;
-        (&mut task.0).await.map_err(|error| SandboxError::Panicked(error.to_string()))
+        let (answer, answered) = oneshot::channel();
+        let _running = self.threads.spawn(telemetry::carried(async move {
+            // Who no longer wants the answer has gone.
+            let _ = answer.send(without_panic(work).await);
+        }));
+        given(answered).await
     }
 
     /// As [`run`](Self::run), for a call: its answer is here before what it leaves behind is cleared
@@ -180,44 +173,36 @@ impl Guests {
         &self,
         work: impl Future<Output = (T, L)> + Send + 'static,
     ) -> Result<T, SandboxError> {
-        // Boxed once: as it is wrapped, spawned and cleared away it would be copied each time.
+        // Boxed once: as it is wrapped, queued and cleared away it would be copied each time.
         let work = Box::pin(work);
         let (answer, answered) = oneshot::channel();
         let pressure = Arc::clone(&self.pressure);
-        let mut task = self.spawn(async move {
+        let _running = self.threads.spawn(telemetry::carried(async move {
             let clear_away = async {
-                let (result, left) = work.await;
+                let (result, left) = match without_panic(work).await {
+                    Ok((result, left)) => (Ok(result), Some(left)),
+                    Err(error) => (Err(error), None),
+                };
                 // Who no longer wants the answer has gone.
                 let _ = answer.send(result);
                 drop(left);
             };
             pressure.call(clear_away).await;
-        })?;
-        if let Ok(answer) = answered.await {
-            return Ok(answer);
-        }
-        let ended = (&mut task.0).await.err().map(|error| error.to_string());
-        Err(SandboxError::Panicked(ended.unwrap_or_else(|| "the call gave no answer".to_owned())))
-    }
-
-    fn spawn<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<AbortOnDrop<T>, SandboxError> {
-        let Some(runtime) = &self.runtime else { return Err(SandboxError::Panicked("the sandbox has stopped".into())) };
-        Ok(AbortOnDrop(runtime.spawn(telemetry::carried(work))))
+        }));
+        given(answered).await
     }
 }
 
-/// How much the guests' threads step back behind the others (`nice(2)`, per thread on Linux).
-const GUEST_NICE: i32 = 5;
+/// What is sent here, unless the threads have ended.
+async fn given<T>(answered: oneshot::Receiver<Result<T, SandboxError>>) -> Result<T, SandboxError> {
+    answered.await.unwrap_or_else(|_| Err(SandboxError::Panicked("the sandbox has stopped".to_owned())))
+}
 
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+async fn without_panic<T>(work: impl Future<Output = T>) -> Result<T, SandboxError> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
+        let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        SandboxError::Panicked(said.unwrap_or("it panicked without a word").to_owned())
+    })
 }
 
 impl Sandbox {
@@ -324,7 +309,8 @@ impl Sandbox {
         match job.program {
             Program::Source { language, source, digest } => {
                 let source = Source { language, text: source, digest };
-                self.run_source(source, job.arguments, reach, job.budget, cancel).await
+                // Boxed: it is far larger than what a component needs.
+                Box::pin(self.run_source(source, job.arguments, reach, job.budget, cancel)).await
             }
             Program::Component { bytes, digest, entry } => {
                 let opened = self.component(&*bytes, digest).await?;

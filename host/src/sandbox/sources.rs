@@ -257,9 +257,8 @@ impl Sandbox {
     /// Prepares spares in the background, one after the other, while no call needs the machine, and
     /// drops those that nobody took.
     pub(super) fn keep_spares(&self) {
-        let Some(runtime) = &self.0.guests.runtime else { return };
         let weak = Arc::downgrade(&self.0);
-        runtime.spawn(async move {
+        self.0.guests.threads.spawn_alone(async move {
             while let Some(inner) = weak.upgrade() {
                 let sandbox = Self(inner);
                 while let Some(wish) = sandbox.0.sources.spares.next() {

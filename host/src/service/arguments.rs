@@ -9,13 +9,23 @@ use moka::future::Cache;
 
 use super::Service;
 use super::error::{Error, Problem};
+use super::programs::Runnable;
 use crate::domain::content::ToolResult;
 use crate::domain::digest::Digest;
 use crate::domain::outcome::{Outcome, Report};
 use crate::domain::schema::{Misfit, Schema, SchemaError, Unfit, in_words};
 
 /// Schemas by their text's digest, also those that cannot be used.
-pub(super) struct Schemas(Cache<Digest, Arc<Result<Schema, SchemaError>>>);
+pub(super) struct Schemas(Cache<Digest, Read>);
+
+/// A schema, or why nothing can be held to it.
+pub(super) type Read = Arc<Result<Schema, SchemaError>>;
+
+/// What the arguments and the results of something are held to.
+pub(super) struct Held {
+    input: Read,
+    output: Option<Read>,
+}
 
 /// Bytes of the texts of schemas that are kept ready; what is made of them takes several times as much.
 const KEPT_BYTES: u64 = 8 << 20;
@@ -24,7 +34,7 @@ const BESIDE_BYTES: usize = 1_000;
 
 impl Default for Schemas {
     fn default() -> Self {
-        let weigher = |_: &Digest, read: &Arc<Result<Schema, SchemaError>>| {
+        let weigher = |_: &Digest, read: &Read| {
             let text = read.as_ref().as_ref().map_or(0, Schema::size_bytes);
             u32::try_from(text + BESIDE_BYTES).unwrap_or(u32::MAX)
         };
@@ -34,17 +44,27 @@ impl Default for Schemas {
 
 impl Service {
     /// A schema, read once while it is kept.
-    pub(super) async fn schema(&self, text: &str) -> Arc<Result<Schema, SchemaError>> {
+    pub(super) async fn schema(&self, text: &str) -> Read {
         let key = Digest::of(text.as_bytes());
         self.0.schemas.0.get_with(key, async { Arc::new(Schema::read(text)) }).await
     }
 
-    /// Checks arguments, given as JSON text, against the schema of a tool.
+    /// What calls of this are held to.
+    pub(super) async fn held(&self, runnable: &Runnable) -> Held {
+        let output = match &runnable.output_schema {
+            Some(schema) => Some(self.schema(schema).await),
+            None => None,
+        };
+        Held { input: self.schema(&runnable.input_schema).await, output }
+    }
+
+    /// Checks arguments, given as JSON text, against the schema of a tool, and sees to it that the schema of its
+    /// results can be used.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::Invalid`] with the place of each problem, or [`Error::Forbidden`] when the
+    /// [`Error::TooLarge`], [`Error::Invalid`] with the place of each problem, or [`Error::Forbidden`] when a
     /// schema is one that nothing can be held to.
-    pub(super) async fn arguments_checked(&self, tool: &str, schema: &str, arguments: &str) -> Result<(), Error> {
+    pub(super) fn arguments_checked(&self, tool: &str, held: &Held, arguments: &str) -> Result<(), Error> {
         let limit = self.limits().arguments_bytes;
         if arguments.len() as u64 > limit {
             return Err(Error::TooLarge { message: format!("the arguments have more than {limit} bytes") });
@@ -54,10 +74,12 @@ impl Service {
         if !value.is_object() {
             return Err(Error::invalid("", "the arguments must be a JSON object"));
         }
-        let read = self.schema(schema).await;
-        let schema = read.as_ref().as_ref().map_err(|why| unusable(tool, "input", why))?;
+        let schema = held.input.as_ref().as_ref().map_err(|why| unusable(tool, "input", why))?;
         match schema.check(&value, self.limits().schema_steps) {
-            Ok(()) => Ok(()),
+            Ok(()) => match held.output.as_deref() {
+                Some(Err(why)) => Err(unusable(tool, "output", why)),
+                Some(Ok(_)) | None => Ok(()),
+            },
             Err(Unfit::Misfits(misfits)) => {
                 let problem = |misfit: Misfit| Problem { pointer: misfit.pointer, message: misfit.expected };
                 Err(Error::Invalid { problems: misfits.into_iter().map(problem).collect() })
@@ -69,19 +91,10 @@ impl Service {
         }
     }
 
-    /// Sees to it that the schema of a tool's results can be used.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] when nothing can be held to it.
-    pub(super) async fn output_usable(&self, tool: &str, schema: Option<&str>) -> Result<(), Error> {
-        let Some(schema) = schema else { return Ok(()) };
-        self.schema(schema).await.as_ref().as_ref().map(drop).map_err(|why| unusable(tool, "output", why))
-    }
-
     /// Holds what a tool returned to its output schema. What does not fit is a failure of the tool.
-    pub(super) async fn result_checked(&self, schema: Option<&str>, mut report: Report) -> Report {
-        if let (Some(schema), Outcome::Returned(result)) = (schema, &report.outcome)
-            && let Some(message) = self.misfit_of(schema, result).await
+    pub(super) fn result_checked(&self, held: &Held, mut report: Report) -> Report {
+        if let (Some(schema), Outcome::Returned(result)) = (held.output.as_deref(), &report.outcome)
+            && let Some(message) = self.misfit_of(schema, result)
         {
             report.outcome = Outcome::InvalidResult { message };
         }
@@ -89,10 +102,9 @@ impl Service {
     }
 
     /// What is wrong with a result, in one sentence for whoever can mend the tool.
-    async fn misfit_of(&self, schema: &str, result: &ToolResult) -> Option<String> {
+    fn misfit_of(&self, schema: &Result<Schema, SchemaError>, result: &ToolResult) -> Option<String> {
         const MEND: &str = "its author has to mend the tool or its output schema";
-        let read = self.schema(schema).await;
-        let schema = match read.as_ref() {
+        let schema = match schema {
             Ok(schema) => schema,
             Err(why) => return Some(format!("the output schema of the tool cannot be used: {why}; {MEND}")),
         };

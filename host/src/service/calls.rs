@@ -21,7 +21,7 @@ use super::behind::Behind;
 use super::error::Error;
 use super::notifier::Notifier;
 use super::passthrough::PassedOn;
-use super::programs::{Runnable, Runs};
+use super::programs::Runs;
 use super::ready::{Given, Ready};
 use super::{Service, offered, programs};
 use crate::db::servers::{self, Server};
@@ -185,7 +185,8 @@ impl Service {
         };
         let export = programs::export(&version, &own_name);
         let runnable = self.program(&tool, &version, export, expected).await?;
-        let ready = Arc::new(Ready { server, tool, version, runnable, given });
+        let held = self.held(&runnable).await;
+        let ready = Arc::new(Ready { server, tool, version, runnable, held, given });
         self.begin(caller, ready, request, purpose).await
     }
 
@@ -215,9 +216,7 @@ impl Service {
         of_version(&ready, &request)?;
         let arguments = offered::arguments_of(&request.entry)
             .unwrap_or_else(|| request.arguments.as_deref().map_or("{}", RawValue::get).to_owned());
-        let Runnable { name, input_schema, output_schema, .. } = &ready.runnable;
-        self.arguments_checked(name, input_schema, &arguments).await?;
-        self.output_usable(name, output_schema.as_deref()).await?;
+        self.arguments_checked(&ready.runnable.name, &ready.held, &arguments)?;
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
@@ -235,7 +234,7 @@ impl Service {
             of_version(&call.ready, &request)?;
         }
         let policies = self.policy().await?;
-        let Ready { server, tool, version, runnable, given } = &*call.ready;
+        let Ready { server, tool, version, runnable, held, given } = &*call.ready;
         let redactor = &given.redactor;
         let own = version.timeout_ms.or(server.default_timeout_ms).map(|ms| Duration::from_millis(ms.0));
         let mut budget = Budget::new(self.limits(), own);
@@ -269,7 +268,8 @@ impl Service {
                 Runs::Source(to) => {
                     let _place = place;
                     let call = PassedOn { to, version, arguments: &call.arguments, budget: &budget };
-                    self.pass_on(call, &ending, listener).await
+                    // Boxed: it is far larger than what a guest's call needs here.
+                    Box::pin(self.pass_on(call, &ending, listener)).await
                 }
             }
         };
@@ -283,7 +283,7 @@ impl Service {
                 }
             }
         }?;
-        let report = self.result_checked(runnable.output_schema.as_deref(), report).await;
+        let report = self.result_checked(held, report);
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
         if call.purpose == Purpose::DraftTest {

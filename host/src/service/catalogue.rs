@@ -321,7 +321,8 @@ impl Service {
         if let Some(catalogue) = cache.confirmed(&ticket, &marks) {
             return Ok(catalogue);
         }
-        let loaded = load(self.db(), &cache.faces, &marks.servers).await?;
+        // Boxed: whoever looks at the catalogue would carry the place for this along.
+        let loaded = Box::pin(load(self.db(), &cache.faces, &marks.servers)).await?;
         let (catalogue, differs) = cache.keep(&ticket, marks, loaded);
         metrics::tools_quarantined(catalogue.quarantined.len());
         if differs && ticket.expired {

@@ -14,6 +14,7 @@ mod arguments;
 pub mod asking;
 pub mod audit;
 mod behind;
+mod believed;
 pub mod bulk;
 mod call_row;
 pub mod calls;
@@ -170,12 +171,12 @@ impl Service {
             catalogue: CatalogueCache::default(),
             installs: Installs::default(),
             policies: PolicyCache::default(),
-            profiles: Profiles::default(),
+            profiles: Profiles::new(profiles::KEPT),
             schemas: Schemas::default(),
             sources: SourceCache::default(),
             redactors: Redactors::default(),
             events,
-            ready: ReadyCache::default(),
+            ready: ReadyCache::new(ready::KEPT_BYTES),
             passwords: Passwords::new(&parts.limits),
             noted: Noted::default(),
             parts,

@@ -125,6 +125,12 @@ impl Service {
         if let Some(policies) = cache.fresh(self.clock().now()) {
             return Ok(policies);
         }
+        // Boxed: every call would carry the place for this along.
+        Box::pin(self.policies_read()).await
+    }
+
+    async fn policies_read(&self) -> Result<Arc<Policies>, Error> {
+        let cache = &self.0.policies;
         let _loading = cache.loading.lock().await;
         let now = self.clock().now();
         // Somebody else may have loaded them while this one waited.

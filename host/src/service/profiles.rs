@@ -4,8 +4,8 @@
 //! What is outside a profile does not exist for its caller: not in lists, not in calls, not in errors. People
 //! and whoever has no profile are shown everything.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,8 +13,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::audit::{self, Act};
+use super::believed::Believed;
 use super::permission::people_only;
-use super::ready::AsOf;
 use super::{Error, Page, PageRequest, Service};
 use crate::db::profiles::{self as rows, Profile};
 use crate::db::{Conn, Texts, api_keys, servers};
@@ -24,7 +24,7 @@ use crate::domain::ids::{ApiKeyId, ServerId};
 /// Servers that one profile may name.
 const SERVERS_MAX: usize = 1_000;
 /// Callers whose profile is kept.
-const KEPT: usize = 10_000;
+pub(super) const KEPT: usize = 10_000;
 /// The clients of this machine that show no credential.
 pub const LOCAL: &str = "local";
 
@@ -68,61 +68,26 @@ pub struct ProfileServer {
     pub name: String,
 }
 
-/// Profiles that were read, by caller. Each request asks several times, so to ask costs next to nothing.
-#[derive(Default)]
-pub(super) struct Profiles(RwLock<HashMap<Subject, (AsOf, Shown)>>);
-
-/// Who may have a profile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Subject {
-    Local,
-    Key(ApiKeyId),
-}
-
-impl Subject {
-    fn text(self) -> String {
-        match self {
-            Self::Local => LOCAL.to_owned(),
-            Self::Key(id) => id.to_string(),
-        }
-    }
-}
-
-impl Profiles {
-    fn seen(&self, subject: Subject, now: AsOf) -> Option<Shown> {
-        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        seen.get(&subject).filter(|(as_of, _)| as_of.holds(now)).map(|(_, shown)| shown.clone())
-    }
-
-    fn keep(&self, subject: Subject, as_of: AsOf, shown: Shown) {
-        let mut seen = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= KEPT {
-            seen.retain(|_, (kept, _)| kept.holds(as_of));
-        }
-        if seen.len() >= KEPT {
-            seen.clear();
-        }
-        seen.insert(subject, (as_of, shown));
-    }
-}
+/// Profiles that were read, by caller.
+pub(super) type Profiles = Believed<Shown>;
 
 impl Service {
     /// What a caller is shown now.
     pub async fn shown(&self, caller: &Caller) -> Result<Shown, Error> {
         let subject = match &caller.who {
-            Who::ApiKey { id, .. } => Subject::Key(*id),
-            Who::Local => Subject::Local,
+            Who::ApiKey { id, .. } => Cow::Owned(id.to_string()),
+            Who::Local => Cow::Borrowed(LOCAL),
             Who::Admin { .. } | Who::Operator | Who::Source { .. } => return Ok(Shown::EVERYTHING),
         };
-        let as_of = AsOf { writes: self.db().writes(), at: self.clock().now() };
-        if let Some(shown) = self.0.profiles.seen(subject, as_of) {
+        let as_of = self.as_of();
+        if let Some(shown) = self.0.profiles.get(&subject, as_of) {
             return Ok(shown);
         }
-        let shown = match rows::of(self.db(), &subject.text()).await? {
+        let shown = match Box::pin(rows::of(self.db(), &subject)).await? {
             Some(profile) => shown(&profile),
             None => Shown::EVERYTHING,
         };
-        self.0.profiles.keep(subject, as_of, shown.clone());
+        self.0.profiles.keep(subject.into_owned(), as_of, 1, shown.clone());
         Ok(shown)
     }
 

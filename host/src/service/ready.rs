@@ -7,9 +7,8 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use moka::future::Cache;
-
+use super::arguments::Held;
+use super::believed::{AsOf, Believed};
 use super::programs::{self, Runnable};
 use super::secrets::Opened;
 use super::{Error, Service, exports};
@@ -32,6 +31,8 @@ pub(super) struct Ready {
     /// What runs.
     pub(super) version: Version,
     pub(super) runnable: Runnable,
+    /// What goes in and comes out is held to these.
+    pub(super) held: Held,
     pub(super) given: Given,
 }
 
@@ -59,38 +60,15 @@ impl Default for Given {
 }
 
 /// By the name that is called.
-pub(super) struct ReadyCache(Cache<String, Arc<Seen>>);
+pub(super) type ReadyCache = Believed<Arc<Ready>>;
 
-struct Seen {
-    ready: Arc<Ready>,
-    /// Taken before it was read.
-    as_of: AsOf,
-}
-
-/// What the database has seen so far, and when.
-#[derive(Clone, Copy)]
-pub(super) struct AsOf {
-    /// [`Database::writes`](crate::db::Database::writes).
-    pub(super) writes: u64,
-    pub(super) at: DateTime<Utc>,
-}
-
-/// How long what was read is believed, because another process may have written.
-const BELIEVED: TimeDelta = TimeDelta::seconds(2);
 /// Bytes of schemas and texts that are kept.
-const KEPT_BYTES: u64 = 64 << 20;
+pub(super) const KEPT_BYTES: usize = 64 << 20;
 
-impl Default for ReadyCache {
-    fn default() -> Self {
-        let weigher = |name: &String, seen: &Arc<Seen>| {
-            let version = &seen.ready.version;
-            let exports: usize = version.exports.0.iter().map(|export| export.input_schema.len()).sum();
-            u32::try_from(name.len() + version.input_schema.len() + version.description.len() + exports + 1_000)
-                .unwrap_or(u32::MAX)
-        };
-        let believed = BELIEVED.to_std().unwrap_or_default();
-        Self(Cache::builder().max_capacity(KEPT_BYTES).weigher(weigher).time_to_live(believed).build())
-    }
+/// About how many bytes are kept with what a name leads to.
+fn size_bytes(name: &str, version: &Version) -> usize {
+    let exports: usize = version.exports.0.iter().map(|export| export.input_schema.len()).sum();
+    name.len() + version.input_schema.len() + version.description.len() + exports + 1_000
 }
 
 impl Service {
@@ -106,29 +84,37 @@ impl Service {
                 // What a caller is not shown does not exist for it.
                 if self.shown(caller).await?.has(ready.server.id) { Ok(ready) } else { Err(unknown(name)) }
             }
-            beside => self.ready_beside(caller, beside).await,
+            beside => Box::pin(self.ready_beside(caller, beside)).await,
         }
     }
 
     async fn ready_tool(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
-        let cache = &self.0.ready.0;
-        let as_of = AsOf { writes: self.db().writes(), at: self.clock().now() };
-        if let Some(seen) = cache.get(name).await
-            && seen.as_of.holds(as_of)
-        {
-            return Ok(Arc::clone(&seen.ready));
+        let as_of = self.as_of();
+        match self.0.ready.get(name, as_of) {
+            Some(ready) => Ok(ready),
+            // Boxed: every call would carry the place for all that is read here along.
+            None => Box::pin(self.read_tool(caller, name, as_of)).await,
         }
+    }
+
+    async fn read_tool(&self, caller: &Caller, name: &str, as_of: AsOf) -> Result<Arc<Ready>, Error> {
         let (found, own_name) = self.callable(caller, name).await?;
         let Callable { server, tool, live: Some(version) } = found else { return Err(unknown(name)) };
         let export = programs::export(&version, &own_name);
         let runnable = self.program(&tool, &version, export, tool.live_digest).await?;
         let given = self.given(&tool, &version).await?;
-        let ready = Arc::new(Ready { server, tool, version, runnable, given });
+        let held = self.held(&runnable).await;
+        let ready = Arc::new(Ready { server, tool, version, runnable, held, given });
         if ready.given.grants.folders.is_empty() {
-            let seen = Seen { ready: Arc::clone(&ready), as_of };
-            cache.insert(name.to_owned(), Arc::new(seen)).await;
+            let size_bytes = size_bytes(name, &ready.version);
+            self.0.ready.keep(name.to_owned(), as_of, size_bytes, Arc::clone(&ready));
         }
         Ok(ready)
+    }
+
+    /// What the database has seen by now.
+    pub(super) fn as_of(&self) -> AsOf {
+        AsOf { writes: self.db().writes(), at: self.clock().now() }
     }
 
     /// What a call of this version is given now.
@@ -159,13 +145,6 @@ impl Service {
     }
 }
 
-impl AsOf {
-    /// Whether what was read then may be believed now.
-    pub(super) fn holds(self, now: Self) -> bool {
-        self.writes == now.writes && now.at.signed_duration_since(self.at).abs() < BELIEVED
-    }
-}
-
 fn unknown(name: &str) -> Error {
     Error::not_found("tool", name, "list the tools again")
 }
@@ -179,19 +158,5 @@ fn is_live(found: &Callable, own_name: &str) -> bool {
         }
         Some(_) => found.tool.name == own_name,
         None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_read_is_believed_until_something_is_written_and_not_for_long() {
-        let at = |writes, ms| AsOf { writes, at: DateTime::UNIX_EPOCH + TimeDelta::milliseconds(ms) };
-        assert!(at(7, 10_000).holds(at(7, 11_999)));
-        assert!(!at(7, 10_000).holds(at(8, 10_000)));
-        assert!(!at(7, 10_000).holds(at(7, 12_000)));
-        assert!(!at(7, 10_000).holds(at(7, 7_000)), "the clock was set back");
     }
 }

@@ -4,6 +4,7 @@
 //! of use. When it is full it begins anew, which costs each of those that are used one more reading.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,9 +27,14 @@ impl AsOf {
     }
 }
 
+/// Names that may be read at the same time; two of them may have to wait for each other by chance.
+const READERS: usize = 64;
+
 pub(super) struct Believed<V> {
     kept: Mutex<Kept<V>>,
     most: usize,
+    readers: [tokio::sync::Mutex<()>; READERS],
+    hasher: RandomState,
 }
 
 struct Kept<V> {
@@ -42,7 +48,19 @@ impl<V: Clone> Believed<V> {
     /// Keeps as much as weighs `most` together.
     pub(super) fn new(most: usize) -> Self {
         let kept = Kept { of: HashMap::new(), weight: 0, cleared: DateTime::UNIX_EPOCH };
-        Self { kept: Mutex::new(kept), most }
+        Self {
+            kept: Mutex::new(kept),
+            most,
+            readers: [const { tokio::sync::Mutex::const_new(()) }; READERS],
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The turn to read what has this name. Whoever waited for it looks again: what all callers of a busy tool
+    /// want at the same moment is read once.
+    pub(super) async fn turn(&self, name: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        let at = self.hasher.hash_one(name) as usize % READERS;
+        self.readers[at].lock().await
     }
 
     /// What was read by this name, if it may be believed now.
@@ -80,6 +98,8 @@ impl<V: Clone> Believed<V> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     fn at(writes: u64, ms: i64) -> AsOf {
@@ -117,5 +137,21 @@ mod tests {
         assert_eq!(size(), (1, 9), "what was written over went first");
         believed.keep("f".to_owned(), at(2, 5_000), 1, ());
         assert_eq!(size(), (1, 1), "what was too old is gone");
+    }
+
+    #[tokio::test]
+    async fn what_all_want_at_once_is_read_once() {
+        let believed = Believed::new(10);
+        let reads = AtomicUsize::new(0);
+        let wants = || async {
+            let _turn = believed.turn("a").await;
+            if believed.get("a", at(1, 0)).is_none() {
+                tokio::task::yield_now().await;
+                reads.fetch_add(1, Ordering::Relaxed);
+                believed.keep("a".to_owned(), at(1, 0), 1, 'x');
+            }
+        };
+        futures_util::future::join_all((0..16).map(|_| wants())).await;
+        assert_eq!((reads.load(Ordering::Relaxed), believed.get("a", at(1, 0))), (1, Some('x')));
     }
 }

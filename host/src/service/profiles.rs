@@ -79,6 +79,10 @@ impl Service {
             Who::Local => Cow::Borrowed(LOCAL),
             Who::Admin { .. } | Who::Operator | Who::Source { .. } => return Ok(Shown::EVERYTHING),
         };
+        if let Some(shown) = self.0.profiles.get(&subject, self.as_of()) {
+            return Ok(shown);
+        }
+        let _turn = self.0.profiles.turn(&subject).await;
         let as_of = self.as_of();
         if let Some(shown) = self.0.profiles.get(&subject, as_of) {
             return Ok(shown);

@@ -89,15 +89,19 @@ impl Service {
     }
 
     async fn ready_tool(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
-        let as_of = self.as_of();
-        match self.0.ready.get(name, as_of) {
+        match self.0.ready.get(name, self.as_of()) {
             Some(ready) => Ok(ready),
             // Boxed: every call would carry the place for all that is read here along.
-            None => Box::pin(self.read_tool(caller, name, as_of)).await,
+            None => Box::pin(self.read_tool(caller, name)).await,
         }
     }
 
-    async fn read_tool(&self, caller: &Caller, name: &str, as_of: AsOf) -> Result<Arc<Ready>, Error> {
+    async fn read_tool(&self, caller: &Caller, name: &str) -> Result<Arc<Ready>, Error> {
+        let _turn = self.0.ready.turn(name).await;
+        let as_of = self.as_of();
+        if let Some(ready) = self.0.ready.get(name, as_of) {
+            return Ok(ready);
+        }
         let (found, own_name) = self.callable(caller, name).await?;
         let Callable { server, tool, live: Some(version) } = found else { return Err(unknown(name)) };
         let export = programs::export(&version, &own_name);

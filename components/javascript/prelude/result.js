@@ -95,7 +95,8 @@ const begin = (work) => {
   return state;
 };
 
-return {
+// What the runner calls.
+const entries = {
   turn,
   outcome,
   describeError,

@@ -39,11 +39,12 @@ const PRELUDE: &str = concat!(
     include_str!("../prelude/console.js"),
     include_str!("../prelude/fetch.js"),
     include_str!("../prelude/tool.js"),
+    // Beside the tool: what each call runs should lie close together, because a call writes to what it runs.
+    include_str!("../prelude/result.js"),
     include_str!("../prelude/content.js"),
     include_str!("../prelude/form.js"),
     include_str!("../prelude/context.js"),
-    include_str!("../prelude/result.js"),
-    "})\n",
+    "return entries; })\n",
 );
 
 /// The clock of QuickJS, the one thing that it asks of the machine: microseconds since 1970.

@@ -4,19 +4,20 @@
 //! from its own bytes and compared with the digest that a person approved, whenever anything was written
 //! since the last call ([`ready`](super::ready)).
 //!
-//! A call that has begun leaves a row in the execution log, also when its caller goes away: it runs
-//! in a task of its own, which ends with the row.
+//! A call that has begun leaves a row in the execution log, also when its caller goes away: it goes on
+//! by itself then, until the row is on its way.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::answer;
+use super::begun::Begun;
 use super::behind::Behind;
 use super::error::Error;
 use super::notifier::Notifier;
@@ -196,8 +197,8 @@ impl Service {
         Ok(server.map(|server| (server, tool)))
     }
 
-    /// Checks everything that can be checked before a guest starts, then runs the call in a task of
-    /// its own and waits for it.
+    /// Checks everything that can be checked before a guest starts, then runs the call, which goes on when nobody
+    /// waits for it any more.
     async fn begin(
         &self,
         caller: &Caller,
@@ -220,10 +221,14 @@ impl Service {
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
+        let (answer, answered) = oneshot::channel();
         // Boxed once, because it is handed on several times and is large.
-        let work = Box::pin(async move { service.carry_out(&caller, call, request).await });
-        let task = self.0.parts.calls.spawn(telemetry::carried(work));
-        task.await.map_err(|error| Error::internal("running a call", error))?
+        let work = Box::pin(async move {
+            // Who no longer wants the answer has gone.
+            let _ = answer.send(service.carry_out(&caller, call, request).await);
+        });
+        Begun::of(telemetry::carried(work), self.0.parts.calls.clone()).ended().await;
+        answered.await.map_err(|error| Error::internal("running a call", error))?
     }
 
     async fn carry_out(&self, caller: &Caller, mut call: Call, request: CallRequest) -> Result<CallAnswer, Error> {

@@ -13,6 +13,7 @@ pub mod approvals;
 mod arguments;
 pub mod asking;
 pub mod audit;
+pub mod begun;
 mod behind;
 mod believed;
 pub mod bulk;

@@ -6,7 +6,6 @@
 
 mod arrive;
 mod batch;
-mod begun;
 mod conversation;
 mod health;
 mod legacy;

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
 use super::arrive::{self, Arrived};
-use super::begun::Begun;
 use super::{Refused, accepted, batch, legacy, modern, written};
 use crate::limits::Limits;
 use crate::mcp::McpState;
@@ -30,6 +29,7 @@ use crate::mcp::record;
 use crate::mcp::session::{Running, Session};
 use crate::mcp::stream::{self as events, Event, EventId, Place};
 use crate::mcp::versions::Version;
+use crate::service::begun::Begun;
 use crate::telemetry;
 
 /// A body and who sent it.

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// Work that was begun.
-pub(super) struct Begun {
+pub struct Begun {
     /// None: it has ended, or goes on by itself.
     work: Option<BoxFuture<'static, ()>>,
     tracker: TaskTracker,
@@ -24,14 +24,14 @@ pub(super) struct Begun {
 
 impl Begun {
     /// Begins nothing yet. Who waits for the tracker waits for this too.
-    pub(super) fn of(work: impl Future<Output = ()> + Send + 'static, tracker: TaskTracker) -> Self {
+    pub fn of(work: impl Future<Output = ()> + Send + 'static, tracker: TaskTracker) -> Self {
         // The panic hook has logged it.
         let work = AssertUnwindSafe(work).catch_unwind().map(drop);
         Self { work: Some(work.boxed()), _counted: tracker.token(), tracker }
     }
 
     /// Does the work for as long as this is waited for.
-    pub(super) async fn ended(&mut self) {
+    pub async fn ended(&mut self) {
         if let Some(work) = &mut self.work {
             work.await;
             self.work = None;
@@ -39,7 +39,7 @@ impl Begun {
     }
 
     /// Has it go on by itself.
-    pub(super) fn go_on(&mut self) {
+    pub fn go_on(&mut self) {
         // Without a runtime there is nothing left to go on for.
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
             self.tracker.spawn_on(work, &runtime);

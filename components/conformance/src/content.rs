@@ -80,10 +80,11 @@ pub(crate) async fn test_tool_with_progress() -> Content {
     Content::text("The tool has come to 100 of 100.")
 }
 
-/// Takes a while, in which a stream can be closed and taken up again.
+/// Takes a while, in which a stream can be closed and taken up again: its answer comes in the middle of the second
+/// of the seconds after which streams are closed where the suite runs.
 #[tool]
 pub(crate) async fn test_reconnection() -> Content {
-    time::sleep(Duration::from_secs(2)).await;
+    time::sleep(Duration::from_millis(1_500)).await;
     Content::text("The answer has arrived.")
 }
 

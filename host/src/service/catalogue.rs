@@ -20,7 +20,7 @@ use crate::db::marks::{self as mark_rows, Mark};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
 use crate::db::versions::Located;
-use crate::db::{Database, PageRequest as RowPage};
+use crate::db::{Database, DbError, Page as Rows, PageRequest as RowPage};
 use crate::domain::caller::Caller;
 use crate::domain::component::{Icon, ToolAnnotations};
 use crate::domain::digest::Digest;
@@ -247,8 +247,8 @@ impl CatalogueCache {
         })
     }
 
-    /// Keeps what was loaded after these marks were taken, and tells whether it differs from what was kept before. An equal
-    /// catalogue keeps its generation.
+    /// Keeps what was loaded after these marks were taken, and tells whether it differs from what was kept before.
+    /// An equal catalogue keeps its generation.
     fn keep(&self, ticket: &Ticket, marks: Marks, mut loaded: Catalogue) -> (Arc<Catalogue>, bool) {
         let mut state = self.locked();
         let previous = state.kept.as_ref().map(|kept| &kept.catalogue);
@@ -346,39 +346,36 @@ impl Service {
 }
 
 async fn marks(db: &Database) -> Result<Marks, Error> {
-    let mut marks = Marks::default();
+    let of = |number, size| RowPage::new(number, size, size);
+    let tools = every(|number| async move { mark_rows::live(db, &of(number, MARKS_PER_QUERY)).await }).await?;
+    let running = every(|number| async move { server_rows::running(db, &of(number, SERVERS_PER_QUERY)).await }).await?;
+    let listed = |server: Server| {
+        let name = server.name.parse().map_err(|error| Error::internal("reading the name of a server", error))?;
+        Ok(ListedServer { id: server.id, name, description: server.description })
+    };
+    Ok(Marks { tools, servers: running.into_iter().map(listed).collect::<Result<_, Error>>()? })
+}
+
+/// All rows of a list, of which `page` reads one page, from 1.
+async fn every<T, R>(page: impl Fn(u64) -> R) -> Result<Vec<T>, DbError>
+where
+    R: Future<Output = Result<Rows<T>, DbError>>,
+{
+    let mut all = Vec::new();
     for number in 1.. {
-        let page = mark_rows::live(db, &RowPage::new(number, MARKS_PER_QUERY, MARKS_PER_QUERY)).await?;
-        let last = page.items.is_empty() || number >= page.pages();
-        marks.tools.extend(page.items);
+        let rows = page(number).await?;
+        let last = rows.items.is_empty() || number >= rows.pages();
+        all.extend(rows.items);
         if last {
             break;
         }
     }
-    for number in 1.. {
-        let page = server_rows::running(db, &RowPage::new(number, SERVERS_PER_QUERY, SERVERS_PER_QUERY)).await?;
-        let last = page.items.is_empty() || number >= page.pages();
-        for server in page.items {
-            let name = server.name.parse().map_err(|error| Error::internal("reading the name of a server", error))?;
-            marks.servers.push(ListedServer { id: server.id, name, description: server.description });
-        }
-        if last {
-            break;
-        }
-    }
-    Ok(marks)
+    Ok(all)
 }
 
 async fn load(db: &Database, faces: &Faces, servers: &[ListedServer]) -> Result<Catalogue, Error> {
-    let mut located = Vec::new();
-    for number in 1.. {
-        let page = tool_rows::live(db, &RowPage::new(number, TOOLS_PER_QUERY, TOOLS_PER_QUERY)).await?;
-        let last = page.items.is_empty() || number >= page.pages();
-        located.extend(page.items);
-        if last {
-            break;
-        }
-    }
+    let of = |number| RowPage::new(number, TOOLS_PER_QUERY, TOOLS_PER_QUERY);
+    let located = every(|number| async move { tool_rows::live(db, &of(number)).await }).await?;
     let known = faces.known();
     // Where schemas are new, reading them takes a while.
     let composed = tokio::task::spawn_blocking(move || compose(&located, known)).await;

@@ -68,7 +68,7 @@ impl Management for Help {
     const TITLE: &'static str = "How to write tools";
     const DESCRIPTION: &'static str = "Read this before you write your first tool: how a tool in Python or JavaScript \
         is written, what it can use (http, fetch, secrets, log, progress, modules), how results and errors are given, \
-        and how it is approved, with examples that run as they stand. About 1,200 tokens; give a topic for a part. Topic \
+        and how it is approved, with examples that run as they stand. About 1,500 tokens; give a topic for a part. Topic \
         context: a tool that asks the person or the model, answers with pictures, or takes long.";
     const EFFECT: Effect = Effect::Reads;
     type Arguments = Arguments;

@@ -14,6 +14,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
+use super::cancel::Cancel;
+use super::fetch::Fetches;
 
 use super::state::{BoundReached, State};
 use crate::domain::outcome::{Bound, Exception, Outcome, Report, Usage};
@@ -239,9 +241,9 @@ pub(super) fn report(store: &mut Store<State>, watch: &Watch, outcome: Outcome) 
             peak_memory_bytes: state.limiter.peak(),
             duration: watch.started.elapsed(),
             host_calls: state.host_calls.count(),
-            http_requests: state.fetches.started(),
-            http_sent_bytes: state.fetches.sent_bytes(),
-            http_received_bytes: state.fetches.received_bytes(),
+            http_requests: state.network.begun().map_or(0, Fetches::started),
+            http_sent_bytes: state.network.begun().map_or(0, Fetches::sent_bytes),
+            http_received_bytes: state.network.begun().map_or(0, Fetches::received_bytes),
         },
     }
 }

@@ -342,7 +342,7 @@ impl Sandbox {
     /// Gives a guest what its call may reach.
     fn attach(&self, store: &mut Store<State>, reach: Reach) {
         let state = store.data_mut();
-        state.fetches.begin_call(self.0.io.clone(), Arc::clone(&reach.grants), Arc::clone(&reach.bound));
+        state.network.begin_call(self.0.io.clone(), Arc::clone(&reach.grants), Arc::clone(&reach.bound));
         state.reach = Some(reach);
     }
 

@@ -14,7 +14,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::engine::YIELD_FUEL;
-use super::fetch::Fetches;
+use super::fetch::Network;
 use super::files::Room;
 use super::guest::{Deadline, Standing};
 use super::limiter::Limiter;
@@ -85,7 +85,7 @@ pub(super) struct State {
     pub(super) ended: Option<Outcome>,
     nothing: Option<Box<Nothing>>,
     pub(super) reach: Option<Reach>,
-    pub(super) fetches: Fetches,
+    pub(super) network: Network,
     /// For what it writes into its folders.
     pub(super) room: Room,
     pub(super) stdout: Capture,
@@ -117,7 +117,8 @@ impl State {
 
     /// Makes log lines of the requests that failed where the guest is told no more than a code.
     pub(super) fn log_failed_requests(&mut self) {
-        for message in self.fetches.failures.take() {
+        let failures = self.network.begun().map(|fetches| fetches.failures.take());
+        for message in failures.into_iter().flatten() {
             if self.log.len() >= self.budget.log_lines {
                 self.dropped_lines += 1;
                 continue;
@@ -192,7 +193,7 @@ impl WasiHttpView for State {
         } else {
             &mut self.nothing.get_or_insert_with(|| Box::new(Nothing::new())).table
         };
-        WasiHttpCtxView { ctx: &mut self.wasi_http, table, hooks: &mut self.fetches }
+        WasiHttpCtxView { ctx: &mut self.wasi_http, table, hooks: self.network.fetches(&self.budget) }
     }
 }
 
@@ -239,7 +240,7 @@ pub(super) fn new_store(
         ended: None,
         nothing: None,
         reach: None,
-        fetches: Fetches::new(egress.for_call(), budget),
+        network: Network::new(egress.clone()),
         room: Room::new(budget),
         stdout,
         stderr,

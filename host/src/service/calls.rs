@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
@@ -40,8 +40,8 @@ use crate::domain::outcome::{GuestEvent, Label};
 use crate::domain::redact::Redactor;
 use crate::domain::tool::ToolKind;
 use crate::domain::version::VersionContent;
-use crate::executor::{ExecutorError, Job, Listener};
-use crate::telemetry::{self, RequestId, metrics};
+use crate::executor::{Cancel, ExecutorError, Job, Listener};
+use crate::telemetry::{RequestId, metrics};
 
 /// One call as a door hands it over.
 #[derive(Debug)]
@@ -221,14 +221,9 @@ impl Service {
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
-        let (answer, answered) = oneshot::channel();
-        // Boxed once, because it is handed on several times and is large.
-        let work = Box::pin(async move {
-            // Who no longer wants the answer has gone.
-            let _ = answer.send(service.carry_out(&caller, call, request).await);
-        });
-        Begun::of(telemetry::carried(work), self.0.parts.calls.clone()).ended().await;
-        answered.await.map_err(|error| Error::internal("running a call", error))?
+        let work = async move { service.carry_out(&caller, call, request).await };
+        let answered = Begun::of(work, self.0.parts.calls.clone()).answer().await;
+        answered.unwrap_or_else(|| Err(Error::internal("running a call", "it panicked")))
     }
 
     async fn carry_out(&self, caller: &Caller, mut call: Call, request: CallRequest) -> Result<CallAnswer, Error> {

@@ -147,7 +147,7 @@ impl Traffic {
 }
 
 impl Fetches {
-    pub(super) fn new(egress: Egress, budget: &Budget) -> Self {
+    fn new(egress: Egress, budget: &Budget) -> Self {
         Self {
             egress,
             call: None,
@@ -164,8 +164,7 @@ impl Fetches {
         }
     }
 
-    /// Names the runtime that requests run on, what they may reach, and the secrets that they carry.
-    pub(super) fn begin_call(&mut self, io: Handle, grants: Arc<Grants>, bound: Arc<BoundSecrets>) {
+    fn begin_call(&mut self, io: Handle, grants: Arc<Grants>, bound: Arc<BoundSecrets>) {
         self.egress.carry(bound);
         self.call = Some((io, grants));
     }

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -16,7 +15,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::engine::YIELD_FUEL;
 use super::fetch::Network;
 use super::files::Room;
-use super::guest::{Deadline, Standing};
+use super::guest::{Ends, Standing};
 use super::limiter::Limiter;
 use super::pace::HostCalls;
 use super::stdio::Capture;
@@ -50,12 +49,6 @@ pub(super) struct Reach {
 #[error("the bound `{}` was reached", .0.as_str())]
 pub(super) struct BoundReached(pub(super) Bound);
 
-/// What ends a guest from outside, looked at each time it calls the host.
-struct Ends {
-    deadline: Deadline,
-    cancel: CancellationToken,
-}
-
 /// What functions of WASI get to see once the guest has come to its end: nothing, so that they fail.
 struct Nothing {
     wasi: WasiCtx,
@@ -80,6 +73,7 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) budget: Budget,
     pub(super) host_calls: HostCalls,
+    /// Looked at each time the guest calls the host.
     ends: Option<Ends>,
     /// How the guest ended, if a call of the host found that it has to.
     pub(super) ended: Option<Outcome>,
@@ -128,13 +122,13 @@ impl State {
     }
 
     /// From now on a call of the host ends the guest after its deadline, or when its caller has gone.
-    pub(super) fn ends_at(&mut self, deadline: Deadline, cancel: CancellationToken) {
-        self.ends = Some(Ends { deadline, cancel });
+    pub(super) fn ends_at(&mut self, ends: Ends) {
+        self.ends = Some(ends);
     }
 
     /// Lets the guest's time stand still until the answer is dropped.
     pub(super) fn stand_still(&self) -> Option<Standing> {
-        self.ends.as_ref().map(|ends| ends.deadline.stand_still())
+        self.ends.as_ref().map(Ends::stand_still)
     }
 
     /// Ends the guest in this way, by the error that the call of the host answers.
@@ -155,8 +149,8 @@ impl State {
         if self.ended.is_none() {
             self.ended = match &self.ends {
                 _ if calls > self.budget.host_calls => Some(Outcome::Stopped(Bound::HostCalls)),
-                Some(ends) if ends.cancel.is_cancelled() => Some(Outcome::Cancelled),
-                Some(ends) if ends.deadline.is_over() => Some(Outcome::Stopped(Bound::Time)),
+                Some(ends) if ends.is_cancelled() => Some(Outcome::Cancelled),
+                Some(ends) if ends.is_over() => Some(Outcome::Stopped(Bound::Time)),
                 _ => None,
             };
         }

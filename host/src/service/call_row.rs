@@ -60,7 +60,7 @@ impl Service {
             tool_name: format!("{}__{}", ready.server.name, ready.runnable.name),
             caller: caller.to_string(),
             request_id: request_id.to_string(),
-            is_test: call.purpose != Purpose::Call,
+            is_test: !matches!(call.purpose, Purpose::Call { .. }),
             arguments,
             result,
             error,

@@ -24,7 +24,7 @@ use super::notifier::Notifier;
 use super::passthrough::PassedOn;
 use super::programs::Runs;
 use super::ready::{Given, Ready};
-use super::{Service, offered, programs};
+use super::{Service, offered, programs, skills};
 use crate::db::servers::{self, Server};
 use crate::db::tools::{self, Tool};
 use crate::db::versions::{self, Version};
@@ -288,7 +288,7 @@ impl Service {
                 }
             }
         }?;
-        let report = self.result_checked(held, report);
+        let report = skills::file_checked(version, &runnable.runs, self.result_checked(held, report));
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
         if call.purpose == Purpose::DraftTest {

@@ -28,6 +28,7 @@ mod offers;
 mod pace;
 mod plain;
 mod pressure;
+mod skills;
 mod sources;
 mod spares;
 mod state;
@@ -280,19 +281,25 @@ impl Sandbox {
         }))
     }
 
-    /// Asks a component of the contract for what it offers.
+    /// Asks a component of the contract for what it offers, and reads its skills.
     async fn list(&self, opened: Arc<Opened>) -> Result<Result<(Vec<Export>, Listed), Outcome>, SandboxError> {
         let mut store = self.store(&self.beside_budget(), &[])?;
-        self.0
+        let limits = self.0.limits.clone();
+        let listed = self
+            .0
             .guests
             .run(async move {
                 let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
                 match &opened.kind {
-                    Kind::Contract(contract) => contract.list(&mut store, &watch).await,
-                    Kind::Plain(_) => Ok((Vec::new(), Listed::default())),
+                    Kind::Contract(contract) => contract.list(&mut store, &watch, &limits).await,
+                    Kind::Plain(_) => Ok(Ok((Vec::new(), Listed::default()))),
                 }
             })
-            .await
+            .await?;
+        Ok(match listed {
+            Ok(listed) => Ok(listed?),
+            Err(outcome) => Err(outcome),
+        })
     }
 
     /// Runs one call to its end. `cancel` stops the guest; so does dropping the future, without a

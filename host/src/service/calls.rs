@@ -24,7 +24,7 @@ use super::notifier::Notifier;
 use super::passthrough::PassedOn;
 use super::programs::Runs;
 use super::ready::{Given, Ready};
-use super::{Service, offered, programs};
+use super::{Service, offered, programs, skills};
 use crate::db::servers::{self, Server};
 use crate::db::tools::{self, Tool};
 use crate::db::versions::{self, Version};
@@ -277,7 +277,7 @@ impl Service {
                 Box::pin(self.pass_on(call, &request.cancel, listener)).await?
             }
         };
-        let mut report = self.result_checked(held, report);
+        let mut report = skills::file_checked(version, &runnable.runs, self.result_checked(held, report));
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         // Where people see what is never kept, there are two of it.
         let kept = (!policies.redact_secrets_in_output)

@@ -71,6 +71,7 @@ pub mod secrets;
 pub mod servers;
 pub mod sessions;
 mod signing;
+mod skills;
 pub mod statistics;
 pub mod streams;
 pub mod tasks;

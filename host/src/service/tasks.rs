@@ -142,7 +142,7 @@ impl Service {
         let mut answers = answers;
         let mut open = Vec::new();
         for question in std::mem::take(&mut content.open) {
-            match answers.remove(&question.key).filter(|answer| question.method.is_answered_by(answer)) {
+            match answers.remove(&question.key).filter(|answer| question.is_answered_by(answer)) {
                 Some(answer) => {
                     content.answers.insert(question.key, Said::Result(answer));
                 }

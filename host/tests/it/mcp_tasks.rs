@@ -124,7 +124,7 @@ async fn the_guest_of_a_task_asks_and_goes_on_with_the_answers() {
     let admin = host.admin().await;
     desk::offer(&admin).await;
     let client = Client::of(&host).at(desk::ALONE);
-    let made = id(&call(&client, "task", json!({"message": "who?"})).await);
+    let made = id(&call(&client, "task", desk::form("who?")).await);
     let asks = until(&client, &made, "input_required").await;
     assert_eq!(asks["inputRequests"]["who"]["params"]["message"], "who?", "{asks}");
     for (responses, status) in [
@@ -171,7 +171,7 @@ async fn a_task_whose_guest_waits_for_answers_is_cancelled_as_any_other() {
     let admin = host.admin().await;
     let tool = desk::offer(&admin).await;
     let client = Client::of(&host).at(desk::ALONE);
-    let made = id(&call(&client, "task", json!({"message": "who?"})).await);
+    let made = id(&call(&client, "task", desk::form("who?")).await);
     until(&client, &made, "input_required").await;
     let ack = about(&client, "tasks/cancel", &made, json!({})).await["result"].clone();
     assert_eq!(ack["resultType"], "complete", "{ack}");
@@ -190,7 +190,7 @@ async fn every_process_on_the_database_tells_of_a_task_takes_answers_and_cancels
     let tool = desk::offer(&admin).await;
     let beside = host.beside().await;
     let (here, there) = (Client::of(&host).at(desk::ALONE), Client::of(&beside).at(desk::ALONE));
-    let asked = json!({"message": "who?"});
+    let asked = desk::form("who?");
 
     let made = id(&call(&here, "task", asked.clone()).await);
     let asks = until(&there, &made, "input_required").await;

@@ -5,12 +5,15 @@
 //! call ends with what is open. In both, a question that a client did not say it can answer is never put, and
 //! an answer has the shape that the protocol gives it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::abilities;
@@ -75,10 +78,10 @@ impl Live {
     }
 
     async fn put(&self, question: &Question) -> Result<Said, PeerError> {
-        let Question { method, params, .. } = question;
-        match self.peer.request(method.as_str(), params, self.waiting.within()).await {
-            Ok(answer) if method.is_answered_by(&answer) => Ok(Said::Result(answer)),
-            Ok(_) => Ok(Said::Refused(format!("the answer has not the shape of a result of `{}`", method.as_str()))),
+        let (method, params) = (question.method, with_matter(question));
+        match self.peer.request(method.as_str(), &params, self.waiting.within()).await {
+            Ok(answer) if question.is_answered_by(&answer) => Ok(Said::Result(answer)),
+            Ok(_) => Ok(Said::Refused(format!("its answer is none that `{}` can have here", method.as_str()))),
             Err(PeerError::Refused(message)) => Ok(Said::Refused(message)),
             Err(error) => Err(error),
         }
@@ -107,6 +110,17 @@ impl Live {
         }
         answered(&questions, &held(&self.said))
     }
+}
+
+/// The parameters of a question to a legacy client: an address has a name of its matter there (2025-11-25, "URL Mode
+/// Elicitation Requests"), which later revisions do without.
+fn with_matter(question: &Question) -> Cow<'_, RawValue> {
+    let named = abilities::of(question).elicitation_url.then(|| {
+        let mut params: Map<String, Value> = serde_json::from_str(question.params.get()).ok()?;
+        params.entry("elicitationId").or_insert_with(|| format!("mcpbox-{:032x}", rand::random::<u128>()).into());
+        serde_json::value::to_raw_value(&params).ok()
+    });
+    named.flatten().map_or_else(|| Cow::Borrowed(&*question.params), Cow::Owned)
 }
 
 impl Client for Live {
@@ -258,7 +272,7 @@ impl Retried {
                 Some(said) if fits(question, said) => {
                     settled.insert(question.key.clone(), said.clone());
                 }
-                // Another shape than the protocol has is no answer: it is asked again.
+                // Another shape than the protocol has, or what does not fit the form, is no answer: it is asked again.
                 _ => open.push(question.clone()),
             }
         }
@@ -293,7 +307,7 @@ impl Retried {
 
 fn fits(question: &Question, said: &Said) -> bool {
     match said {
-        Said::Result(answer) => question.method.is_answered_by(answer),
+        Said::Result(answer) => question.is_answered_by(answer),
         Said::Refused(_) => true,
     }
 }
@@ -325,8 +339,7 @@ pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::domain::client::Asking;

@@ -14,7 +14,9 @@ use super::dispatch::{Context, Dispatcher, Era, Reply};
 use super::error::{Failure, Kind, Told, tell};
 use super::jsonrpc::{Params, Payload};
 use super::outbox::events_of_a_call;
+use super::sessions::learn_initialized;
 use super::spoken::Spoken;
+use super::versions::Version;
 use super::{abilities, about};
 use crate::domain::client::{Abilities, Client, Nobody, Question, Said};
 use crate::domain::component::Entry;
@@ -77,7 +79,11 @@ impl Call {
             Era::Legacy(session) => {
                 let client: Arc<dyn Client> = match &context.peer {
                     Some(peer) => {
-                        let can = abilities::declared(&session.agreed.capabilities, false);
+                        if session.agreed.can_be_asked() {
+                            let learned = learn_initialized(&dispatcher.service, session).await;
+                            learned.map_err(|error| Dispatcher::failure(error, &context.request_id))?;
+                        }
+                        let can = session.agreed.abilities();
                         Arc::new(Live::new(peer.clone(), can, dispatcher.waiting.clone()))
                     }
                     None => Arc::new(Nobody),
@@ -102,7 +108,7 @@ impl Call {
             answers.entry(key).or_insert_with(|| Said::Result(answer.to_owned()));
         }
         let retried = Arc::new(Retried::new(
-            abilities::declared(&declared.capabilities, true),
+            abilities::declared(&declared.capabilities, Version::V2026_07_28),
             answers,
             dispatcher.waiting.clone(),
         ));

@@ -17,7 +17,7 @@ use super::{Refused, accepted, batch, legacy, modern, written};
 use crate::limits::Limits;
 use crate::mcp::McpState;
 use crate::mcp::body::{self, Accepts};
-use crate::mcp::dispatch::{Context, Era};
+use crate::mcp::dispatch::{Context, Dispatcher, Era};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::headers;
 use crate::mcp::jsonrpc::{self, Id, Incoming, Message, Params};
@@ -88,13 +88,15 @@ async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body)
                 return Ok(accepted());
             }
             let session = legacy::session(mcp, &sent).await?;
-            mcp.dispatcher.notification(&session, &notification);
+            let noted = mcp.dispatcher.notification(&session, &notification).await;
+            noted.map_err(|error| Dispatcher::failure(error, &sent.arrived.request_id))?;
             Ok(accepted())
         }
         Incoming::One(Message::Response(response)) => {
             if is_modern(&sent.headers, &Meta::default()) {
                 let message = "a client sends no responses in this protocol version";
-                return Err(Refused::of(&response.id, true, Failure::new(Kind::InvalidRequest, message)));
+                // Its id is of a question of ours, not of a request that this could be the answer to.
+                return Err(Refused { id: None, modern: true, failure: Failure::new(Kind::InvalidRequest, message) });
             }
             // One that nobody waits for is taken all the same: the two may have crossed on their way.
             legacy::session(mcp, &sent).await?.answered(response);

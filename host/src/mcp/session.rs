@@ -108,8 +108,6 @@ pub(super) struct Bounds {
 /// A use is noted in the database at most this often, and before a tenth of the time is over that a session
 /// lives without one.
 const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
-/// Characters of the digest that stands for a session.
-const STANDS_FOR: usize = 16;
 
 impl Bounds {
     pub(super) fn of(limits: &Limits) -> Self {
@@ -248,10 +246,9 @@ impl fmt::Debug for Session {
 
 impl Session {
     fn new(id: String, owner: Who, agreed: Agreed, now: DateTime<Utc>, bounds: Bounds) -> Self {
-        let stands_for = Digest::of(id.as_bytes()).to_string().chars().take(STANDS_FOR).collect::<String>().into();
         Self {
+            stands_for: Digest::of(id.as_bytes()).beginning().into(),
             id,
-            stands_for,
             owner,
             agreed,
             used: AtomicI64::new(now.timestamp_micros()),

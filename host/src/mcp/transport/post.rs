@@ -76,7 +76,7 @@ async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body)
             // The handshake has no version header yet, or one that is only a wish.
             let handshake = request.method == "initialize" && !meta.is_modern();
             if !handshake && (is_modern(&sent.headers, &meta) || request.method == "server/discover") {
-                modern::serve(mcp, sent, request, &meta).await
+                modern::serve(mcp, sent, request, meta).await
             } else if handshake {
                 legacy::open(mcp, &sent, &request).await
             } else {

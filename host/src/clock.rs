@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -25,9 +26,10 @@ impl Clock {
     /// Now, in UTC, to the microsecond (what both databases keep).
     pub fn now(&self) -> DateTime<Utc> {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
-        let now = Utc::now();
-        let micros = now.timestamp_micros().saturating_add(self.turned.load(Ordering::Relaxed));
-        DateTime::from_timestamp_micros(micros).unwrap_or(now)
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        let turned = micros.saturating_add(self.turned.load(Ordering::Relaxed));
+        DateTime::from_timestamp_micros(turned).unwrap_or_default()
     }
 
     /// Turns this clock and its clones forward. For tests.

@@ -157,12 +157,44 @@ pub(super) struct Retried {
     brought: Mutex<Answers>,
     /// What of it was asked for.
     settled: Mutex<Answers>,
+    /// None: the client does not follow tasks.
+    task: Option<Box<MayBeTask>>,
+}
+
+/// What a call has that is a task, or may become one.
+#[derive(Debug)]
+struct MayBeTask {
     stage: watch::Sender<Stage>,
-    /// Questions of a task that are to be put.
+    /// Questions that are to be put.
     open: Mutex<Vec<Question>>,
     asks: Notify,
     /// Counts what was brought.
     news: watch::Sender<u64>,
+}
+
+impl MayBeTask {
+    fn new() -> Self {
+        Self {
+            stage: watch::Sender::new(Stage::Call),
+            open: Mutex::default(),
+            asks: Notify::new(),
+            news: watch::Sender::new(0),
+        }
+    }
+
+    /// Whether the call is a task, once that is decided. One that is none now stays none: its guest asks.
+    async fn is_task(&self) -> bool {
+        self.stage.send_if_modified(|stage| {
+            let settles = *stage == Stage::Call;
+            if settles {
+                *stage = Stage::Settled;
+            }
+            settles
+        });
+        let mut stage = self.stage.subscribe();
+        let decided = stage.wait_for(|stage| matches!(stage, Stage::Task | Stage::Settled)).await;
+        decided.is_ok_and(|stage| *stage == Stage::Task)
+    }
 }
 
 impl Retried {
@@ -172,10 +204,7 @@ impl Retried {
             waiting,
             brought: Mutex::new(brought),
             settled: Mutex::default(),
-            stage: watch::Sender::new(Stage::Call),
-            open: Mutex::default(),
-            asks: Notify::new(),
-            news: watch::Sender::new(0),
+            task: can.tasks.then(|| Box::new(MayBeTask::new())),
         }
     }
 
@@ -186,34 +215,38 @@ impl Retried {
 
     /// Asks that the call become a task. False when it cannot any more.
     pub(super) fn want(&self) -> bool {
-        if !self.can.tasks {
-            return false;
-        }
-        self.stage.send_if_modified(|stage| {
+        let Some(task) = &self.task else { return false };
+        task.stage.send_if_modified(|stage| {
             let is_new = *stage == Stage::Call;
             if is_new {
                 *stage = Stage::Wanted;
             }
             is_new
         });
-        *self.stage.borrow() == Stage::Wanted
+        *task.stage.borrow() == Stage::Wanted
     }
 
     /// Resolves when the guest wants the call to be a task.
     pub(super) async fn wanted(&self) {
-        // The sender is here, so that waiting does not end otherwise.
-        let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Wanted).await;
+        match &self.task {
+            // The sender is here, so that waiting does not end otherwise.
+            Some(task) => drop(task.stage.subscribe().wait_for(|stage| *stage == Stage::Wanted).await),
+            None => std::future::pending().await,
+        }
     }
 
     /// Says what became of the wish.
     pub(super) fn decide(&self, is_task: bool) {
-        self.stage.send_replace(if is_task { Stage::Task } else { Stage::Settled });
+        if let Some(task) = &self.task {
+            task.stage.send_replace(if is_task { Stage::Task } else { Stage::Settled });
+        }
     }
 
     /// Resolves when the guest of a task asks, with what is open.
     pub(super) async fn parked(&self) -> Vec<Question> {
-        self.asks.notified().await;
-        held(&self.open).clone()
+        let Some(task) = &self.task else { return std::future::pending().await };
+        task.asks.notified().await;
+        held(&task.open).clone()
     }
 
     /// Takes answers in that came later; what was answered once stays as it is.
@@ -223,8 +256,10 @@ impl Retried {
         for (key, said) in answers {
             brought.entry(key).or_insert(said);
         }
-        if brought.len() > before {
-            self.news.send_modify(|news| *news += 1);
+        if let Some(task) = &self.task
+            && brought.len() > before
+        {
+            task.news.send_modify(|news| *news += 1);
         }
     }
 
@@ -248,16 +283,17 @@ impl Retried {
         if let Some(why) = unsupported(self.can, &questions) {
             return Asked::Failed(why);
         }
-        let mut news = self.news.subscribe();
+        let task = self.task.as_deref().map(|task| (task, task.news.subscribe()));
         let open = self.unanswered(&questions);
         if open.is_empty() {
             return answered(&questions, &held(&self.settled));
         }
-        if !self.is_task().await {
+        let Some((task, mut news)) = task else { return Asked::Later(open) };
+        if !task.is_task().await {
             return Asked::Later(open);
         }
-        *held(&self.open) = open;
-        self.asks.notify_one();
+        *held(&task.open) = open;
+        task.asks.notify_one();
         let all = async {
             // The sender is here, so that waiting does not end otherwise.
             while news.changed().await.is_ok() && !self.unanswered(&questions).is_empty() {}
@@ -266,20 +302,6 @@ impl Retried {
             Ok(()) => answered(&questions, &held(&self.settled)),
             Err(why) => Asked::Failed(why),
         }
-    }
-
-    /// Whether the call is a task, once that is decided. One that is none now stays none: its guest asks.
-    async fn is_task(&self) -> bool {
-        self.stage.send_if_modified(|stage| {
-            let settles = *stage == Stage::Call;
-            if settles {
-                *stage = Stage::Settled;
-            }
-            settles
-        });
-        let mut stage = self.stage.subscribe();
-        let decided = stage.wait_for(|stage| matches!(stage, Stage::Task | Stage::Settled)).await;
-        decided.is_ok_and(|stage| *stage == Stage::Task)
     }
 }
 

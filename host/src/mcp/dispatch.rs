@@ -159,6 +159,18 @@ impl Dispatcher {
                 let record = Record::begin(&self.service, context, method).await;
                 record.end(methods::templates_list::answer(self, context, params).await).await
             }
+            Method::SkillsList => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::skills_list::answer(self, context, params).await).await
+            }
+            Method::SkillsGet => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::skills_get::answer(self, context, params).await).await
+            }
+            Method::DirectoryRead => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::directory_read::answer(self, context, params).await).await
+            }
             Method::ResourcesSubscribe => methods::resources_subscribe::answer(self, context, params).await,
             Method::ResourcesUnsubscribe => methods::resources_subscribe::undo(self, context, params).await,
             Method::Listen => Box::pin(methods::listen::answer(self, context, params)).await,

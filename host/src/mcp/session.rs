@@ -27,6 +27,7 @@ use super::versions::Version;
 use crate::clock::Clock;
 use crate::domain::caller::{Caller, Who};
 use crate::domain::client::Abilities;
+use crate::domain::digest::Digest;
 use crate::limits::Limits;
 use crate::telemetry::metrics::{self, Counted};
 
@@ -57,6 +58,8 @@ impl Agreed {
 /// One session.
 pub struct Session {
     id: String,
+    /// The first characters of its digest, which stand for it in logs: the id itself is as good as a key.
+    stands_for: Arc<str>,
     owner: Who,
     pub agreed: Agreed,
     /// Microseconds since 1970 of the last use.
@@ -105,6 +108,8 @@ pub(super) struct Bounds {
 /// A use is noted in the database at most this often, and before a tenth of the time is over that a session
 /// lives without one.
 const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
+/// Characters of the digest that stands for a session.
+const STANDS_FOR: usize = 16;
 
 impl Bounds {
     pub(super) fn of(limits: &Limits) -> Self {
@@ -243,8 +248,10 @@ impl fmt::Debug for Session {
 
 impl Session {
     fn new(id: String, owner: Who, agreed: Agreed, now: DateTime<Utc>, bounds: Bounds) -> Self {
+        let stands_for = Digest::of(id.as_bytes()).to_string().chars().take(STANDS_FOR).collect::<String>().into();
         Self {
             id,
+            stands_for,
             owner,
             agreed,
             used: AtomicI64::new(now.timestamp_micros()),
@@ -312,6 +319,11 @@ impl Session {
     /// Ends it: its calls and its stream with it.
     pub(super) fn end(&self) {
         self.ended.cancel();
+    }
+
+    /// What may be written down in place of its id.
+    pub fn stands_for(&self) -> Arc<str> {
+        Arc::clone(&self.stands_for)
     }
 
     /// Visible ASCII, as the protocol wants it.

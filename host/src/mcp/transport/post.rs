@@ -30,7 +30,6 @@ use crate::mcp::session::{Running, Session};
 use crate::mcp::stream::{self as events, Event, EventId, Place};
 use crate::mcp::versions::Version;
 use crate::service::begun::Begun;
-use crate::telemetry;
 
 /// A body and who sent it.
 pub(super) struct Sent {
@@ -196,7 +195,7 @@ pub(super) fn begin(mcp: &McpState, mut work: Work, outbox: &Outbox, heard: bool
         let answer = run(&mcp, work).await;
         ending.0.finish(answer);
     };
-    Begun::of(Box::pin(telemetry::carried(Box::pin(work))), tracker)
+    Begun::of(work, tracker)
 }
 
 pub(super) async fn run(mcp: &McpState, work: Work) -> Answer {

@@ -14,7 +14,7 @@ pub struct Caller {
     pub from: Option<IpAddr>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Who {
     /// A person with an administrator's account.
     Admin { id: AdminId, username: String },

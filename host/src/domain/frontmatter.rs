@@ -41,7 +41,7 @@ impl Line<'_> {
     }
 
     fn says_nothing(&self) -> bool {
-        self.text.trim_matches([' ', '\t']).is_empty()
+        self.text.is_empty()
     }
 
     fn is_comment(&self) -> bool {
@@ -75,8 +75,8 @@ pub fn read(file: &str) -> Read<Map<String, Value>> {
         if bytes > BYTES_MAX {
             return fault(number, &format!("the head has more than {BYTES_MAX} bytes"));
         }
-        if text.contains(|c: char| (c.is_control() && c != '\t') || "\u{2028}\u{2029}\u{feff}".contains(c)) {
-            return fault(number, "it has a control character");
+        if text.contains(|c: char| c.is_control() || "\u{2028}\u{2029}\u{feff}".contains(c)) {
+            return fault(number, "it has a tab, or another control character");
         }
         let rest = text.trim_start_matches(' ');
         head.push(Line { number, indent: text.len() - rest.len(), text: rest });
@@ -175,13 +175,13 @@ impl<'a> Reader<'a> {
             }
             self.at += 1;
             if is_empty {
-                if one.indent > indent || !one.text.is_empty() {
+                if one.indent > indent {
                     return one.fault("it is empty but for white space; take that away");
                 }
                 ends += 1;
                 continue;
             }
-            if folds && (one.indent > indent || one.text.starts_with('\t')) {
+            if folds && one.indent > indent {
                 return one.fault("a text after `>` is indented by the same everywhere; write `|` to keep its lines");
             }
             // The end of the line before, and one for each empty line.
@@ -194,6 +194,13 @@ impl<'a> Reader<'a> {
             text.push_str(&" ".repeat(one.indent - indent));
             text.push_str(one.text);
             (ends, is_begun) = (0, true);
+        }
+        let is_last = self.at == self.lines.len();
+        if is_last && (chomping == "+" || (chomping.is_empty() && is_begun)) {
+            return line.fault(
+                "readers of YAML differ about how a text ends that the head ends with; write `>-` or `|-`, or another \
+                 field after it",
+            );
         }
         match chomping {
             "+" => text.push_str(&"\n".repeat(ends + usize::from(is_begun))),
@@ -221,7 +228,7 @@ fn uncommented(text: &str) -> &str {
         return text;
     }
     let end = if text.starts_with('#') { Some(0) } else { text.find(" #") };
-    text[..end.unwrap_or(text.len())].trim_end_matches([' ', '\t'])
+    text[..end.unwrap_or(text.len())].trim_end_matches(' ')
 }
 
 /// A value in one line.
@@ -232,7 +239,7 @@ fn single(line: Line<'_>, text: &str) -> Read<Value> {
         _ => return plain(line, text),
     };
     match uncommented(rest.trim_start_matches(' ')) {
-        "" if rest.trim().is_empty() || rest.starts_with(' ') => Ok(Value::String(value)),
+        "" if rest.is_empty() || rest.starts_with(' ') => Ok(Value::String(value)),
         _ => line.fault("something follows the closing quote"),
     }
 }
@@ -244,7 +251,7 @@ fn flow(line: Line<'_>, text: &str) -> Read<Value> {
     loop {
         if let Some(after) = rest.strip_prefix(']') {
             return match uncommented(after.trim_start_matches(' ')) {
-                "" => Ok(Value::Array(items)),
+                "" if after.is_empty() || after.starts_with(' ') => Ok(Value::Array(items)),
                 _ => line.fault("something follows the `]` of the list"),
             };
         }
@@ -342,10 +349,10 @@ fn plain(line: Line<'_>, text: &str) -> Read<Value> {
     if text.starts_with(|c: char| "-?:,[]{}#&*!|>'\"%@`=".contains(c)) {
         return quote("it begins with a character that means something in YAML");
     }
-    if text.contains(": ") || text.contains(":\t") || text.ends_with(':') || text.contains("\t#") {
-        return quote("it has a colon with white space after it, or a `#` after a tab");
+    if text.contains(": ") || text.ends_with(':') {
+        return quote("it has a colon with nothing or a space after it");
     }
-    if is_word(text) || is_almost_a_number(text) {
+    if text == "<<" || is_word(text) || is_almost_a_number(text) {
         return quote("readers of YAML understand it in several ways");
     }
     Ok(Value::String(text.to_owned()))

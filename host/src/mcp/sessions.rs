@@ -47,6 +47,17 @@ impl Sessions {
             Some(session) if !self.here.is_due(&session) => return Ok(Some(session)),
             _ => {}
         }
+        // Boxed: every request would carry the place for this along.
+        Box::pin(self.asked_for(id, caller, here)).await
+    }
+
+    /// A session that may be known to the database alone, or not any more.
+    async fn asked_for(
+        &self,
+        id: &str,
+        caller: &Caller,
+        here: Option<Arc<Session>>,
+    ) -> Result<Option<Arc<Session>>, Error> {
         match self.service.mcp_session_use(caller, id).await? {
             Some(row) => Ok(self.known(id, caller, here, row).await?),
             None => {

@@ -63,6 +63,8 @@ async fn a_component_tells_what_it_offers_and_a_tool_by_itself_offers_nothing() 
     let found = offer("conformance").await;
     assert_eq!((found.prompts.len(), found.resources.len(), found.templates.len()), (5, 3, 1));
     assert!(found.completes);
+    let skills: Vec<(&str, usize)> = found.skills.iter().map(|skill| (skill.uri.as_str(), skill.files.len())).collect();
+    assert_eq!(skills, [("skill://code-review/SKILL.md", 3), ("skill://reports/weekly/SKILL.md", 1)]);
     assert_eq!(found.tool_icons["test_simple_text"].len(), 1);
     assert_eq!(found.prompts[0].icons.len(), 1);
     assert_eq!(found.templates[0].uri_template, "test://template/{id}/data");
@@ -73,6 +75,8 @@ async fn a_component_tells_what_it_offers_and_a_tool_by_itself_offers_nothing() 
         "uriTemplate": "notes://{day}", "name": "notes", "description": "The notes of a day.", "mimeType": "text/plain",
     });
     assert_eq!(face, expected);
+    assert_eq!(notes.skills[0].files[1].path, "templates/note.md");
+    assert_eq!(notes.skills[0].frontmatter["name"], "note-taking");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! that is made again with the answers.
 
 use chrono::TimeDelta;
+use mcpbox::domain::caller::Caller;
 use mcpbox::limits::Limits;
 use serde_json::{Value, json};
 
@@ -73,6 +74,11 @@ async fn a_modern_client_makes_the_call_again_with_its_answers() {
         let refused = ask(more).await;
         assert_eq!(refused["error"]["code"], -32602, "{refused}");
     }
+    // Nor does it open for another caller.
+    let key = host.app().service().api_key_create(&Caller::operator(), "other").await.expect("a key").key;
+    let other = [("authorization", &*format!("Bearer {key}"))];
+    let again = call(&json!({"inputResponses": answers(), "requestState": state}));
+    assert_eq!(client.modern(&other, "tools/call", again).await.code().await, (200, -32602));
     host.clock.turn(TimeDelta::seconds(601));
     let late = ask(json!({"inputResponses": answers(), "requestState": state})).await;
     assert_eq!(late["error"]["code"], -32602, "{late}");

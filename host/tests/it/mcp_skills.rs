@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::harness::{Admin, Host, Wishes};
 use crate::mcp_client::{Client, PATIENCE};
-use crate::skill_component::{Given, Reads, component, main_file};
+use crate::skill_component::{Given, Reads, main_file, named};
 
 /// Uploads and approves a component on a server; answers the tool's id.
 async fn offer(admin: &Admin<'_>, server: &str, name: &str, skills: &[Given<'_>], reads: Reads) -> String {
-    let made = admin.component(server, name, component(skills, reads)).await;
+    let made = admin.component(server, name, named(name, skills, reads)).await;
     let id = made["id"].as_str().expect("an id").to_owned();
     admin.approve(&id).await;
     id
@@ -207,7 +207,7 @@ async fn only_what_is_approved_switched_on_and_shown_to_the_caller_is_there() {
     let files: &[(&str, &[u8])] = &[("SKILL.md", &main)];
     let tool = offer(&admin, &office, "skilled", &[("a", files)], Reads::Honestly).await;
     offer(&admin, &lab, "skilled", &[("a", files)], Reads::Honestly).await;
-    admin.component(&office, "draft", component(&[("draft/a", files)], Reads::Honestly)).await;
+    admin.component(&office, "draft", named("draft", &[("draft/a", files)], Reads::Honestly)).await;
     let client = Client::of(&host);
     let (of_lab, of_office) = ("skill://lab/a/SKILL.md".to_owned(), "skill://office/a/SKILL.md".to_owned());
     assert_eq!(skills(&client).await, [of_lab.clone(), of_office.clone()], "and no draft");

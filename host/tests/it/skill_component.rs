@@ -1,4 +1,4 @@
-//! Components that offer skills, made for a test: a tool `t` that cannot be called, and the skills as they are given.
+//! Components that offer skills, made for a test: a tool that cannot be called, and the skills as they are given.
 
 use crate::fixtures;
 
@@ -45,6 +45,11 @@ impl Memory {
 
 /// The component. One with a file whose text begins with `ELSEWHERE` answers it under another URI.
 pub fn component(skills: &[Given<'_>], reads: Reads) -> Vec<u8> {
+    named("t", skills, reads)
+}
+
+/// The same with a tool of this name.
+pub fn named(tool: &str, skills: &[Given<'_>], reads: Reads) -> Vec<u8> {
     let mut memory = Memory { at: 4_096, data: String::new() };
     let (mut records, mut table) = (Vec::new(), Vec::new());
     for (path, files) in skills {
@@ -60,7 +65,7 @@ pub fn component(skills: &[Given<'_>], reads: Reads) -> Vec<u8> {
     let entries = table.len() / 5;
     let (list, table) = (memory.words(&records), memory.words(&table));
     let (count, data) = (skills.len(), &memory.data);
-    let pages = memory.at / 65_536 + 2;
+    let pages = memory.at / 65_536 + 64;
     let lies = i32::from(reads == Reads::OtherwiseLater);
     let resources = format!(
         r#"
@@ -115,8 +120,8 @@ pub fn component(skills: &[Given<'_>], reads: Reads) -> Vec<u8> {
   (func (export "mcpbox:guest/tools@1.0.0#call-tool") (param i32 i32 i32 i32) (result i32) unreachable)
   (func (export "mcpbox:guest/tools@1.0.0#list-tools") (result i32) (i32.const 16))
   (data (i32.const 16) (i32 400 1))
-  (data (i32.const 400) (i32 96 1) (i32 0 0 0) (i32 96 1) (i32 128 17) (i32 0 0 0) (i32 0 0 0))
-  (data (i32.const 96) "t")
+  (data (i32.const 400) (i32 96 {length}) (i32 0 0 0) (i32 96 {length}) (i32 128 17) (i32 0 0 0) (i32 0 0 0))
+  (data (i32.const 96) "{tool}")
   (data (i32.const 128) "{{\22type\22:\22object\22}}")
   (func (export "mcpbox:guest/skills@1.0.0#list-skills") (result i32) (i32.const 32))
   (data (i32.const 32) (i32 {list} {count}))
@@ -127,6 +132,7 @@ pub fn component(skills: &[Given<'_>], reads: Reads) -> Vec<u8> {
     (global.set $free (i32.and (i32.add (i32.add (local.get $at) (local.get $size)) (i32.const 7)) (i32.const -8)))
     (local.get $at))
   {data})"#,
+        length = tool.len(),
         free = memory.at.next_multiple_of(8),
     );
     let worlds: &[&str] =

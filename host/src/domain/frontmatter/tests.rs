@@ -1,3 +1,5 @@
+//! What heads mean, and which are refused.
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -87,11 +89,12 @@ fn what_readers_of_yaml_understand_in_several_ways_has_to_be_in_quotes() {
         "1.",
         "=",
         "9999999999999999",
+        "<<",
     ] {
         assert!(fault(&format!("a: {value}")).contains("put the text in quotes"), "{value}");
         assert_eq!(head(&format!("a: '{value}'")), Ok(json!({ "a": value })));
     }
-    for value in ["3rd party", "1.2.3", "v1", "nope", "a, b", "1 of 2", "x: y".trim_end_matches(": y")] {
+    for value in ["3rd party", "1.2.3", "v1", "nope", "a, b", "1 part", "x: y".trim_end_matches(": y")] {
         assert_eq!(head(&format!("a: {value}")), Ok(json!({ "a": value })), "{value}");
     }
 }
@@ -121,11 +124,15 @@ fn what_is_not_read_is_refused_with_its_line() {
         ("a: >2\n  b", 2, "nothing but"),
         ("a: >\n  b\n    c", 4, "write `|`"),
         ("a: |\n  b\n     \n  c", 4, "white space"),
+        ("a: >\n  b", 2, "write `>-`"),
+        ("a: |+\n  b\n", 2, "write `>-`"),
         ("a: 1\na: 2", 3, "there twice"),
         ("a:\n    b: 1\n  c: 2", 4, "indented otherwise"),
         ("a: \u{7}", 2, "control character"),
+        ("a: []# b", 2, "follows the `]`"),
+        ("a: ''# b", 2, "follows the closing quote"),
         ("a: b\u{2028}c", 2, "control character"),
-        ("\ta: b", 2, "its field is not named"),
+        ("\ta: b", 2, "a tab, or another control character"),
         ("yes: a", 2, "its field is not named"),
     ] {
         let told = fault(text);

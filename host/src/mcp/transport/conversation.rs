@@ -201,7 +201,9 @@ impl Conversation {
             return self.open(&arrived, &request).await;
         }
         let work = if meta.is_modern() || request.method == "server/discover" {
-            modern::work(arrived, request, &meta, Some(&self.0.modern))?
+            let progress_token = meta.progress_token();
+            let declared = meta.declared().map_err(|failure| Refused::of(&id, true, failure))?;
+            modern::work(arrived, request, declared, progress_token, Some(&self.0.modern))?
         } else {
             let session = self.session().clone().ok_or_else(|| refuse(Failure::new(Kind::InvalidRequest, MISSING)))?;
             legacy::work(&session, &arrived, request, &meta)?

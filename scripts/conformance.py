@@ -28,14 +28,9 @@ URL = f"{HOST}/mcp/servers/{SERVER}"
 REVISIONS = {"2025-11-25": {"2025-11-25"}, "2026-07-28": {"2026-07-28", "extension"}}
 # What the suite looks at in every scenario, whether it runs the scenario's own checks or not.
 EVERYWHERE = {"wire-schema-valid"}
-# Scenarios that the suite may skip: an extension that the server does not declare, and one that it has not written
-# yet. Any other that skips a check fails, and so does one of these that runs its checks: then it belongs here no more.
-MAY_SKIP = {
-    "sep-2640-skills-directory",
-    "sep-2640-skills-enumeration",
-    "sep-2640-skills-manifest",
-    "tasks-status-notifications",
-}
+# What the suite may skip: a scenario that it has not written yet. Any other that skips a check fails, and so does one
+# of these that runs its checks: then it belongs here no more.
+MAY_SKIP = {"tasks-status-notifications"}
 # Checks that the suite leaves out without a word where a server gives no occasion for them.
 MUST_RUN = {"server-sse-polling": {"server-sse-priming-event", "server-sse-retry-field", "server-sse-disconnect-resume"}}
 

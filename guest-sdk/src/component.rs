@@ -97,8 +97,8 @@ macro_rules! tools {
     };
 }
 
-/// Makes a component that has more than tools: prompts, resources, suggestions for their arguments, icons. What is
-/// not named here does not appear in it; the order is this one.
+/// Makes a component that has more than tools: prompts, resources, [skills](crate::skill!), suggestions for
+/// arguments, icons. What is not named here does not appear in it; the order is this one.
 ///
 /// ```
 /// use mcpbox_sdk::{completion, prompt, resource, tool};
@@ -144,6 +144,7 @@ macro_rules! component {
         tools: [$($tool:path),+ $(,)?]
         $(, prompts: [$($prompt:path),+ $(,)?])?
         $(, resources: [$($resource:path),+ $(,)?])?
+        $(, skills: [$($skill:path),+ $(,)?])?
         $(, completions: [$($completion:path),+ $(,)?])?
         $(, icons: $icons:ident)?
         $(,)?
@@ -174,7 +175,8 @@ macro_rules! component {
             let _ = TOOLS;
 
             $($crate::__prompts! { Component $($prompt)+ })?
-            $($crate::__resources! { Component $($resource)+ })?
+            $crate::__resources! { Component [$($($resource)+)?] [$($($skill)+)?] }
+            $($crate::__skills! { Component $($skill)+ })?
             $($crate::__completions! { Component $($completion)+ })?
 
             const HAVE_ICONS: bool = false $(|| <$tool as $crate::Tool>::HAS_ICONS)+
@@ -219,13 +221,15 @@ macro_rules! __prompts {
     };
 }
 
-/// The part of [`component!`](crate::component) for resources.
+/// The part of [`component!`](crate::component) for resources, which the files of skills are too.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __resources {
-    ($component:ident $($resource:path)+) => {
+    ($component:ident [] []) => {};
+    ($component:ident [$($resource:path)*] [$($skill:path)*]) => {
         const RESOURCES: &[$crate::__private::resource::Entry] =
-            &[$($crate::__private::resource::Entry::of::<$resource>()),+];
+            &[$($crate::__private::resource::Entry::of::<$resource>()),*];
+        const FILES: &[$crate::__private::skill::Entry] = &[$($crate::__private::skill::Entry::of::<$skill>()),*];
 
         impl $crate::__private::resource::Guest for $component {
             fn list_resources() -> ::std::vec::Vec<$crate::__private::resource::Listed> {
@@ -239,13 +243,35 @@ macro_rules! __resources {
             fn read_resource(
                 uri: ::std::string::String,
             ) -> ::core::result::Result<::std::vec::Vec<$crate::Contents>, $crate::__private::resource::ReadError> {
-                $crate::__private::resource::read(RESOURCES, &uri)
+                match $crate::__private::skill::read(FILES, &uri) {
+                    Some(file) => Ok(::std::vec![file]),
+                    None => $crate::__private::resource::read(RESOURCES, &uri),
+                }
             }
         }
 
         #[cfg(target_arch = "wasm32")]
         $crate::__private::export_resources!($component with_types_in $crate::optional::resources);
-        let _ = RESOURCES;
+        let _ = (RESOURCES, FILES);
+    };
+}
+
+/// The part of [`component!`](crate::component) for skills.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __skills {
+    ($component:ident $($skill:path)+) => {
+        const SKILLS: &[$crate::__private::skill::Entry] = &[$($crate::__private::skill::Entry::of::<$skill>()),+];
+
+        impl $crate::__private::skill::Guest for $component {
+            fn list_skills() -> ::std::vec::Vec<$crate::__private::skill::Listed> {
+                $crate::__private::skill::list(SKILLS)
+            }
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        $crate::__private::export_skills!($component with_types_in $crate::optional::skills);
+        let _ = SKILLS;
     };
 }
 

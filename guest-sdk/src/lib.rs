@@ -115,6 +115,11 @@
 //! They are functions too, by `#[prompt]`, `#[resource("uri")]` and `#[completion(…)]`; [`component!`] puts them
 //! into the component. Their arguments are texts: `&str`, `String`, or `Option<String>` for what need not be given.
 //!
+//! # Skills
+//!
+//! Folders of instructions for a model, which reads of them what it needs: [`skill!`] makes one of files that lie
+//! beside the source.
+//!
 //! # Testing
 //!
 //! The crate compiles natively too, so `cargo test` works: a tool is still the function that it was,
@@ -165,6 +170,8 @@ pub mod random;
 #[doc(hidden)]
 pub mod resource;
 pub mod secrets;
+#[doc(hidden)]
+pub mod skill;
 pub mod task;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -185,6 +192,7 @@ pub use crate::prompt::{
     IntoPrompt, Prompt, PromptArgument, PromptDescription, PromptError, PromptMessage, PromptResult,
 };
 pub use crate::resource::{Contents, IntoContents, Read, Resource, ResourceDescription};
+pub use crate::skill::{Skill, SkillFile};
 
 /// For what the macros write, and for nothing else.
 #[doc(hidden)]
@@ -200,8 +208,9 @@ pub mod __private {
     pub use crate::optional::icons::export_icons;
     pub use crate::optional::prompts::export_prompts;
     pub use crate::optional::resources::export_resources;
+    pub use crate::optional::skills::export_skills;
     pub use crate::output::{Plain, Probe, arguments, input_schema};
-    pub use crate::{completion, icon, prompt, resource};
+    pub use crate::{completion, icon, prompt, resource, skill};
 }
 
 /// What `#[tool]` refuses, in words of its own.

@@ -9,3 +9,5 @@ pub mod icons;
 pub mod prompts;
 #[rustfmt::skip]
 pub mod resources;
+#[rustfmt::skip]
+pub mod skills;

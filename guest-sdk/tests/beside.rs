@@ -1,11 +1,11 @@
-//! What is beside tools: prompts, resources, suggestions, icons, and questions to the client.
+//! What is beside tools: prompts, resources, skills, suggestions, icons, and questions to the client.
 #![allow(clippy::expect_used, reason = "a test says what it expects by failing")]
 
 use mcpbox_sdk::client::{self, Abilities, Answer, Elicited, Question};
 use mcpbox_sdk::testing::{Host, Listing, Notice};
 use mcpbox_sdk::{
     Completion, Content, Error, Icon, Prompt, PromptError, PromptMessage, Resource, Result, Tool, ToolError,
-    completion, icon, notify, prompt, resource, tool,
+    completion, icon, notify, prompt, resource, skill, tool,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -44,6 +44,20 @@ fn days(value: &str, others: &[(String, String)]) -> Vec<String> {
     vec![format!("{value}day"), is_fast.to_string()]
 }
 
+skill! {
+    /// Takes notes.
+    note_taking {
+        path: "office/note-taking",
+        folder: "tests/skills/note-taking",
+        files: ["SKILL.md", "templates/day.md"],
+    }
+}
+
+skill! {
+    /// The same folder elsewhere, with something in it that is no text.
+    pictured_notes { path: "pictured", folder: "tests/skills", files: ["note-taking/SKILL.md", "dot.png"] }
+}
+
 /// Does nothing.
 #[tool(icon = "https://a.example/t.png", icon = Icon::new("https://a.example/d.png").dark())]
 fn pictured() {}
@@ -52,6 +66,7 @@ mcpbox_sdk::component! {
     tools: [pictured],
     prompts: [summary],
     resources: [today, page],
+    skills: [note_taking, pictured_notes],
     completions: [days],
     icons: all,
 }
@@ -93,6 +108,27 @@ fn a_resource_is_read_by_its_address_and_a_template_by_what_fits() {
         assert_eq!(read(nowhere), Err(resource::ReadError::NotFound), "{nowhere}");
     }
     const { assert!(<page as Resource>::IS_TEMPLATE && !<today as Resource>::HAS_ICONS) };
+}
+
+#[test]
+fn a_skill_lists_its_files_and_each_is_read_by_its_address() {
+    use mcpbox_sdk::ResourceBody::{Blob, Text};
+    let all = [skill::Entry::of::<note_taking>(), skill::Entry::of::<pictured_notes>()];
+    let listed = skill::list(&all);
+    assert_eq!((listed.len(), listed[0].path.as_str()), (2, "office/note-taking"));
+    let files: Vec<_> = listed[0].files.iter().map(|file| (file.path.as_str(), file.mime_type.as_deref())).collect();
+    assert_eq!(files, [("SKILL.md", Some("text/markdown")), ("templates/day.md", Some("text/markdown"))]);
+    let read = |uri: &str| skill::read(&all, uri).map(|contents| (contents.uri, contents.body));
+    let uri = "skill://office/note-taking/templates/day.md";
+    let day = include_str!("skills/note-taking/templates/day.md");
+    assert_eq!(read(uri), Some((uri.to_owned(), Text(day.to_owned()))));
+    let picture = include_bytes!("skills/dot.png").to_vec();
+    assert_eq!(read("skill://pictured/dot.png").map(|(_, body)| body), Some(Blob(picture)));
+    for nowhere in
+        ["skill://office/note-taking", "skill://office/SKILL.md", "skill://picturedSKILL.md", "notes://today"]
+    {
+        assert_eq!(read(nowhere), None, "{nowhere}");
+    }
 }
 
 #[test]

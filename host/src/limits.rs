@@ -213,6 +213,12 @@ limits! {
         "Tools of one component, or functions that it exports; one with more is refused at upload.";
     component_offers, "MCPBOX_COMPONENT_OFFERS", Count, 500, 1, 10_000,
         "Prompts, resources and templates of one component, each; one with more is refused at upload.";
+    component_skills, "MCPBOX_COMPONENT_SKILLS", Count, 50, 1, 1_000,
+        "Skills of one component; one with more is refused at upload.";
+    skill_files, "MCPBOX_SKILL_FILES", Count, 512, 1, 512,
+        "Files of one skill of a component, which clients take up to 512 of; one with more is refused at upload.";
+    skill_bytes, "MCPBOX_SKILL_BYTES", Bytes, 16 * MIB, KIB, 16 * MIB,
+        "The files of one skill of a component together, of which clients take 16 MiB; one with more is refused at upload.";
     icon_bytes, "MCPBOX_ICON_BYTES", Bytes, 64 * KIB, KIB, MIB,
         "One icon of a component that is given as a `data:` URI; a component with a larger one is refused.";
     components_open, "MCPBOX_COMPONENTS_OPEN", Count, 256, 1, 100_000,
@@ -284,6 +290,8 @@ limits! {
         "How long a call runs before it becomes a task, if its client follows tasks.";
     task_ttl_s, "MCPBOX_TASK_TTL_S", Seconds, 3_600, 60, 604_800,
         "How long a task, and what came of it, is kept from its beginning on.";
+    task_lease_s, "MCPBOX_TASK_LEASE_S", Seconds, 30, 4, 3_600,
+        "How long a process that runs a task is believed to be there without saying so; it does twice in that time. Then the task has failed.";
     tasks_per_caller, "MCPBOX_TASKS_PER_CALLER", Count, 200, 0, 1_000_000,
         "Tasks of one caller that are kept; with as many, no further call becomes one.";
     calls_asking, "MCPBOX_CALLS_ASKING", Count, 32, 0, 10_000,

@@ -5,6 +5,7 @@ mod content;
 mod prompts;
 mod resources;
 mod schema;
+mod skills;
 mod tasks;
 
 mcpbox_sdk::component! {
@@ -58,6 +59,7 @@ mcpbox_sdk::component! {
         resources::watched_resource,
         resources::template_data,
     ],
+    skills: [skills::code_review, skills::weekly],
     completions: [prompts::arg1],
     icons: all,
 }

@@ -15,7 +15,7 @@ type Output = (PathBuf, Vec<u8>);
 
 /// What a component may export beside its tools, each with a world `with-…` of its own: a component says that
 /// it exports an interface by the world whose bindings it uses.
-const OPTIONAL: [&str; 4] = ["completion", "icons", "prompts", "resources"];
+const OPTIONAL: [&str; 5] = ["completion", "icons", "prompts", "resources", "skills"];
 
 /// The template, from which the example in C takes them too.
 const C_FOLDER: &str = "templates/c";

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::content::Annotations;
+use super::skill::Skill;
 
 /// MCP's `ToolAnnotations`: hints of the author that a client may show, never a permission.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -144,6 +145,8 @@ pub struct Offer {
     pub resources: Vec<Resource>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<ResourceTemplate>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skills: Vec<Skill>,
     /// Whether it suggests values for arguments.
     #[serde(default)]
     pub completes: bool,

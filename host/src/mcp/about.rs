@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::abilities::TASKS;
 use super::meta::SERVER_INFO;
+use super::skills::SKILLS;
 use super::versions::Version;
 use crate::domain::names::ServerName;
 use crate::service::calls::Execution;
@@ -42,7 +43,7 @@ pub fn instructions_of(server: &ServerName, description: &str) -> String {
     text
 }
 
-/// `ServerCapabilities`. Prompts, resources and completions are always served: their lists may be empty.
+/// `ServerCapabilities`. Prompts, resources, skills and completions are always served: their lists may be empty.
 pub fn capabilities(version: Version) -> Value {
     let mut capabilities = json!({
         "logging": {},
@@ -54,7 +55,7 @@ pub fn capabilities(version: Version) -> Value {
         capabilities["completions"] = json!({});
     }
     if version.is_modern() {
-        capabilities["extensions"] = json!({ TASKS: {} });
+        capabilities["extensions"] = json!({ TASKS: {}, SKILLS: {"directoryRead": true} });
     }
     capabilities
 }

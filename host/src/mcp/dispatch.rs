@@ -16,6 +16,7 @@ use super::peer::Peer;
 use super::record::Record;
 use super::scope::{Scope, Wish};
 use super::session::Session;
+use super::sessions;
 use super::tasks::Tasks;
 use super::versions::Version;
 use super::{abilities, about, call};
@@ -84,7 +85,7 @@ impl Context {
     /// -32021 when the client did not say that it follows tasks.
     pub(super) fn follows_tasks(&self) -> Result<(), Failure> {
         let follows = match &self.era {
-            Era::Modern(declared) => abilities::declared(&declared.capabilities, true).tasks,
+            Era::Modern(declared) => abilities::declared(&declared.capabilities, Version::V2026_07_28).tasks,
             Era::Legacy(_) => false,
         };
         if follows { Ok(()) } else { Err(call::lacks(Abilities { tasks: true, ..Abilities::default() })) }
@@ -158,6 +159,18 @@ impl Dispatcher {
                 let record = Record::begin(&self.service, context, method).await;
                 record.end(methods::templates_list::answer(self, context, params).await).await
             }
+            Method::SkillsList => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(methods::skills_list::answer(self, context, params).await).await
+            }
+            Method::SkillsGet => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(Box::pin(methods::skills_get::answer(self, context, params)).await).await
+            }
+            Method::DirectoryRead => {
+                let record = Record::begin(&self.service, context, method).await;
+                record.end(Box::pin(methods::directory_read::answer(self, context, params)).await).await
+            }
             Method::ResourcesSubscribe => Box::pin(methods::resources_subscribe::answer(self, context, params)).await,
             Method::ResourcesUnsubscribe => Box::pin(methods::resources_subscribe::undo(self, context, params)).await,
             Method::Listen => Box::pin(methods::listen::answer(self, context, params)).await,
@@ -172,9 +185,17 @@ impl Dispatcher {
     }
 
     /// Takes note of what a legacy client said. What is not known here is nothing to us.
-    pub fn notification(&self, session: &Session, notification: &Notification) {
-        if notification.method == "notifications/cancelled" {
-            methods::cancelled::note(session, &notification.params);
+    ///
+    /// # Errors
+    /// When it has to be kept and cannot be.
+    pub async fn notification(&self, session: &Session, notification: &Notification) -> Result<(), Error> {
+        match notification.method.as_str() {
+            "notifications/initialized" => sessions::initialize(&self.service, session).await,
+            "notifications/cancelled" => {
+                methods::cancelled::note(session, &notification.params);
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 

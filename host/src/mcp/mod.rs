@@ -35,6 +35,7 @@ mod record;
 pub mod scope;
 pub mod session;
 pub mod sessions;
+mod skills;
 mod spoken;
 pub mod stream;
 mod tasks;

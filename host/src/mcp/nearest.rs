@@ -1,6 +1,6 @@
 //! Which name or URI a model probably meant.
 
-use crate::service::offered::split_uri;
+use crate::service::offered::parts_of_uri;
 
 /// The name in `known` that is nearest to `asked`, if one is near enough to be a slip: at most a
 /// third of its letters differ, or only what stands before `__` does. Of equals, the first.
@@ -11,7 +11,7 @@ pub fn nearest<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 /// The URI in `known` that is nearest to `asked`, by the same measure; what stands before a URI of many servers is
 /// its server.
 pub fn nearest_uri<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    nearest_by(asked, known, |uri| split_uri(uri).map_or(uri, |(_, own)| own))
+    nearest_by(asked, known, |uri| parts_of_uri(uri).map_or(uri, |(_, own)| own))
 }
 
 /// `own` is what of a name its server calls it.

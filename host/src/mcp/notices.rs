@@ -110,7 +110,7 @@ impl Notices {
                 }
                 Some(Told::Updated(match &self.scope {
                     Scope::Everything => uri,
-                    Scope::Server(_) => own.to_owned(),
+                    Scope::Server(_) => own.into_owned(),
                 }))
             }
             Notice::TaskChanged { id, owner } => (owner == self.caller.principal()).then_some(Told::Task(id)),

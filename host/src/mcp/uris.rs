@@ -2,21 +2,21 @@
 
 use super::scope::Scope;
 use crate::domain::content::Content;
-use crate::service::offered::prefix_of;
+use crate::service::offered::{prefix_of, uri_under};
 
 impl Scope {
     /// The URI under which the service knows what is called `uri` here.
     pub fn full_uri(&self, uri: &str) -> String {
         match self {
             Self::Everything => uri.to_owned(),
-            Self::Server(server) => format!("{}{uri}", prefix_of(server.as_str())),
+            Self::Server(server) => uri_under(&prefix_of(server.as_str()), uri),
         }
     }
 
     /// How a URI of a component is written here, when those of its resources begin with `prefix`.
     pub fn uri_here(&self, prefix: &str, own: String) -> String {
         match self {
-            Self::Everything => format!("{prefix}{own}"),
+            Self::Everything => uri_under(prefix, &own),
             Self::Server(_) => own,
         }
     }
@@ -54,6 +54,8 @@ mod tests {
         let (all, one) = (Scope::Everything, Scope::Server("data".parse().expect("a name")));
         assert_eq!(one.full_uri("test://a"), "mcpbox+data:test://a");
         assert_eq!(all.full_uri("mcpbox+data:test://a"), "mcpbox+data:test://a");
+        assert_eq!(one.full_uri("skill://a/SKILL.md"), "skill://data/a/SKILL.md");
+        assert_eq!(all.full_uri("skill://data/a/SKILL.md"), "skill://data/a/SKILL.md");
         let link = |uri: &str| {
             let (name, none) = ("a".to_owned(), None);
             let uri = uri.to_owned();
@@ -66,6 +68,8 @@ mod tests {
             _ => String::new(),
         };
         assert_eq!(shown("test://a", &all, prefix), "mcpbox+data:test://a");
+        assert_eq!(shown("skill://a/b.md", &all, prefix), "skill://data/a/b.md");
+        assert_eq!(shown("skill://a/b.md", &one, prefix), "skill://a/b.md");
         assert_eq!(shown("test://a", &one, prefix), "test://a");
         assert_eq!(shown("test://a", &all, None), "test://a");
         assert_eq!(shown("HTTPS://a.test/", &all, prefix), "HTTPS://a.test/");

@@ -14,6 +14,7 @@ pub(super) mod tool {
                 include mcpbox:guest/with-icons@1.0.0;
                 include mcpbox:guest/with-prompts@1.0.0;
                 include mcpbox:guest/with-resources@1.0.0;
+                include mcpbox:guest/with-skills@1.0.0;
                 include mcpbox:guest/with-completion@1.0.0;
             }
         ",

@@ -7,11 +7,12 @@ use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
-use super::bindings::tool::exports::mcpbox::guest::{completion, icons, prompts, resources, tools};
+use super::bindings::tool::exports::mcpbox::guest::{completion, icons, prompts, resources, skills, tools};
 use super::compile::CompileError;
 use super::content::{body_bytes, content, embedded, role, size_bytes};
 use super::guest::{Ended, Watch, supervise};
 use super::offers::{self, Listed};
+use super::skills::listed as skills_listed;
 use super::state::State;
 use crate::domain::component::{Completion, CompletionOf, Entry, Export, ToolAnnotations};
 use crate::domain::content::{Content, EmbeddedResource, Role, ToolResult};
@@ -32,6 +33,7 @@ pub(super) struct Contract {
     icons: Option<icons::GuestIndices>,
     prompts: Option<prompts::GuestIndices>,
     resources: Option<resources::GuestIndices>,
+    skills: Option<skills::GuestIndices>,
     completion: Option<completion::GuestIndices>,
 }
 
@@ -45,13 +47,19 @@ impl Contract {
             icons: exports(&pre, "icons").then(|| icons::GuestIndices::new(&pre)).transpose()?,
             prompts: exports(&pre, "prompts").then(|| prompts::GuestIndices::new(&pre)).transpose()?,
             resources: exports(&pre, "resources").then(|| resources::GuestIndices::new(&pre)).transpose()?,
+            skills: exports(&pre, "skills").then(|| skills::GuestIndices::new(&pre)).transpose()?,
             completion: exports(&pre, "completion").then(|| completion::GuestIndices::new(&pre)).transpose()?,
             pre,
         })
     }
 
-    /// Its tools, and what it lists beside them.
-    pub(super) async fn list(&self, store: &mut Store<State>, watch: &Watch) -> Ended<(Vec<Export>, Listed)> {
+    /// Its tools, and what it lists beside them. Refused is what it says of its skills, when that cannot be.
+    pub(super) async fn list(
+        &self,
+        store: &mut Store<State>,
+        watch: &Watch,
+        limits: &Limits,
+    ) -> Ended<Result<(Vec<Export>, Listed), CompileError>> {
         let instance = supervise(store, watch, async |store| self.pre.instantiate_async(store).await).await?;
         let tools = supervise(store, watch, async |store| {
             self.tools.load(&mut *store, &instance)?.call_list_tools(store).await
@@ -76,7 +84,18 @@ impl Contract {
                 supervise(store, watch, async |store| icons.load(&mut *store, &instance)?.call_list_icons(store).await)
                     .await?;
         }
-        Ok((tools, listed))
+        if let Some(skills) = &self.skills {
+            let found = supervise(store, watch, async |store| {
+                skills.load(&mut *store, &instance)?.call_list_skills(store).await
+            });
+            let found = found.await?;
+            let resources = self.resources.as_ref().map(|resources| (resources, &instance));
+            listed.skills = match skills_listed(found, resources, store, watch, limits).await? {
+                Ok(skills) => skills,
+                Err(refused) => return Ok(Err(refused)),
+            };
+        }
+        Ok(Ok((tools, listed)))
     }
 
     /// Runs one thing of it to its end.

@@ -7,6 +7,7 @@
 
 mod asking;
 mod bindings;
+mod cancel;
 mod child;
 mod compile;
 mod component;
@@ -27,6 +28,7 @@ mod offers;
 mod pace;
 mod plain;
 mod pressure;
+mod skills;
 mod sources;
 mod spares;
 mod state;
@@ -45,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 
+pub use self::cancel::Cancel;
 pub use self::child::EXIT_REFUSED;
 use self::compile::Compiler;
 pub use self::compile::{Compilation, CompileError, FetchBytes, compile_here};
@@ -278,19 +281,25 @@ impl Sandbox {
         }))
     }
 
-    /// Asks a component of the contract for what it offers.
+    /// Asks a component of the contract for what it offers, and reads its skills.
     async fn list(&self, opened: Arc<Opened>) -> Result<Result<(Vec<Export>, Listed), Outcome>, SandboxError> {
         let mut store = self.store(&self.beside_budget(), &[])?;
-        self.0
+        let limits = self.0.limits.clone();
+        let listed = self
+            .0
             .guests
             .run(async move {
                 let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
                 match &opened.kind {
-                    Kind::Contract(contract) => contract.list(&mut store, &watch).await,
-                    Kind::Plain(_) => Ok((Vec::new(), Listed::default())),
+                    Kind::Contract(contract) => contract.list(&mut store, &watch, &limits).await,
+                    Kind::Plain(_) => Ok(Ok((Vec::new(), Listed::default()))),
                 }
             })
-            .await
+            .await?;
+        Ok(match listed {
+            Ok(listed) => Ok(listed?),
+            Err(outcome) => Err(outcome),
+        })
     }
 
     /// Runs one call to its end. `cancel` stops the guest; so does dropping the future, without a
@@ -301,9 +310,10 @@ impl Sandbox {
     pub async fn run(
         &self,
         job: Job,
-        cancel: CancellationToken,
+        cancel: impl Into<Cancel>,
         listener: Option<Listener>,
     ) -> Result<Report, SandboxError> {
+        let cancel = cancel.into();
         let Job { grants, secrets, bound, client, .. } = job;
         let reach = Reach { grants, secrets, bound, client, listener };
         match job.program {
@@ -342,7 +352,7 @@ impl Sandbox {
     /// Gives a guest what its call may reach.
     fn attach(&self, store: &mut Store<State>, reach: Reach) {
         let state = store.data_mut();
-        state.fetches.begin_call(self.0.io.clone(), Arc::clone(&reach.grants), Arc::clone(&reach.bound));
+        state.network.begin_call(self.0.io.clone(), Arc::clone(&reach.grants), Arc::clone(&reach.bound));
         state.reach = Some(reach);
     }
 

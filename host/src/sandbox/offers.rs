@@ -1,4 +1,4 @@
-//! What a component lists beside its tools (prompts, resources, templates, icons), checked when it is
+//! What a component lists beside its tools (prompts, resources, templates, skills, icons), checked when it is
 //! uploaded: a person is to look at it, and clients are to be able to use it. One thing that cannot be
 //! refuses the component, with its name and the reason.
 
@@ -11,6 +11,7 @@ use super::content;
 use crate::domain::component::{
     Export, Icon, Offer, Prompt, PromptArgument, Resource, ResourceFace, ResourceTemplate, Theme,
 };
+use crate::domain::skill::Skill;
 use crate::domain::uri_template::{self, UriTemplate};
 use crate::limits::Limits;
 
@@ -20,7 +21,7 @@ pub(super) const NAME_BYTES: usize = 64;
 pub(super) const NAME_RULE: &str = "its name is not 1 to 64 of `A-Z`, `a-z`, `0-9`, `_` and `-`";
 
 /// Length of a title, of the name of a resource or an argument, of a MIME type and of other words.
-const WORD_BYTES: usize = 200;
+pub(super) const WORD_BYTES: usize = 200;
 /// Length of a description.
 const DESCRIPTION_BYTES: usize = 10_000;
 /// Arguments of one prompt.
@@ -34,6 +35,8 @@ pub(super) struct Listed {
     pub(super) prompts: Vec<prompts::Prompt>,
     pub(super) resources: Vec<resources::Resource>,
     pub(super) templates: Vec<resources::Template>,
+    /// These were checked when their files were read.
+    pub(super) skills: Vec<Skill>,
     pub(super) icons: Vec<icons::Shown>,
     pub(super) completes: bool,
 }
@@ -44,12 +47,20 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// What is wrong with one thing, in words that follow its name.
-type Fault = String;
+pub(super) type Fault = String;
 
 /// # Errors
 /// Refuses the component for the first thing that cannot be, with what is wrong with it.
 pub(super) fn checked(listed: Listed, tools: &[Export], limits: &Limits) -> Result<Offer, CompileError> {
-    let Listed { prompts, resources, templates, icons, completes } = listed;
+    let Listed { prompts, resources, templates, skills, icons, completes } = listed;
+    let of_a_skill = |uri: &str| skills.iter().any(|skill| skill.is_around(uri) || skill.root() == uri);
+    if let Some(resource) = resources.iter().find(|resource| of_a_skill(&resource.uri)) {
+        return Err(unfit(
+            "a resource",
+            &resource.uri,
+            "it lies in the folder of a skill, which lists its files itself",
+        ));
+    }
     let mut offer = Offer {
         prompts: each("a prompt", "prompts", prompts, limits, |prompt| prompt.name.clone(), prompt)?,
         resources: each("a resource", "resources", resources, limits, |resource| resource.uri.clone(), resource)?,
@@ -61,6 +72,7 @@ pub(super) fn checked(listed: Listed, tools: &[Export], limits: &Limits) -> Resu
             |template| template.uri_template.clone(),
             template,
         )?,
+        skills,
         completes,
         ..Offer::default()
     };
@@ -97,11 +109,11 @@ fn each<T, U>(
     listed.into_iter().map(one).collect()
 }
 
-fn is_twice<T: Hash + Eq + Clone>(seen: &mut HashSet<T>, name: &T) -> bool {
+pub(super) fn is_twice<T: Hash + Eq + Clone>(seen: &mut HashSet<T>, name: &T) -> bool {
     !seen.insert(name.clone())
 }
 
-fn unfit(what: &str, name: &str, fault: &str) -> CompileError {
+pub(super) fn unfit(what: &str, name: &str, fault: &str) -> CompileError {
     let begins: String = name.chars().take(NAME_BYTES).collect();
     CompileError::Refused(format!("the component lists {what} `{begins}` that cannot be: {fault}"))
 }
@@ -231,7 +243,7 @@ fn word(what: &str, given: &str) -> Result<(), Fault> {
     text(what, Some(given), WORD_BYTES)
 }
 
-fn text(what: &str, given: Option<&str>, bytes: usize) -> Result<(), Fault> {
+pub(super) fn text(what: &str, given: Option<&str>, bytes: usize) -> Result<(), Fault> {
     match given {
         Some(given) if given.len() > bytes => Err(format!("its {what} has more than {bytes} bytes")),
         Some(given) if given.contains('\0') => Err(format!("its {what} has a null character")),

@@ -15,6 +15,7 @@ use crate::domain::caller::Caller;
 use crate::domain::diff::{self, Diff};
 use crate::domain::digest::Digest;
 use crate::domain::ids::ToolId;
+use crate::domain::skill::{Skill, SkillFile};
 use crate::domain::tool::ToolKind;
 
 /// Of one text's differences.
@@ -136,6 +137,7 @@ fn compare(from: &Version, to: &Version, [old_source, new_source]: [String; 2]) 
             pretty(after.output_schema.as_deref().unwrap_or_default()),
         ),
         ("exports", exports(&before.exports), exports(&after.exports)),
+        ("skills", skills(from), skills(to)),
     ];
     let lists = [
         ("hosts", before.hosts, after.hosts),
@@ -169,6 +171,16 @@ fn list((field, before, after): (&'static str, Vec<String>, Vec<String>)) -> Opt
     };
     let (added, removed) = (without(&after, &before), without(&before, &after));
     (!added.is_empty() || !removed.is_empty()).then_some(ListChange { field, added, removed })
+}
+
+/// The skills of a component, each with its files and the text that a model reads first.
+fn skills(version: &Version) -> String {
+    let skill = |Skill { uri, files, instructions, .. }: &Skill| {
+        let file = |file: &SkillFile| format!("  {} {} bytes sha256:{}\n", file.path, file.size_bytes, file.digest);
+        format!("{uri}\n{}{instructions}\n", files.iter().map(file).collect::<String>())
+    };
+    let offer = version.surface.as_ref().map(|surface| &surface.offer);
+    offer.map_or_else(String::new, |offer| offer.skills.iter().map(skill).collect())
 }
 
 /// A schema in many lines; as it is, when it is none.

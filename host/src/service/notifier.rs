@@ -1,7 +1,7 @@
 //! What a guest says has changed, told to MCP clients that listen: of the guest's own server only. How often a call
 //! may say so is bounded where it runs.
 
-use super::offered::prefix_of;
+use super::offered::{prefix_of, uri_under};
 use crate::db::servers::Server;
 use crate::db::versions::Version;
 use crate::domain::component::Capability;
@@ -27,7 +27,7 @@ impl Notifier {
         let notice = match event {
             GuestEvent::ListChanged(listing) => Notice::ListChanged { server: self.server.clone(), listing: *listing },
             GuestEvent::ResourceUpdated(uri) => {
-                Notice::ResourceUpdated { uri: format!("{}{uri}", prefix_of(&self.server)) }
+                Notice::ResourceUpdated { uri: uri_under(&prefix_of(&self.server), uri) }
             }
             GuestEvent::Progress(_) | GuestEvent::Log(_) => return,
         };

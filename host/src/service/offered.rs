@@ -1,11 +1,12 @@
-//! What MCP clients are offered beside tools: prompts, resources and templates of the live components of
+//! What MCP clients are offered beside tools: prompts, resources, templates and skills of the live components of
 //! running servers.
 //!
 //! It is a part of the catalogue and as little a decision as that: a call looks at the component itself and at
 //! what was approved. Of two components of one server that offer the same, the first, in the order of names,
 //! has it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ use crate::domain::caller::Caller;
 use crate::domain::component::{Completion, CompletionOf, Entry, Offer, Prompt, Resource, ResourceTemplate};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
+use crate::domain::skill::{MAIN_FILE, SCHEME, Skill, folders_of, root_of};
 use crate::domain::tool::ServerStatus;
 use crate::domain::uri_template::UriTemplate;
 
@@ -52,10 +54,12 @@ pub struct Offered {
     pub prompts: Vec<Offering<Prompt>>,
     pub resources: Vec<Offering<Resource>>,
     pub templates: Vec<Offering<ResourceTemplate>>,
+    /// Without the texts of their main files.
+    pub skills: Vec<Offering<Skill>>,
     faces: Faces,
 }
 
-/// What clients see of prompts, and of resources with their templates: equal digests, equal lists.
+/// What clients see of prompts, and of resources with their templates and skills: equal digests, equal lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Faces {
     pub prompts: Digest,
@@ -66,24 +70,46 @@ impl Default for Faces {
     /// Of a catalogue that offers nothing.
     fn default() -> Self {
         let none: &[u8] = b"[]";
-        Self { prompts: Digest::of(none), resources: Digest::of_parts([none, none]) }
+        Self { prompts: Digest::of(none), resources: Digest::of_parts([none; 3]) }
     }
 }
 
-/// The start of the URIs of a server's resources, where several servers are offered.
+/// The start of the URIs of a server's resources, where several servers are offered, but for those of skills.
 pub fn prefix_of(server: &str) -> String {
     format!("mcpbox+{server}:")
 }
 
+/// A URI of a server's resources as clients of everything call it; `prefix` is that of the server. Those of skills
+/// keep their scheme, which hosts look for, and have their server in front of their path.
+pub fn uri_under(prefix: &str, own: &str) -> String {
+    let server = prefix.strip_prefix("mcpbox+").and_then(|rest| rest.strip_suffix(':'));
+    match (own.strip_prefix(SCHEME), server) {
+        (Some(path), Some(server)) => format!("{SCHEME}{server}/{path}"),
+        _ => format!("{prefix}{own}"),
+    }
+}
+
+/// The server, and the rest, of a URI that clients of everything use.
+pub fn parts_of_uri(uri: &str) -> Option<(&str, &str)> {
+    match uri.strip_prefix(SCHEME) {
+        Some(path) => path.split_once('/'),
+        // What has the scheme of skills is called by it alone.
+        None => uri.strip_prefix("mcpbox+")?.split_once(':').filter(|(_, own)| !own.starts_with(SCHEME)),
+    }
+}
+
 /// The server and the URI of its own behind a URI that clients of everything use.
-pub fn split_uri(uri: &str) -> Option<(&str, &str)> {
-    uri.strip_prefix("mcpbox+")?.split_once(':')
+pub fn split_uri(uri: &str) -> Option<(&str, Cow<'_, str>)> {
+    let (server, rest) = parts_of_uri(uri)?;
+    let own = if uri.starts_with(SCHEME) { format!("{SCHEME}{rest}").into() } else { rest.into() };
+    Some((server, own))
 }
 
 /// The start of the URIs of this version's resources; none when it offers none.
 pub(super) fn uri_prefix(server: &Server, version: &Version) -> Option<String> {
     let offer = &version.surface.as_ref()?.offer;
-    (!offer.resources.is_empty() || !offer.templates.is_empty()).then(|| prefix_of(&server.name))
+    let has_any = !offer.resources.is_empty() || !offer.templates.is_empty() || !offer.skills.is_empty();
+    has_any.then(|| prefix_of(&server.name))
 }
 
 impl Offered {
@@ -93,7 +119,7 @@ impl Offered {
     /// When the server has a name that cannot be.
     pub(super) fn add(&mut self, server: &Server, tool: &Tool, version: &Version) -> Result<(), Error> {
         let Some(offer) = version.surface.as_ref().map(|surface| &surface.offer) else { return Ok(()) };
-        let Offer { prompts, resources, templates, completes, .. } = offer;
+        let Offer { prompts, resources, templates, skills, completes, .. } = offer;
         let owner = Arc::new(Owner {
             server: server.id,
             server_name: server.name.clone(),
@@ -106,25 +132,45 @@ impl Offered {
             self.prompts.push(Offering { name, owner: Arc::clone(&owner), own });
         }
         for own in resources {
-            let (name, own) = (format!("{prefix}{}", own.uri), own.clone());
+            let (name, own) = (uri_under(&prefix, &own.uri), own.clone());
             self.resources.push(Offering { name, owner: Arc::clone(&owner), own });
         }
         for own in templates {
-            let (name, own) = (format!("{prefix}{}", own.uri_template), own.clone());
+            let (name, own) = (uri_under(&prefix, &own.uri_template), own.clone());
             self.templates.push(Offering { name, owner: Arc::clone(&owner), own });
+        }
+        for Skill { uri, frontmatter, files, .. } in skills {
+            let (uri, frontmatter, files) = (uri.clone(), frontmatter.clone(), files.clone());
+            let own = Skill { uri, frontmatter, files, instructions: String::new() };
+            self.skills.push(Offering { name: uri_under(&prefix, &own.uri), owner: Arc::clone(&owner), own });
         }
         Ok(())
     }
 
-    /// Sorts what was taken in, and drops what is there twice.
+    /// Sorts what was taken in, and drops what is there twice. The main file of each skill is among the resources.
     pub(super) fn finish(mut self) -> Self {
         settle(&mut self.prompts);
+        settle(&mut self.skills);
+        whole_folders(&mut self.skills);
+        for Offering { name, owner, own } in &self.skills {
+            let main = own.files.iter().filter(|file| file.path == MAIN_FILE);
+            self.resources.extend(main.map(|file| Offering {
+                name: name.clone(),
+                owner: Arc::clone(owner),
+                own: own.resource(own.root(), file),
+            }));
+        }
         settle(&mut self.resources);
         settle(&mut self.templates);
-        let (resources, templates) = (written(&self.resources), written(&self.templates));
+        self.faced()
+    }
+
+    /// With what tells it from others.
+    fn faced(mut self) -> Self {
+        let lists = [written(&self.resources), written(&self.templates), written(&self.skills)];
         self.faces = Faces {
             prompts: Digest::of(&written(&self.prompts)),
-            resources: Digest::of_parts([resources.as_slice(), templates.as_slice()]),
+            resources: Digest::of_parts(lists.iter().map(Vec::as_slice)),
         };
         self
     }
@@ -135,7 +181,8 @@ impl Offered {
             list.iter().filter(|offering| servers.contains(&offering.owner.server)).cloned().collect()
         }
         let (prompts, resources) = (of(&self.prompts, servers), of(&self.resources, servers));
-        Self { prompts, resources, templates: of(&self.templates, servers), ..Self::default() }.finish()
+        let (templates, skills) = (of(&self.templates, servers), of(&self.skills, servers));
+        Self { prompts, resources, templates, skills, ..Self::default() }.faced()
     }
 
     pub fn faces(&self) -> Faces {
@@ -152,13 +199,25 @@ impl Offered {
         self.templates.get(at)
     }
 
-    /// Who answers for a URI: the one that lists it, or else the first with a template that it fits.
+    /// The skill whose main file has this URI.
+    pub fn skill(&self, uri: &str) -> Option<&Offering<Skill>> {
+        let at = self.skills.binary_search_by(|known| known.name.as_str().cmp(uri)).ok()?;
+        self.skills.get(at)
+    }
+
+    /// Who answers for a URI: the one that lists it, or else the first with a template that it fits. In the folder of
+    /// a skill there is nothing but its files.
     pub fn owner_of_uri(&self, uri: &str) -> Option<&Owner> {
         if let Ok(at) = self.resources.binary_search_by(|known| known.name.as_str().cmp(uri)) {
             return self.resources.get(at).map(|found| &*found.owner);
         }
         let (server, own) = split_uri(uri)?;
-        let fits = |known: &&Offering<ResourceTemplate>| known.owner.server_name == server && fits(&known.own, own);
+        let around = |folder: &str| self.skill(&format!("{folder}/{MAIN_FILE}"));
+        let mut skills = folders_of(uri).filter_map(around).peekable();
+        if skills.peek().is_some() {
+            return skills.find(|skill| skill.own.file(&own).is_some()).map(|found| &*found.owner);
+        }
+        let fits = |known: &&Offering<ResourceTemplate>| known.owner.server_name == server && fits(&known.own, &own);
         self.templates.iter().find(fits).map(|found| &*found.owner)
     }
 
@@ -194,6 +253,20 @@ fn settle<T>(list: &mut Vec<Offering<T>>) {
             tracing::warn!(tool = %owner.tool, %name, "another component of the server offers the same; not listing this one");
         }
         first
+    });
+}
+
+/// Drops skills in the folder of one of another component: the list of a skill's files would not be whole.
+fn whole_folders(skills: &mut Vec<Offering<Skill>>) {
+    let holders: HashMap<String, ToolId> =
+        skills.iter().map(|skill| (root_of(&skill.name).to_owned(), skill.owner.tool)).collect();
+    skills.retain(|Offering { name, owner, .. }| {
+        let mut around = folders_of(root_of(name)).filter_map(|folder| holders.get(folder));
+        let is_whole = around.all(|holder| *holder == owner.tool);
+        if !is_whole {
+            tracing::warn!(tool = %owner.tool, %name, "a skill lies in the folder of another component's; not listing it");
+        }
+        is_whole
     });
 }
 
@@ -236,7 +309,7 @@ struct Meant {
 }
 
 fn meant(server: &Server, offer: &Offer, entry: &Entry) -> Option<Meant> {
-    let own_uri = |uri: &str| split_uri(uri).filter(|(name, _)| *name == server.name).map(|(_, own)| own.to_owned());
+    let own_uri = |uri: &str| split_uri(uri).filter(|(name, _)| *name == server.name).map(|(_, own)| own.into_owned());
     let own_prompt = |name: &str| {
         let is_it = |prompt: &&Prompt| tools::called(server, &prompt.name).is_ok_and(|called| called == name);
         offer.prompts.iter().find(is_it)
@@ -251,10 +324,15 @@ fn meant(server: &Server, offer: &Offer, entry: &Entry) -> Option<Meant> {
         }
         Entry::Resource { uri } => {
             let uri = own_uri(uri)?;
-            let listed = offer.resources.iter().any(|resource| resource.uri == uri);
-            let fits = listed || offer.templates.iter().any(|known| fits(known, &uri));
+            let is_there = match offer.skills.iter().any(|skill| skill.is_around(&uri)) {
+                true => offer.skills.iter().any(|skill| skill.file(&uri).is_some()),
+                false => {
+                    let is_listed = offer.resources.iter().any(|resource| resource.uri == uri);
+                    is_listed || offer.templates.iter().any(|known| fits(known, &uri))
+                }
+            };
             let name = format!("resource:{}", shown(&uri));
-            fits.then_some(Meant { own: Entry::Resource { uri }, name, schema: any })
+            is_there.then_some(Meant { own: Entry::Resource { uri }, name, schema: any })
         }
         Entry::Completion(completion) => {
             let (of, whose) = match &completion.of {

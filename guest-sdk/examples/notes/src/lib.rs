@@ -1,7 +1,7 @@
-//! More than tools: a tool that asks, a prompt, a resource for each day, suggestions, an icon.
+//! More than tools: a tool that asks, a prompt, a resource for each day, a skill, suggestions, an icon.
 
 use mcpbox_sdk::client::{self, Elicited};
-use mcpbox_sdk::{Result, completion, notify, prompt, resource, tool};
+use mcpbox_sdk::{Result, completion, notify, prompt, resource, skill, tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -43,6 +43,15 @@ fn notes(day: &str) -> Option<&'static str> {
     DAYS.iter().find(|(name, _)| *name == day).map(|(_, text)| *text)
 }
 
+skill! {
+    /// How notes are taken well.
+    note_taking {
+        path: "note-taking",
+        folder: "skills/note-taking",
+        files: ["SKILL.md", "templates/note.md"],
+    }
+}
+
 #[completion(prompt = "summary", argument = "day")]
 fn days(value: &str) -> Vec<&'static str> {
     DAYS.iter().map(|(day, _)| *day).filter(|day| day.starts_with(value)).collect()
@@ -52,6 +61,7 @@ mcpbox_sdk::component! {
     tools: [take_note],
     prompts: [summary],
     resources: [notes],
+    skills: [note_taking],
     completions: [days],
     icons: all,
 }

@@ -54,6 +54,7 @@ pub(super) fn component(version: &Value) {
     offered("Prompts", &surface["prompts"], "name");
     offered("Resources", &surface["resources"], "uri");
     offered("Templates of resources", &surface["templates"], "uriTemplate");
+    skills(&surface["skills"]);
     if surface["completes"] == json!(true) {
         println!("Suggests values for arguments of its prompts and templates.");
     }
@@ -87,6 +88,22 @@ fn offered(title: &str, listed: &Value, named_by: &str) {
             println!("    type: {}", visible(mime_type));
         }
         icons(&one["icons"]);
+    }
+}
+
+/// Skills with their files, and with the text that a model reads first.
+fn skills(listed: &Value) {
+    let Some(listed) = listed.as_array().filter(|listed| !listed.is_empty()) else { return };
+    println!("Skills:");
+    for skill in listed {
+        println!("  {}", visible(skill["uri"].as_str().unwrap_or_default()));
+        for file in skill["files"].as_array().into_iter().flatten() {
+            let text = |key: &str| visible(file[key].as_str().unwrap_or_default());
+            println!("    {} ({} bytes, sha256 {})", text("path"), file["size_bytes"], text("digest"));
+        }
+        for line in visible(skill["instructions"].as_str().unwrap_or_default()).lines() {
+            println!("    | {line}");
+        }
     }
 }
 

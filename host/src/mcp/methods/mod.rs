@@ -2,6 +2,7 @@
 
 pub mod cancelled;
 pub mod complete;
+pub mod directory_read;
 pub mod discover;
 pub mod initialize;
 pub mod listen;
@@ -12,6 +13,8 @@ pub mod resources_list;
 pub mod resources_read;
 pub mod resources_subscribe;
 pub mod set_level;
+pub mod skills_get;
+pub mod skills_list;
 pub mod tasks_cancel;
 pub mod tasks_get;
 pub mod tasks_update;
@@ -45,10 +48,13 @@ pub enum Method {
     TasksGet,
     TasksUpdate,
     TasksCancel,
+    SkillsList,
+    SkillsGet,
+    DirectoryRead,
 }
 
 /// Name, whether legacy sessions have it, whether modern requests have it.
-const TABLE: [(&str, Method, bool, bool); 17] = [
+const TABLE: [(&str, Method, bool, bool); 20] = [
     ("ping", Method::Ping, true, false),
     ("logging/setLevel", Method::SetLevel, true, false),
     ("server/discover", Method::Discover, false, true),
@@ -66,6 +72,9 @@ const TABLE: [(&str, Method, bool, bool); 17] = [
     ("tasks/get", Method::TasksGet, false, true),
     ("tasks/update", Method::TasksUpdate, false, true),
     ("tasks/cancel", Method::TasksCancel, false, true),
+    ("skills/list", Method::SkillsList, false, true),
+    ("skills/get", Method::SkillsGet, false, true),
+    ("resources/directory/read", Method::DirectoryRead, false, true),
 ];
 
 impl Method {
@@ -127,6 +136,9 @@ mod tests {
             ("subscriptions/listen", false, true),
             ("tasks/get", false, true),
             ("tasks/list", false, false),
+            ("skills/list", false, true),
+            ("skills/get", false, true),
+            ("resources/directory/read", false, true),
             ("TOOLS/LIST", false, false),
             ("", false, false),
         ] {

@@ -18,7 +18,7 @@ use super::{Refused, accepted, batch, legacy, modern, written};
 use crate::limits::Limits;
 use crate::mcp::McpState;
 use crate::mcp::body::{self, Accepts};
-use crate::mcp::dispatch::{Context, Era};
+use crate::mcp::dispatch::{Context, Dispatcher, Era};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::headers;
 use crate::mcp::jsonrpc::{self, Id, Incoming, Message, Params};
@@ -31,7 +31,6 @@ use crate::mcp::session::{Running, Session};
 use crate::mcp::stream::{self as events, Event, EventId, Place};
 use crate::mcp::versions::Version;
 use crate::service::begun::Begun;
-use crate::telemetry;
 
 /// A body and who sent it.
 pub(super) struct Sent {
@@ -99,13 +98,15 @@ async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body)
                 return Ok(accepted());
             }
             let session = legacy::session(mcp, &sent).await?;
-            mcp.dispatcher.notification(&session, &notification);
+            let noted = mcp.dispatcher.notification(&session, &notification).await;
+            noted.map_err(|error| Dispatcher::failure(error, &sent.arrived.request_id))?;
             Ok(accepted())
         }
         Incoming::One(Message::Response(response)) => {
             if is_modern(&sent.headers, &Meta::default()) {
                 let message = "a client sends no responses in this protocol version";
-                return Err(Refused::of(&response.id, true, Failure::new(Kind::InvalidRequest, message)));
+                // Its id is of a question of ours, not of a request that this could be the answer to.
+                return Err(Refused { id: None, modern: true, failure: Failure::new(Kind::InvalidRequest, message) });
             }
             // One that nobody waits for is taken all the same: the two may have crossed on their way.
             legacy::session(mcp, &sent).await?.answered(response);
@@ -204,7 +205,7 @@ pub(super) fn begin(mcp: &McpState, mut work: Work, outbox: &Outbox, heard: bool
         let answer = run(&mcp, work).await;
         ending.0.finish(answer);
     };
-    Begun::of(Box::pin(telemetry::carried(Box::pin(work))), tracker)
+    Begun::of(work, tracker)
 }
 
 pub(super) async fn run(mcp: &McpState, work: Work) -> Answer {

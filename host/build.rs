@@ -20,14 +20,26 @@ fn main() {
     }
     let templates = root.join("guest-sdk/templates");
     println!("cargo::rerun-if-changed={}", templates.display());
-    if let Err(error) = table(&templates).and_then(|table| std::fs::write(out.join("templates.rs"), table)) {
+    if let Err(error) = table(&root, &templates).and_then(|table| std::fs::write(out.join("templates.rs"), table)) {
         println!("cargo::error=the templates cannot be read ({error})");
     }
 }
 
-/// Every file below the folder of each language, as Rust.
-fn table(templates: &Path) -> std::io::Result<String> {
+/// What tells an editor the globals of a tool: the language of the template, the interpreter's folder, the file.
+const TYPES: [(&str, &str, &str); 3] = [
+    ("javascript", "javascript", "mcpbox.d.ts"),
+    ("python", "python", "__builtins__.pyi"),
+    ("typescript", "javascript", "mcpbox.d.ts"),
+];
+
+/// Every file below the folder of each language, and its types, as Rust.
+fn table(root: &Path, templates: &Path) -> std::io::Result<String> {
     let mut rows = String::new();
+    for (language, interpreter, name) in TYPES {
+        let path = root.join("components").join(interpreter).join(name);
+        println!("cargo::rerun-if-changed={}", path.display());
+        let _ = writeln!(rows, "    ({language:?}, {name:?}, include_bytes!({path:?})),");
+    }
     for language in sorted(templates)? {
         let mut folders = vec![language.clone()];
         while let Some(folder) = folders.pop() {

@@ -116,11 +116,11 @@ async fn fill(location: &Location, rows: usize) -> anyhow::Result<(ServerId, Too
                 call(*server_id, *tool_id, name, now - apart * left, &mut dice)
             })
             .collect();
-        let tx = db.begin().await?;
-        execution_statistics::add(&tx, execution_statistics::tallies(&batch)).await?;
-        execution_durations::add(&tx, execution_durations::tallies(&batch)).await?;
-        execution_scope_durations::add(&tx, execution_scope_durations::tallies(&batch)).await?;
-        execution_logs::insert_many(&tx, &batch).await?;
+        let mut tx = db.begin_appending().await?;
+        execution_statistics::add(&mut tx, execution_statistics::tallies(&batch)).await?;
+        execution_durations::add(&mut tx, execution_durations::tallies(&batch)).await?;
+        execution_scope_durations::add(&mut tx, execution_scope_durations::tallies(&batch)).await?;
+        execution_logs::append(&mut tx, &batch).await?;
         tx.commit().await?;
     }
     db.close().await?;

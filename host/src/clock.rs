@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -24,14 +25,39 @@ impl Clock {
 
     /// Now, in UTC, to the microsecond (what both databases keep).
     pub fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.moment().micros).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// The same without its date.
+    pub fn moment(&self) -> Moment {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
-        let now = Utc::now();
-        let micros = now.timestamp_micros().saturating_add(self.turned.load(Ordering::Relaxed));
-        DateTime::from_timestamp_micros(micros).unwrap_or(now)
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        Moment { micros: micros.saturating_add(self.turned.load(Ordering::Relaxed)) }
     }
 
     /// Turns this clock and its clones forward. For tests.
     pub fn turn(&self, by: TimeDelta) {
         self.turned.fetch_add(by.num_microseconds().unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// A moment of a [`Clock`], for those who only ask how long ago something was: its date costs more than the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// Since 1970.
+    micros: i64,
+}
+
+impl Moment {
+    /// How long before this one `earlier` was; less than nothing after a clock was set back.
+    pub fn since(self, earlier: Self) -> TimeDelta {
+        TimeDelta::microseconds(self.micros.saturating_sub(earlier.micros))
+    }
+}
+
+impl From<DateTime<Utc>> for Moment {
+    fn from(date: DateTime<Utc>) -> Self {
+        Self { micros: date.timestamp_micros() }
     }
 }

@@ -59,11 +59,11 @@ pub struct Activity {
     pub activity_id: ActivityId,
     pub log_type: LogType,
     pub level: LogLevel,
-    pub message: String,
-    pub method: Option<String>,
+    pub message: Arc<str>,
+    pub method: Option<&'static str>,
     pub server_id: Option<ServerId>,
-    pub caller: Option<String>,
-    pub request_id: Option<String>,
+    pub caller: Option<Arc<str>>,
+    pub request_id: Option<Arc<str>>,
     pub duration_ms: Option<f64>,
 }
 
@@ -341,11 +341,11 @@ mod tests {
             activity_id: ActivityId::new(),
             log_type: LogType::McpResponse,
             level: LogLevel::Warning,
-            message: text(301),
-            method: Some(text(64)),
+            message: text(301).into(),
+            method: Some("a method, of which each is shorter than this"),
             server_id: Some(ServerId::new()),
-            caller: Some(text(101)),
-            request_id: Some(text(64)),
+            caller: Some(text(101).into()),
+            request_id: Some(text(64).into()),
             duration_ms: Some(f64::MAX),
         });
         let event = Event { id: EventId::new(), at: DateTime::UNIX_EPOCH, change };

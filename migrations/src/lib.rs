@@ -57,6 +57,8 @@ changes! {
     m0045_signing_keys,
     m0046_folder_sizes,
     m0047_log_indexes,
+    m0048_activity_server_index,
+    m0049_mcp_sessions,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

@@ -232,7 +232,7 @@ mod tests {
             activity_id: ActivityId::new(),
             log_type,
             level,
-            message: String::new(),
+            message: "".into(),
             method: None,
             server_id,
             caller: None,

@@ -1,8 +1,10 @@
 //! Everything that happens to a request before its handler and after it, in one place and in order.
 
 use std::any::Any;
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::time::Instant;
 
 use axum::Router;
@@ -18,6 +20,7 @@ use futures_util::FutureExt as _;
 use http_body_util::Limited;
 
 use super::ApiState;
+use super::doors::Straight;
 use super::export;
 use super::extract::{Peer, Tls, too_large};
 use super::problem::{self, Problem};
@@ -76,22 +79,56 @@ pub(super) fn around(state: &ApiState, counted: Router<ApiState>, probes: Router
         .layer(from_fn_with_state(state.clone(), outermost))
 }
 
+/// For what the router leads to.
+async fn outermost(State(state): State<ApiState>, mut request: Request, next: Next) -> Response<Body> {
+    let began = Instant::now();
+    let id = id_of(&request);
+    request.extensions_mut().insert(id.clone());
+    let peer = request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| *peer);
+    let peer = peer.map(|peer| {
+        let Client { peer, tls } = state.settings.trusted_proxies.client(peer, request.headers());
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(Tls(tls));
+        peer
+    });
+    let route = request.extensions().get().cloned().map_or(Route::None, Route::Matched);
+    let seen = Seen::of(&request, began, route, peer);
+    exchange(&state, id, seen, next.run(request)).await
+}
+
+/// The same for what goes round the router.
+pub(super) async fn straight<S: Straight>(
+    state: ApiState,
+    to: S,
+    peer: SocketAddr,
+    request: Request,
+) -> Response<Body> {
+    let began = Instant::now();
+    let id = id_of(&request);
+    let Client { peer, .. } = state.settings.trusted_proxies.client(peer, request.headers());
+    let seen = Seen::of(&request, began, Route::Straight(S::PATH), Some(peer));
+    // It stays where it is: each function that it was handed to would have a place for all of it.
+    let answer = pin!(to.answer(peer, id.clone(), request));
+    exchange(&state, id, seen, answer).await
+}
+
 /// In this order: everything speaks of the request's id; everything, the log too, counts the client and not
 /// its proxy; one line and one count for each request, whatever came of it; problems are written out where
 /// the log of a failure has the id; and a panic is one failed request, not a closed connection.
-async fn outermost(State(state): State<ApiState>, mut request: Request, next: Next) -> Response<Body> {
-    let began = Instant::now();
-    let id = identify(&mut request);
+async fn exchange(
+    state: &ApiState,
+    id: RequestId,
+    seen: Seen,
+    answer: impl Future<Output = Response<Body>>,
+) -> Response<Body> {
     let value = HeaderValue::from_str(id.as_str());
     let answered = async {
-        unproxy(&state, &mut request);
-        let seen = Seen::of(&request, began);
-        let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        let mut response = match AssertUnwindSafe(answer).catch_unwind().await {
             Ok(response) => response,
             Err(panic) => panicked(&*panic),
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-            write_problem(&state, &seen, &id, problem, &mut response).await;
+            Box::pin(write_problem(state, &seen, &id, problem, &mut response)).await;
         }
         seen.answered(&response);
         response
@@ -103,20 +140,10 @@ async fn outermost(State(state): State<ApiState>, mut request: Request, next: Ne
     response
 }
 
-/// Takes the id that a client or proxy chose, if it can be one, or makes one.
-fn identify(request: &mut Request) -> RequestId {
+/// The id that a client or proxy chose, if it can be one, or a new one.
+fn id_of(request: &Request) -> RequestId {
     let given = request.headers().get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
-    let id = RequestId::given_or_new(given);
-    request.extensions_mut().insert(id.clone());
-    id
-}
-
-fn unproxy(state: &ApiState, request: &mut Request) {
-    if let Some(ConnectInfo(peer)) = request.extensions().get().copied() {
-        let Client { peer, tls } = state.settings.trusted_proxies.client(peer, request.headers());
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(Tls(tls));
-    }
+    RequestId::given_or_new(given)
 }
 
 /// What is told of a request when it is answered.
@@ -124,25 +151,36 @@ struct Seen {
     began: Instant,
     method: Method,
     uri: Uri,
-    route: Option<MatchedPath>,
+    route: Route,
     peer: Option<IpAddr>,
     bytes: Option<u64>,
 }
 
+/// Where a request leads.
+enum Route {
+    Matched(MatchedPath),
+    Straight(&'static str),
+    None,
+}
+
 impl Seen {
-    fn of(request: &Request, began: Instant) -> Self {
+    fn of(request: &Request, began: Instant, route: Route, peer: Option<SocketAddr>) -> Self {
         Self {
             began,
             method: request.method().clone(),
             uri: request.uri().clone(),
-            route: request.extensions().get().cloned(),
-            peer: request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip()),
+            route,
+            peer: peer.map(|peer| peer.ip()),
             bytes: request.body().size_hint().exact(),
         }
     }
 
     fn route(&self) -> &str {
-        self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str)
+        match &self.route {
+            Route::Matched(path) => path.as_str(),
+            Route::Straight(path) => path,
+            Route::None => NO_ROUTE,
+        }
     }
 
     fn answered(&self, response: &Response<Body>) {

@@ -16,6 +16,7 @@ mod components;
 mod dashboard;
 mod describe;
 mod docs;
+mod doors;
 mod events;
 mod execution_logs;
 mod export;
@@ -51,6 +52,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use tokio_util::task::TaskTracker;
 
 use self::describe::{Described as _, Description};
+pub use self::doors::{Doors, Straight};
 use self::extract::Admin;
 use self::health::Signs;
 use self::live::Places;
@@ -471,7 +473,7 @@ impl Route {
 
 /// The routes of this door and of the one `beside` it, with all layers. It wants to know the peer:
 /// serve it with connect info of `SocketAddr`.
-pub fn router(state: &ApiState, beside: Router) -> Router {
+fn router(state: &ApiState, beside: Router) -> Router {
     let routes = |counted| {
         let wanted = ROUTES.iter().filter(|route| route.access.is_counted() == counted);
         let router = wanted.fold(Router::new(), |router, route| router.route(route.path, route.router(state)));

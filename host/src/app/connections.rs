@@ -7,6 +7,7 @@
 //! something of it now and then.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -15,10 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -29,7 +29,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
 
 use crate::api;
 use crate::limits::Limits;
@@ -53,8 +52,15 @@ impl From<&Limits> for Pace {
     }
 }
 
-/// Serves until the order to stop, and then until the last answer is out.
-pub(super) async fn serve(listener: TcpListener, router: Router, pace: Pace, stopping: CancellationToken) {
+/// Serves what `answer` answers each peer, until the order to stop, and then until the last answer is out.
+pub(super) async fn serve<F>(
+    listener: TcpListener,
+    answer: impl Fn(SocketAddr, Request<Body>) -> F + Clone + Send + 'static,
+    pace: Pace,
+    stopping: CancellationToken,
+) where
+    F: Future<Output = Response> + Send + 'static,
+{
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -63,7 +69,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, pace: Pace, sto
         };
         match accepted {
             Ok((stream, peer)) => {
-                connections.spawn(connection(stream, peer, router.clone(), pace, stopping.clone()));
+                connections.spawn(connection(stream, peer, answer.clone(), pace, stopping.clone()));
             }
             Err(error) => rest_after(&error).await,
         }
@@ -82,20 +88,20 @@ async fn rest_after(error: &io::Error) {
     }
 }
 
-async fn connection(
+async fn connection<F>(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    answer: impl Fn(SocketAddr, Request<Body>) -> F,
     Pace { head, body, stall }: Pace,
     stopping: CancellationToken,
-) {
+) where
+    F: Future<Output = Response>,
+{
     let late = Arc::new(AtomicBool::new(false));
     let line = Line::new(stream, Arc::clone(&late), head, stall);
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(|incoming| Body::new(Paced::new(incoming, body)));
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.clone().oneshot(request);
-        async move { Ok::<Response, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        let request = request.map(|incoming| Body::new(Paced::new(incoming, body)));
+        answer(peer, request).map(Ok::<Response, Infallible>)
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -210,7 +216,6 @@ impl AsyncWrite for Line {
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
     use bytes::Bytes;
     use futures_util::stream;
     use tokio::io::AsyncWriteExt as _;
@@ -230,17 +235,17 @@ mod tests {
     /// Holds: write_stall_ms.
     #[tokio::test]
     async fn a_client_that_takes_nothing_of_its_answer_is_left() -> io::Result<()> {
-        let endless = || async {
-            Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 64 * 1024]))))
+        let endless = |_, _| async {
+            let pieces = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 64 * 1024])));
+            Response::new(Body::from_stream(pieces))
         };
-        let router = Router::new().route("/", get(endless));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut client = TcpStream::connect(listener.local_addr()?).await?;
         client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
         let (stream, peer) = listener.accept().await?;
         let limits = Limits { write_stall_ms: 100, ..Limits::default() };
         // It would go on for ever.
-        connection(stream, peer, router, Pace::from(&limits), CancellationToken::new()).await;
+        connection(stream, peer, endless, Pace::from(&limits), CancellationToken::new()).await;
         Ok(())
     }
 }

@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::connections::Pace;
 use self::lifecycle::Lifecycle;
 pub use self::talk::{Talk, TalkError, converse};
-use crate::api::{self, ApiSettings, ApiState};
+use crate::api::{ApiSettings, ApiState, Doors, Straight};
 use crate::auth::McpAuth;
 use crate::clock::Clock;
 use crate::config::{self, ConfigError, Packaging, Place, Settings};
@@ -37,7 +38,7 @@ use crate::packages::{Packages, PackagesSettings};
 use crate::sandbox::{Sandbox, SandboxError, SandboxSettings};
 use crate::service::activity::NewActivity;
 use crate::service::{Parts, Service};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{RequestId, Telemetry};
 use crate::upstream::Upstream;
 
 /// What is outside the process, handed in so that tests can hand in their own.
@@ -168,11 +169,12 @@ impl App {
         let Made { service, db, sandbox } =
             make(place, &serving.folder_roots, Some(packaging), limits, program.clone(), world, &lifecycle).await?;
         let setup_code = service.setup_code_open().await?;
-        let router = routes(settings, &service, telemetry, &lifecycle);
+        let doors = Arc::new(doors(settings, &service, telemetry, &lifecycle));
         jobs::start(&service, &lifecycle.tasks, &lifecycle.stopping);
         service.activity_add(NewActivity::system(concat!("MCPbox ", env!("CARGO_PKG_VERSION"), " starts"))).await;
         let stopping = lifecycle.stopping.clone();
-        let server = lifecycle.servers.spawn(connections::serve(listener, router, Pace::from(limits), stopping));
+        let answer = move |peer, request| doors.answer(peer, request);
+        let server = lifecycle.servers.spawn(connections::serve(listener, answer, Pace::from(limits), stopping));
         Ok(Self {
             address,
             service,
@@ -313,8 +315,20 @@ pub async fn offline<T, E: From<StartError>>(
     result
 }
 
-/// All routes of the local listener, and the background work of their doors.
-fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycle: &Lifecycle) -> Router {
+/// What is asked most: MCP for everything.
+#[derive(Clone)]
+struct Everything(McpState);
+
+impl Straight for Everything {
+    const PATH: &'static str = mcp::ADDRESS;
+
+    async fn answer(self, peer: SocketAddr, id: RequestId, request: Request) -> Response {
+        self.0.post(peer, id, request).await
+    }
+}
+
+/// The doors behind the local listener, and their background work.
+fn doors(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycle: &Lifecycle) -> Doors<Everything> {
     let Settings { serving, .. } = settings;
     let local = serving.host.is_loopback();
     let listed = |texts: &[String]| -> Vec<String> {
@@ -338,7 +352,7 @@ fn routes(settings: &Settings, service: &Service, telemetry: Telemetry, lifecycl
         secure_cookies: serving.secure_cookies,
     };
     let api = ApiState::new(service.clone(), telemetry, settings, lifecycle.tasks.clone());
-    api::router(&api, mcp::router(mcp))
+    Doors::new(api, mcp::router(mcp.clone()), Everything(mcp))
 }
 
 /// Folds the samples of histograms together, which otherwise pile up until somebody reads them.

@@ -15,7 +15,7 @@ mod peer;
 pub mod proxies;
 mod site;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, Method};
@@ -144,13 +144,18 @@ impl McpAuth {
     pub async fn caller(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<Caller, Error> {
         let from = Some(peer.ip());
         match bearer::token(headers)? {
-            Some(token) => match token.kind() {
-                TokenKind::Access => Ok(self.service.session_of(&token, SessionKind::Bearer, from).await?.caller),
-                TokenKind::ApiKey => self.service.caller_of_key(&token, from).await,
-                TokenKind::Refresh | TokenKind::Csrf | TokenKind::Ticket => Err(no_access_token()),
-            },
+            // Boxed: a request without a credential would carry the place for this along.
+            Some(token) => Box::pin(self.caller_of(&token, from)).await,
             None if peer::is_this_machine(peer, headers) => Ok(Caller { who: Who::Local, from }),
             None => Err(missing()),
+        }
+    }
+
+    async fn caller_of(&self, token: &Token, from: Option<IpAddr>) -> Result<Caller, Error> {
+        match token.kind() {
+            TokenKind::Access => Ok(self.service.session_of(token, SessionKind::Bearer, from).await?.caller),
+            TokenKind::ApiKey => self.service.caller_of_key(token, from).await,
+            TokenKind::Refresh | TokenKind::Csrf | TokenKind::Ticket => Err(no_access_token()),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The activity log: messages of clients and their answers, and what the host did by itself. Rows outlive
 //! what they tell of, and hold no argument, no result and no secret.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Value,
+    QuerySelect as _, QueryTrait as _,
 };
 
 pub use entity::Model as ActivityLog;
@@ -13,8 +16,8 @@ use entity::{Column, Entity};
 
 use super::error::Doing as _;
 use super::page::load;
-use super::rows::Append;
-use super::{Conn, DbError, Page, PageRequest, Search, Tx, Whole};
+use super::rows::{Append, Cell};
+use super::{Appending, Conn, DbError, Page, PageRequest, Search, Tx, Whole};
 use crate::domain::activity::LogType;
 use crate::domain::ids::{ActivityId, ServerId};
 use crate::domain::outcome::LogLevel;
@@ -65,6 +68,24 @@ pub(super) mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// A row as it is made: its texts are shared with whoever else tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewActivityLog {
+    pub id: ActivityId,
+    pub at: DateTime<Utc>,
+    pub log_type: LogType,
+    pub level: LogLevel,
+    pub message: Arc<str>,
+    pub details: Arc<str>,
+    pub method: Option<&'static str>,
+    pub server_id: Option<ServerId>,
+    pub caller: Option<Arc<str>>,
+    pub session: Option<Arc<str>>,
+    pub from_address: Option<IpAddr>,
+    pub request_id: Option<Arc<str>>,
+    pub duration_us: Option<Whole>,
+}
+
 /// How many rows there are of a type and a level.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct TypeCount {
@@ -73,9 +94,9 @@ pub struct TypeCount {
     pub rows: Whole,
 }
 
-const APPEND: Append<13> = Append {
-    table: "activity_logs",
-    columns: [
+static APPEND: Append<13> = Append::new(
+    "activity_logs",
+    [
         "id",
         "at",
         "log_type",
@@ -90,29 +111,49 @@ const APPEND: Append<13> = Append {
         "request_id",
         "duration_us",
     ],
-    words: ["append to the activity log", "an activity row", "server"],
-};
+    ["append to the activity log", "an activity row", "server"],
+);
 
-pub async fn insert_many(tx: &Tx, rows: &[ActivityLog]) -> Result<(), DbError> {
-    let values = |row: &ActivityLog| -> [Value; 13] {
-        let row = row.clone();
+/// Appends rows.
+///
+/// # Errors
+/// [`DbError::Conflict`] when one of them is there already; the transaction is of no use then.
+pub async fn append<'a>(
+    to: &mut Appending,
+    rows: impl ExactSizeIterator<Item = &'a NewActivityLog> + Send,
+) -> Result<(), DbError> {
+    let cells = |row: &NewActivityLog| -> [Cell; 13] {
         [
-            row.id.into(),
-            row.at.into(),
-            row.log_type.into(),
-            row.level.into(),
-            row.message.into(),
-            row.details.into(),
-            row.method.into(),
-            row.server_id.into(),
-            row.caller.into(),
-            row.session.into(),
-            row.from_address.into(),
-            row.request_id.into(),
-            row.duration_us.into(),
+            Cell::Id(Some(row.id.0)),
+            Cell::Time(row.at),
+            Cell::Word(Some(row.log_type.as_str())),
+            Cell::Word(Some(row.level.as_str())),
+            Cell::Text(Some(Arc::clone(&row.message))),
+            Cell::Text(Some(Arc::clone(&row.details))),
+            Cell::Word(row.method),
+            Cell::Id(row.server_id.map(|id| id.0)),
+            Cell::Text(row.caller.clone()),
+            Cell::Text(row.session.clone()),
+            Cell::Address(row.from_address),
+            Cell::Text(row.request_id.clone()),
+            Cell::Number(row.duration_us.map(Whole::stored)),
         ]
     };
-    APPEND.rows(tx, rows.iter().map(values)).await
+    APPEND.rows(to, rows.map(cells)).await
+}
+
+/// Writes over what a row said of a request what is known now that it is answered. A row that is gone stays
+/// so.
+pub async fn answer(to: &mut Appending, row: &NewActivityLog) -> Result<(), DbError> {
+    let update = Entity::update_many()
+        .col_expr(Column::LogType, row.log_type.into())
+        .col_expr(Column::Level, row.level.into())
+        .col_expr(Column::Message, row.message.to_string().into())
+        .col_expr(Column::Details, row.details.to_string().into())
+        .col_expr(Column::DurationUs, row.duration_us.into())
+        .filter(Column::Id.eq(row.id));
+    let update = update.build(to.backend());
+    to.run("write that a request is answered", update).await
 }
 
 /// Which of these rows are there.
@@ -234,21 +275,41 @@ mod tests {
     use super::super::testing::{all, at, fresh, plan};
     use super::*;
 
-    fn row(log_type: LogType, level: LogLevel, seconds: i64) -> ActivityLog {
-        ActivityLog {
+    fn row(log_type: LogType, level: LogLevel, seconds: i64) -> NewActivityLog {
+        NewActivityLog {
             id: ActivityId::new(),
             at: at(seconds),
             log_type,
             level,
-            message: "tools/call weather__forecast".to_owned(),
-            details: r#"{"arguments":1}"#.to_owned(),
-            method: Some("tools/call".to_owned()),
+            message: "tools/call weather__forecast".into(),
+            details: r#"{"arguments":1}"#.into(),
+            method: Some("tools/call"),
             server_id: None,
-            caller: Some("local".to_owned()),
+            caller: Some("local".into()),
             session: None,
-            from_address: Some("127.0.0.1".to_owned()),
-            request_id: Some("r1".to_owned()),
+            from_address: Some([127, 0, 0, 1].into()),
+            request_id: Some("r1".into()),
             duration_us: Some(Whole(1_500)),
+        }
+    }
+
+    /// As it is read when it was appended.
+    fn read(row: &NewActivityLog) -> ActivityLog {
+        let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+        ActivityLog {
+            id: row.id,
+            at: row.at,
+            log_type: row.log_type,
+            level: row.level,
+            message: row.message.to_string(),
+            details: row.details.to_string(),
+            method: row.method.map(str::to_owned),
+            server_id: row.server_id,
+            caller: text(&row.caller),
+            session: text(&row.session),
+            from_address: row.from_address.map(|address| address.to_string()),
+            request_id: text(&row.request_id),
+            duration_us: row.duration_us,
         }
     }
 
@@ -256,22 +317,26 @@ mod tests {
     async fn a_list_is_narrowed_by_everything_that_a_row_tells() -> Result<(), DbError> {
         let db = fresh().await;
         let server = ServerId::new();
-        let asked = ActivityLog { server_id: Some(server), ..row(LogType::McpRequest, LogLevel::Info, 0) };
-        let answered = ActivityLog { server_id: Some(server), ..row(LogType::McpResponse, LogLevel::Warning, 1) };
-        let alert = ActivityLog {
+        let asked = NewActivityLog { server_id: Some(server), ..row(LogType::McpRequest, LogLevel::Info, 0) };
+        let answered = NewActivityLog { server_id: Some(server), ..row(LogType::McpResponse, LogLevel::Warning, 1) };
+        let alert = NewActivityLog {
             method: None,
+            caller: None,
+            from_address: None,
             request_id: None,
-            message: "a 100% refused Credential".to_owned(),
+            duration_us: None,
+            message: "a 100% refused Credential".into(),
             ..row(LogType::Alert, LogLevel::Warning, 2)
         };
-        let tx = db.begin().await?;
-        insert_many(&tx, &[asked.clone(), answered.clone(), alert.clone()]).await?;
-        let again = insert_many(&tx, std::slice::from_ref(&asked)).await;
-        assert!(matches!(again, Err(DbError::Conflict { .. })));
+        let rows = [asked, answered, alert];
+        let mut tx = db.begin_appending().await?;
+        append(&mut tx, rows.iter()).await?;
+        assert!(matches!(append(&mut tx, rows[..1].iter()).await, Err(DbError::Conflict { .. })));
         drop(tx);
-        let tx = db.begin().await?;
-        insert_many(&tx, &[asked.clone(), answered.clone(), alert.clone()]).await?;
+        let mut tx = db.begin_appending().await?;
+        append(&mut tx, rows.iter()).await?;
         tx.commit().await?;
+        let [asked, answered, alert] = rows.each_ref().map(read);
         assert_eq!(by_id(&*db, asked.id).await?, Some(asked.clone()));
         assert_eq!(known(&*db, &[alert.id, ActivityId::new()]).await?, [alert.id]);
         let any = Filter::default();
@@ -301,6 +366,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_row_of_a_request_says_later_how_it_was_answered() -> Result<(), DbError> {
+        let db = fresh().await;
+        let asked = NewActivityLog { duration_us: None, ..row(LogType::McpRequest, LogLevel::Info, 0) };
+        let other = NewActivityLog { id: ActivityId::new(), ..asked.clone() };
+        let answered = NewActivityLog {
+            log_type: LogType::McpResponse,
+            level: LogLevel::Warning,
+            message: "tools/call weather__forecast: answered with an error".into(),
+            details: r#"{"fuel":7}"#.into(),
+            duration_us: Some(Whole(9)),
+            ..asked.clone()
+        };
+        let gone = NewActivityLog { id: ActivityId::new(), ..answered.clone() };
+        let mut tx = db.begin_appending().await?;
+        append(&mut tx, [&asked, &other].into_iter()).await?;
+        answer(&mut tx, &answered).await?;
+        answer(&mut tx, &gone).await?;
+        tx.commit().await?;
+        assert_eq!(by_id(&*db, asked.id).await?, Some(read(&answered)));
+        assert_eq!(by_id(&*db, other.id).await?, Some(read(&other)));
+        assert_eq!(by_id(&*db, gone.id).await?, None);
+        Ok(())
+    }
+
+    #[tokio::test]
     async fn each_list_is_read_and_counted_in_the_order_of_an_index() -> Result<(), DbError> {
         let db = fresh().await;
         let any = Filter::default();
@@ -314,7 +404,7 @@ mod tests {
             (levels(&[LogLevel::Info]), "at_id_log_type_level"),
             (levels(&[LogLevel::Error]), "rare_level"),
             (Filter { request_id: Some("r1".to_owned()), ..any.clone() }, "request_id_at_id"),
-            (Filter { server_id: Some(ServerId::new()), ..any.clone() }, "server_id_at_id"),
+            (Filter { server_id: Some(ServerId::new()), ..any.clone() }, "of_server"),
         ] {
             let wanted = || conditions(&filter);
             let Some(read) = plan(&db, &newest_first(Entity::find().filter(wanted()))).await else { return Ok(()) };
@@ -336,9 +426,11 @@ mod tests {
     #[tokio::test]
     async fn old_rows_go_in_batches_oldest_first() -> Result<(), DbError> {
         let db = fresh().await;
-        let tx = db.begin().await?;
         let rows: Vec<_> = (0..5).map(|second| row(LogType::System, LogLevel::Info, second)).collect();
-        insert_many(&tx, &rows).await?;
+        let mut tx = db.begin_appending().await?;
+        append(&mut tx, rows.iter()).await?;
+        tx.commit().await?;
+        let tx = db.begin().await?;
         assert_eq!(delete_older_than(&tx, at(3), 2).await?, 2);
         assert_eq!(newest(&tx, &Filter::default(), 9).await?.last().map(|row| row.at), Some(at(2)));
         assert_eq!(delete_older_than(&tx, at(3), 2).await?, 1);

@@ -45,6 +45,13 @@ pub struct Exports(pub Vec<Export>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Distributions(pub Vec<Distribution>);
 
+impl Whole {
+    /// As it stands in a column.
+    pub(super) fn stored(self) -> i64 {
+        self.0.try_into().unwrap_or(i64::MAX)
+    }
+}
+
 impl From<u64> for Whole {
     fn from(value: u64) -> Self {
         Self(value)
@@ -139,7 +146,7 @@ column! {
     SourceStatus as String: |status| status.as_str().to_owned(), |text| SourceStatus::parse(text);
     Digest as String: |digest| digest.to_string(), |text| text.parse().ok();
 
-    Whole as i64: |whole| whole.0.try_into().unwrap_or(i64::MAX), |stored| (*stored).try_into().ok().map(Whole);
+    Whole as i64: |whole| whole.stored(), |stored| (*stored).try_into().ok().map(Whole);
     Port as i32: |port| i32::from(port.0), |stored| (*stored).try_into().ok().map(Port);
     Texts as String: |texts| json(&texts.0), |text| serde_json::from_str(text).ok().map(Texts);
     Exports as String: |exports| json(&exports.0), |text| serde_json::from_str(text).ok().map(Exports);

@@ -30,6 +30,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::audit::Act;
 use super::error::{DbError, Doing};
 use super::location::Location;
+use super::rows::{Appending, of_driver};
 use crate::limits::Limits;
 
 /// After this long without use a connection to PostgreSQL is tried before it is used.
@@ -38,6 +39,8 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(30);
 /// A connection over the number that stays is used for at least this long before it is closed: while more are
 /// needed all the time, they must not be opened for each query.
 const WORTH_OPENING: Duration = Duration::from_secs(1);
+
+const BEGIN: &str = "begin a transaction";
 
 /// The open database. Clones share its connections.
 #[derive(Clone)]
@@ -170,23 +173,36 @@ impl Database {
     /// # Errors
     /// As [`begin`](Self::begin).
     pub async fn begin_rows(&self) -> Result<Tx, DbError> {
-        let doing = "begin a transaction";
         let turn = match &self.turn {
-            Some(turn) => {
-                let source = || DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
-                let taken = tokio::time::timeout(self.wait, Arc::clone(turn).acquire_owned()).await;
-                let taken = taken.map_err(|_| DbError::Unavailable { doing, source: source() })?;
-                Some(taken.map_err(|_| DbError::Unavailable { doing, source: source() })?)
-            }
+            Some(turn) => Some(self.turn(turn).await?),
             None => None,
         };
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let inner = self.pool.begin_with_options(options).await.doing(doing)?;
+        let inner = self.pool.begin_with_options(options).await.doing(BEGIN)?;
         let (acts, hears) = (Mutex::default(), Arc::clone(&self.hears));
         Ok(Tx { inner, acts, hears, write: None, turn })
+    }
+
+    /// Begins a transaction that writes many rows of logs.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub async fn begin_appending(&self) -> Result<Appending, DbError> {
+        let Some(turn) = &self.turn else { return Ok(Appending::on_postgres(self.begin_rows().await?)) };
+        let turn = self.turn(turn).await?;
+        let begun = self.pool.get_sqlite_connection_pool().begin_with("BEGIN IMMEDIATE").await;
+        Ok(Appending::on_sqlite(begun.map_err(of_driver).doing(BEGIN)?, turn))
+    }
+
+    /// Waits for the turn to write.
+    async fn turn(&self, turn: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DbError> {
+        let failed =
+            || DbError::Unavailable { doing: BEGIN, source: DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) };
+        let taken = tokio::time::timeout(self.wait, Arc::clone(turn).acquire_owned()).await;
+        taken.map_err(|_| failed())?.map_err(|_| failed())
     }
 
     /// From now on `hears` is told what was committed with an audit row, when it is. The first one stays.

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use sea_orm::sea_query::{Expr, ExprTrait as _, IntoColumnRef, OnConflict};
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ColumnTrait as _, EntityTrait, IntoActiveModel, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    QueryOrder as _, QuerySelect as _, QueryTrait as _,
 };
 
 use super::error::Doing as _;
 use super::execution_logs::ExecutionLog;
 use super::execution_statistics::MINUTE_S;
-use super::{DbError, Tx, Whole};
+use super::{Appending, DbError, Tx, Whole};
 use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::latency;
 
@@ -102,7 +102,7 @@ fn start_of(seconds: i64, grain_s: i32) -> i64 {
 /// Adds counts to those that are there: the `sums` of those with the same `keys`. Give them in the order of
 /// their keys: two processes that add at once then wait for each other and never in a circle.
 pub(super) async fn add<E, M, A>(
-    tx: &Tx,
+    to: &mut Appending,
     tallies: Vec<M>,
     keys: &[E::Column],
     sums: &[E::Column],
@@ -123,8 +123,8 @@ where
         if some.is_empty() {
             return Ok(());
         }
-        let done = E::insert_many(some).on_conflict(known.clone()).exec_without_returning(tx.inner()).await;
-        done.map(drop).doing("count calls")?;
+        let counted = E::insert_many(some).on_conflict(known.clone()).build(to.backend());
+        to.run("count calls", counted).await?;
     }
 }
 

@@ -10,7 +10,7 @@ use entity::{Column, Entity};
 use super::error::Doing as _;
 use super::execution_logs::ExecutionLog;
 use super::execution_statistics::{GRAINS_S, Span};
-use super::{Conn, DbError, Tx, Whole, counts};
+use super::{Appending, Conn, DbError, Tx, Whole, counts};
 
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
@@ -65,10 +65,10 @@ pub fn tallies(calls: &[ExecutionLog]) -> Vec<Tally> {
 }
 
 /// Adds counts to those that are there. Give them in the order of their keys.
-pub async fn add(tx: &Tx, tallies: Vec<Tally>) -> Result<(), DbError> {
+pub async fn add(to: &mut Appending, tallies: Vec<Tally>) -> Result<(), DbError> {
     let keys = [Column::GrainS, Column::StartS, Column::DurationClass];
     let sums = [Column::Calls, Column::Errors, Column::DurationUs];
-    counts::add::<Entity, _, entity::ActiveModel>(tx, tallies, &keys, &sums).await
+    counts::add::<Entity, _, entity::ActiveModel>(to, tallies, &keys, &sums).await
 }
 
 /// All tools, in steps of `step_s` seconds and by class. The span's own tool and server are not looked at.
@@ -109,9 +109,11 @@ mod tests {
     #[tokio::test]
     async fn counts_add_up_by_step_and_class_and_old_ones_go() -> Result<(), DbError> {
         let db = fresh().await;
+        let mut tx = db.begin_appending().await?;
+        add(&mut tx, vec![tally(60, 7, 3), tally(120, 7, 2), tally(360, 9, 4)]).await?;
+        add(&mut tx, vec![tally(60, 7, 1), Tally { grain_s: 300, ..tally(0, 7, 99) }]).await?;
+        tx.commit().await?;
         let tx = db.begin().await?;
-        add(&tx, vec![tally(60, 7, 3), tally(120, 7, 2), tally(360, 9, 4)]).await?;
-        add(&tx, vec![tally(60, 7, 1), Tally { grain_s: 300, ..tally(0, 7, 99) }]).await?;
         let read = async |span: Span| -> Result<Vec<_>, DbError> {
             let mut rows = by_step(&tx, &span, 300).await?;
             rows.sort_by_key(|row| row.step_start_s);

@@ -4,15 +4,15 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Query};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, EntityTrait as _, Order, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Value,
+    QueryOrder as _, QuerySelect as _,
 };
 
 pub use entity::Model as ExecutionLog;
 use entity::{Column, Entity};
 
 use super::error::Doing as _;
-use super::rows::Append;
-use super::{Conn, DbError, Page, PageRequest, Texts, Tx, Whole};
+use super::rows::{Append, Cell};
+use super::{Appending, Conn, DbError, Page, PageRequest, Texts, Tx, Whole};
 use crate::domain::ids::{CallId, ServerId, ToolId, VersionId};
 
 /// Ids that are looked for in one statement.
@@ -81,9 +81,9 @@ impl ExecutionLog {
     }
 }
 
-const APPEND: Append<26> = Append {
-    table: "tool_execution_logs",
-    columns: [
+static APPEND: Append<26> = Append::new(
+    "tool_execution_logs",
+    [
         "id",
         "server_id",
         "tool_id",
@@ -111,45 +111,42 @@ const APPEND: Append<26> = Append {
         "http_received_bytes",
         "started_at",
     ],
-    words: ["append to the execution log", "an execution log row", "tool"],
-};
+    ["append to the execution log", "an execution log row", "tool"],
+);
 
 /// Appends rows; their U+0000 become U+FFFD, because a guest may print what PostgreSQL cannot keep.
-pub async fn insert_many(tx: &Tx, rows: &[ExecutionLog]) -> Result<(), DbError> {
-    let values = |row: &ExecutionLog| -> [Value; 26] {
-        let mut row = row.clone();
-        let texts = [&mut row.arguments, &mut row.stdout, &mut row.caller, &mut row.request_id];
-        texts.into_iter().chain(&mut row.result).chain(&mut row.error).for_each(make_storable);
+pub async fn append(to: &mut Appending, rows: &[ExecutionLog]) -> Result<(), DbError> {
+    let cells = |row: &ExecutionLog| -> [Cell; 26] {
         [
-            row.id.into(),
-            row.server_id.into(),
-            row.tool_id.into(),
-            row.version_id.into(),
-            row.version_number.into(),
-            row.tool_name.into(),
-            row.caller.into(),
-            row.request_id.into(),
-            row.is_test.into(),
-            row.arguments.into(),
-            row.result.into(),
-            row.error.into(),
-            row.stdout.into(),
+            Cell::Id(Some(row.id.0)),
+            Cell::Id(Some(row.server_id.0)),
+            Cell::Id(Some(row.tool_id.0)),
+            Cell::Id(Some(row.version_id.0)),
+            Cell::Small(row.version_number),
+            row.tool_name.as_str().into(),
+            storable(&row.caller),
+            storable(&row.request_id),
+            Cell::Flag(row.is_test),
+            storable(&row.arguments),
+            row.result.as_deref().map_or(Cell::Text(None), storable),
+            row.error.as_deref().map_or(Cell::Text(None), storable),
+            storable(&row.stdout),
             row.arguments_bytes.into(),
             row.result_bytes.into(),
             row.stdout_bytes.into(),
-            row.cut.into(),
-            row.outcome.into(),
-            row.success.into(),
+            (&row.cut).into(),
+            row.outcome.as_str().into(),
+            Cell::Flag(row.success),
             row.fuel.into(),
             row.peak_memory_bytes.into(),
             row.duration_us.into(),
             row.http_requests.into(),
             row.http_sent_bytes.into(),
             row.http_received_bytes.into(),
-            row.started_at.into(),
+            Cell::Time(row.started_at),
         ]
     };
-    APPEND.rows(tx, rows.iter().map(values)).await
+    APPEND.rows(to, rows.iter().map(cells)).await
 }
 
 /// Which of these calls have a row.
@@ -255,10 +252,8 @@ pub async fn delete_older_than(tx: &Tx, before: DateTime<Utc>, limit: u64) -> Re
     Ok(done.doing("delete old rows of the execution log")?.rows_affected)
 }
 
-fn make_storable(text: &mut String) {
-    if text.contains('\0') {
-        *text = text.replace('\0', "\u{FFFD}");
-    }
+fn storable(text: &str) -> Cell {
+    if text.contains('\0') { text.replace('\0', "\u{FFFD}").as_str().into() } else { text.into() }
 }
 
 #[cfg(test)]
@@ -283,9 +278,9 @@ mod tests {
             error: Some("\0".to_owned()),
             ..row(one.server_id, one.tool_id, 1)
         };
-        let tx = db.begin().await?;
-        insert_many(&tx, &[one.clone(), two.clone()]).await?;
-        insert_many(&tx, &[]).await?;
+        let mut tx = db.begin_appending().await?;
+        append(&mut tx, &[one.clone(), two.clone()]).await?;
+        append(&mut tx, &[]).await?;
         tx.commit().await?;
         let one = ExecutionLog { fuel: Whole(i64::MAX as u64), ..one };
         assert!((one.duration_ms() - 1.5).abs() < f64::EPSILON);
@@ -300,8 +295,8 @@ mod tests {
         let db = fresh().await;
         let (server, tool, other) = (ServerId::new(), ToolId::new(), ToolId::new());
         let rows: Vec<_> = (0..1_203).map(|n| row(server, if n % 3 == 0 { other } else { tool }, n)).collect();
-        let tx = db.begin().await?;
-        insert_many(&tx, &rows).await?;
+        let mut tx = db.begin_appending().await?;
+        append(&mut tx, &rows).await?;
         tx.commit().await?;
         let newest: Vec<_> = rows.iter().rev().filter(|row| row.tool_id == tool).take(20).map(|row| row.id).collect();
         let ids = |page: Page<ExecutionLog>| (page.total, page.items.iter().map(|row| row.id).collect::<Vec<_>>());
@@ -328,8 +323,8 @@ mod tests {
             ..row(server, tool, 1)
         };
         let test = ExecutionLog { is_test: true, ..row(ServerId::new(), ToolId::new(), 2) };
-        let tx = db.begin().await?;
-        insert_many(&tx, &[plain.clone(), failed.clone(), test.clone()]).await?;
+        let mut tx = db.begin_appending().await?;
+        append(&mut tx, &[plain.clone(), failed.clone(), test.clone()]).await?;
         tx.commit().await?;
         let any = Filter::default();
         let text = |text: &str| Some(text.to_owned());
@@ -391,8 +386,8 @@ mod tests {
     async fn old_rows_go_in_batches_oldest_first() -> Result<(), DbError> {
         let db = fresh().await;
         let (server, tool) = (ServerId::new(), ToolId::new());
-        let tx = db.begin().await?;
-        insert_many(&tx, &(0..10).map(|n| row(server, tool, n)).collect::<Vec<_>>()).await?;
+        let mut tx = db.begin_appending().await?;
+        append(&mut tx, &(0..10).map(|n| row(server, tool, n)).collect::<Vec<_>>()).await?;
         tx.commit().await?;
         let mut deleted = Vec::new();
         loop {
@@ -418,9 +413,11 @@ mod tests {
         let (server, tool) = (ServerId::new(), ToolId::new());
         let micros = [0, 1, 999, 1_000, 1_001, 500_000, 999_999, 1_000_000, 1_000_001, 60_000_000];
         let times = micros.map(|micros| at(0) + TimeDelta::microseconds(micros));
-        let tx = db.begin().await?;
         let rows = times.map(|started_at| ExecutionLog { started_at, ..row(server, tool, 0) });
-        insert_many(&tx, &rows).await?;
+        let mut tx = db.begin_appending().await?;
+        append(&mut tx, &rows).await?;
+        tx.commit().await?;
+        let tx = db.begin().await?;
         for (index, time) in times.into_iter().enumerate() {
             assert_eq!(delete_older_than(&tx, time, 100).await?, u64::from(index > 0), "{time}");
             assert_eq!(list(&tx, &of_tool(tool), &all()).await?.items.last().map(|row| row.started_at), Some(time));

@@ -11,7 +11,7 @@ use entity::{Column, Entity};
 
 use super::error::Doing as _;
 use super::execution_logs::ExecutionLog;
-use super::{Conn, DbError, Tx, Whole, counts};
+use super::{Appending, Conn, DbError, Tx, Whole, counts};
 use crate::domain::digest::Digest;
 use crate::domain::ids::{ServerId, ToolId};
 use crate::domain::latency::Histogram;
@@ -98,9 +98,9 @@ pub fn tallies(calls: &[ExecutionLog]) -> Vec<Tally> {
 }
 
 /// Adds counts to those that are there. Give them in the order of their keys.
-pub async fn add(tx: &Tx, tallies: Vec<Tally>) -> Result<(), DbError> {
+pub async fn add(to: &mut Appending, tallies: Vec<Tally>) -> Result<(), DbError> {
     let keys = [Column::GrainS, Column::ScopeId, Column::StartS, Column::DurationClass];
-    counts::add::<Entity, _, entity::ActiveModel>(tx, tallies, &keys, &[Column::Calls]).await
+    counts::add::<Entity, _, entity::ActiveModel>(to, tallies, &keys, &[Column::Calls]).await
 }
 
 /// How long the calls of each of these scopes took, over all the stretches together.
@@ -155,9 +155,11 @@ mod tests {
             duration_class: 7,
             calls: Whole(calls),
         };
+        let mut tx = db.begin_appending().await?;
+        add(&mut tx, vec![tally(one, 300, 0, 3), tally(one, 300, 300, 5), tally(other, 300, 0, 9)]).await?;
+        add(&mut tx, vec![tally(one, 300, 0, 1), tally(one, 3_600, 3_600, 2)]).await?;
+        tx.commit().await?;
         let tx = db.begin().await?;
-        add(&tx, vec![tally(one, 300, 0, 3), tally(one, 300, 300, 5), tally(other, 300, 0, 9)]).await?;
-        add(&tx, vec![tally(one, 300, 0, 1), tally(one, 3_600, 3_600, 2)]).await?;
         let stretches =
             [Stretch { grain_s: 300, from_s: 0, to_s: 300 }, Stretch { grain_s: 3_600, from_s: 3_600, to_s: 7_200 }];
         let read = histograms(&tx, &[one, ScopeId::of_tool(tool, "s__two")], &stretches).await?;

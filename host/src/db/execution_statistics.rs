@@ -12,7 +12,7 @@ use entity::{Column, Entity};
 use super::counts::{self, total};
 use super::error::Doing as _;
 use super::execution_logs::ExecutionLog;
-use super::{Conn, DbError, Tx, Whole};
+use super::{Appending, Conn, DbError, Tx, Whole};
 use crate::domain::ids::{ServerId, ToolId};
 
 /// The lengths of the spans in which calls are counted, one for each length of chart.
@@ -113,10 +113,10 @@ pub fn tallies(calls: &[ExecutionLog]) -> Vec<Tally> {
 }
 
 /// Adds counts to those that are there. Give them in the order of their keys.
-pub async fn add(tx: &Tx, tallies: Vec<Tally>) -> Result<(), DbError> {
+pub async fn add(to: &mut Appending, tallies: Vec<Tally>) -> Result<(), DbError> {
     let keys = [Column::GrainS, Column::StartS, Column::ToolId, Column::ToolName];
     let sums = [Column::Calls, Column::Errors, Column::DurationUs];
-    counts::add::<Entity, _, entity::ActiveModel>(tx, tallies, &keys, &sums).await
+    counts::add::<Entity, _, entity::ActiveModel>(to, tallies, &keys, &sums).await
 }
 
 /// In steps of `step_s` seconds, a multiple of the grain; oldest first, steps without calls left out.
@@ -195,8 +195,8 @@ mod tests {
     }
 
     async fn add_all(db: &super::super::Database, tallies: Vec<Tally>) -> Result<(), DbError> {
-        let tx = db.begin().await?;
-        add(&tx, tallies).await?;
+        let mut tx = db.begin_appending().await?;
+        add(&mut tx, tallies).await?;
         tx.commit().await
     }
 

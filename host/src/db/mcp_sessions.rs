@@ -35,6 +35,8 @@ pub(super) mod entity {
         /// Addresses of resources.
         pub subscriptions: Texts,
         pub opened_at: DateTime<Utc>,
+        /// When the client said that it is ready to be asked; none: not yet.
+        pub initialized_at: Option<DateTime<Utc>>,
         pub used_at: DateTime<Utc>,
     }
 
@@ -84,6 +86,17 @@ pub async fn wish(
     Ok(done.doing("note the wishes of an MCP session")?.rows_affected == 1)
 }
 
+/// Notes that the client is ready to be asked. False when there is no such session any more.
+pub async fn initialize(tx: &Tx, owner: &str, id_hash: &str, at: DateTime<Utc>) -> Result<bool, DbError> {
+    let done = Entity::update_many()
+        .col_expr(Column::InitializedAt, Some(at).into())
+        .filter(Column::IdHash.eq(id_hash))
+        .filter(Column::Owner.eq(owner))
+        .exec(tx.inner())
+        .await;
+    Ok(done.doing("note that the client of an MCP session is ready")?.rows_affected == 1)
+}
+
 /// Whether there was one to delete.
 pub async fn delete(tx: &Tx, owner: &str, id_hash: &str) -> Result<bool, DbError> {
     let done = Entity::delete_by_id(id_hash).filter(Column::Owner.eq(owner)).exec(tx.inner()).await;
@@ -114,6 +127,7 @@ mod tests {
             log_level: None,
             subscriptions: Texts::default(),
             opened_at: at(0),
+            initialized_at: None,
             used_at: at(used),
         }
     }
@@ -133,7 +147,9 @@ mod tests {
         assert!(!wish(&tx, "operator", "a", level.clone(), uris.clone()).await?);
         assert!(touch(&tx, "local", "a", at(5)).await?);
         assert!(wish(&tx, "local", "a", level.clone(), uris.clone()).await?);
-        let expected = McpSession { log_level: level, subscriptions: uris, ..session("a", 5) };
+        assert!(!initialize(&tx, "operator", "a", at(9)).await? && initialize(&tx, "local", "a", at(2)).await?);
+        let expected =
+            McpSession { log_level: level, subscriptions: uris, initialized_at: Some(at(2)), ..session("a", 5) };
         assert_eq!(of_owner(&tx, "local", "a").await?, Some(expected));
         assert!(delete(&tx, "local", "a").await?);
         assert_eq!(of_owner(&tx, "local", "a").await?, None);

@@ -57,4 +57,5 @@ pub use decision::Decision;
 pub use error::DbError;
 pub use location::{Location, LocationError};
 pub use page::{Page, PageRequest};
+pub use rows::Appending;
 pub use search::Search;

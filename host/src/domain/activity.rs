@@ -10,9 +10,9 @@ use super::outcome::LogLevel;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogType {
-    /// A message of a client, as its work begins.
+    /// A request of a client that is not answered, or not yet.
     McpRequest,
-    /// What a client was answered.
+    /// A request of a client, and how it was answered.
     McpResponse,
     /// Somebody did what an administrator wants to know of: a credential was refused.
     Alert,
@@ -58,11 +58,16 @@ impl LogLevel {
     }
 }
 
+/// Whether a text is surely kept as it is, as most are: no more characters than bytes, and nothing that is not
+/// plain.
+pub fn is_one_line(text: &str, characters: usize) -> bool {
+    text.len() <= characters && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// What is kept of a text that somebody chose: one line of at most `characters`, without characters that a
 /// terminal or a database takes for something else.
 pub fn one_line(text: &str, characters: usize) -> String {
-    // Most are: no more characters than bytes, and nothing that is not plain.
-    if text.len() <= characters && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    if is_one_line(text, characters) {
         return text.to_owned();
     }
     let mut kept: String = text

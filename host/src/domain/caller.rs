@@ -13,7 +13,7 @@ pub struct Caller {
     pub from: Option<IpAddr>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Who {
     /// A person with an administrator's account.
     Admin { id: AdminId, username: String },
@@ -60,12 +60,18 @@ impl Caller {
 
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.who {
-            Who::Admin { username, .. } => write!(f, "admin:{username}"),
-            Who::ApiKey { name, .. } => write!(f, "key:{name}"),
-            Who::Local => f.write_str("local"),
-            Who::Operator => f.write_str("operator"),
-            Who::Source { name } => write!(f, "source:{name}"),
+        self.who.fmt(f)
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Admin { username, .. } => write!(f, "admin:{username}"),
+            Self::ApiKey { name, .. } => write!(f, "key:{name}"),
+            Self::Local => f.write_str("local"),
+            Self::Operator => f.write_str("operator"),
+            Self::Source { name } => write!(f, "source:{name}"),
         }
     }
 }

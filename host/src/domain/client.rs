@@ -20,6 +20,8 @@ pub struct Abilities {
     pub sampling: bool,
     /// The same, with tools.
     pub sampling_tools: bool,
+    /// The same, with what the client's other servers say (`includeContext`). Asking for it is all that takes it.
+    pub sampling_context: bool,
     /// `roots/list`.
     pub roots: bool,
     /// It follows tasks.
@@ -34,6 +36,7 @@ impl Abilities {
             elicitation_url: self.elicitation_url && !other.elicitation_url,
             sampling: self.sampling && !other.sampling,
             sampling_tools: self.sampling_tools && !other.sampling_tools,
+            sampling_context: self.sampling_context && !other.sampling_context,
             roots: self.roots && !other.roots,
             tasks: self.tasks && !other.tasks,
         };
@@ -47,6 +50,7 @@ impl Abilities {
             (self.elicitation_url, "elicitation by address"),
             (self.sampling, "sampling"),
             (self.sampling_tools, "sampling with tools"),
+            (self.sampling_context, "sampling with context"),
             (self.roots, "roots"),
             (self.tasks, "tasks"),
         ];

@@ -34,6 +34,12 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
+    /// The first 64 bits, 16 characters: enough to tell things apart, and no help to whoever would guess what was
+    /// digested.
+    pub fn beginning(&self) -> String {
+        self.to_string().chars().take(16).collect()
+    }
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

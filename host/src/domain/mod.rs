@@ -22,6 +22,7 @@ pub mod names;
 pub mod outcome;
 pub mod package;
 pub mod policy;
+pub mod question;
 pub mod redact;
 pub mod request;
 pub mod schema;

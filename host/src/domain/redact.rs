@@ -94,6 +94,20 @@ impl Redactor {
         Cow::Owned(out)
     }
 
+    /// Whether there is nothing to be found, whatever the text.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_none() && self.documents.is_empty()
+    }
+
+    /// As [`Self::apply`], without a copy of a text that holds none.
+    pub fn apply_owned(&self, text: String) -> String {
+        let redacted = match self.apply(&text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(redacted) => Some(redacted),
+        };
+        redacted.unwrap_or(text)
+    }
+
     /// Blots values out of strings and keys; a number that holds one becomes a string. Says whether
     /// anything was changed.
     pub fn apply_json(&self, value: &mut Value) -> bool {
@@ -145,8 +159,7 @@ impl Redactor {
     /// As [`Self::apply_json`], for JSON that is still text: what was valid JSON stays valid JSON,
     /// and keeps its bytes when it holds no value. Other text is treated by [`Self::apply`].
     pub fn apply_json_text(&self, text: &str) -> String {
-        // Without values there is nothing to be found, however the text reads.
-        if self.patterns.is_none() && self.documents.is_empty() {
+        if self.is_empty() {
             return text.to_owned();
         }
         let Ok(mut value) = serde_json::from_str::<Value>(text) else { return self.apply(text).into_owned() };

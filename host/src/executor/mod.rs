@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 pub use self::places::Place;
 use self::places::Places;
@@ -23,7 +22,7 @@ use crate::domain::ids::ServerId;
 use crate::domain::outcome::{Outcome, Report};
 use crate::domain::tool::Language;
 use crate::limits::Limits;
-pub use crate::sandbox::{Compilation, Description, FetchBytes, Job, Listener, Program};
+pub use crate::sandbox::{Cancel, Compilation, Description, FetchBytes, Job, Listener, Program};
 use crate::sandbox::{CompileError, Sandbox, SandboxError};
 
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +71,7 @@ impl Executor {
         &self,
         _place: Place,
         job: Job,
-        cancel: CancellationToken,
+        cancel: Cancel,
         listener: Option<Listener>,
     ) -> Result<Report, ExecutorError> {
         Ok(self.sandbox.run(job, cancel, listener).await?)

@@ -19,6 +19,14 @@ use crate::telemetry::metrics::{self, Counted};
 pub struct Place {
     _permits: [OwnedSemaphorePermit; 3],
     _running: Counted,
+    has_waited: bool,
+}
+
+impl Place {
+    /// Whether it was not free at once.
+    pub fn has_waited(&self) -> bool {
+        self.has_waited
+    }
 }
 
 pub(super) struct Places {
@@ -74,14 +82,12 @@ impl Places {
     pub(super) async fn take(&self, server: ServerId, caller: &str) -> Result<Place, ExecutorError> {
         // The narrow ones first, so that a call that waits for its own kind holds none of the rest.
         let wanted = [self.callers.of(caller.to_owned()), self.servers.of(server), Arc::clone(&self.all)];
-        let at_once: Option<Vec<_>> =
-            wanted.iter().map(|semaphore| Arc::clone(semaphore).try_acquire_owned().ok()).collect();
-        let permits = match at_once.and_then(|permits| permits.try_into().ok()) {
-            Some(permits) => permits,
+        let (permits, has_waited) = match at_once(&wanted) {
+            Some(permits) => (permits, false),
             // Boxed: few calls wait, and all would carry the place for it along.
-            None => Box::pin(self.queue(wanted)).await?,
+            None => (Box::pin(self.queue(wanted)).await?, true),
         };
-        Ok(Place { _permits: permits, _running: metrics::call_running() })
+        Ok(Place { _permits: permits, _running: metrics::call_running(), has_waited })
     }
 
     async fn queue(&self, wanted: [Arc<Semaphore>; 3]) -> Result<[OwnedSemaphorePermit; 3], ExecutorError> {
@@ -109,6 +115,12 @@ impl Places {
             retry_after: Duration::from_secs(1),
         }
     }
+}
+
+/// A permit of each, if all have one now.
+fn at_once([first, second, third]: &[Arc<Semaphore>; 3]) -> Option<[OwnedSemaphorePermit; 3]> {
+    let permit = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
+    Some([permit(first)?, permit(second)?, permit(third)?])
 }
 
 #[cfg(test)]

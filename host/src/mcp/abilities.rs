@@ -2,24 +2,31 @@
 
 use serde_json::{Map, Value, json};
 
+use super::versions::Version;
 use crate::domain::client::{Abilities, Asking, Question};
 
 /// The extension by which a client follows tasks.
 pub(super) const TASKS: &str = "io.modelcontextprotocol/tasks";
 
-/// What the capabilities of a client (`ClientCapabilities`) say. Tasks are of the modern era.
-pub(super) fn declared(capabilities: &Map<String, Value>, modern: bool) -> Abilities {
+/// What the capabilities of a client (`ClientCapabilities`) say, as far as the version that is spoken has words for it:
+/// what came with a later one is not there, whatever a client says.
+pub(super) fn declared(capabilities: &Map<String, Value>, version: Version) -> Abilities {
+    let since = |first: Version| version >= first;
     let of = |name: &str| capabilities.get(name).and_then(Value::as_object);
     let elicitation = of("elicitation");
     let has = |map: Option<&Map<String, Value>>, name: &str| map.is_some_and(|map| map.contains_key(name));
     Abilities {
         // Without a mode it is the one that there was first.
-        elicitation: elicitation.is_some_and(|modes| modes.contains_key("form") || !modes.contains_key("url")),
-        elicitation_url: has(elicitation, "url"),
+        elicitation: since(Version::V2025_06_18)
+            && elicitation.is_some_and(|modes| modes.contains_key("form") || !modes.contains_key("url")),
+        elicitation_url: since(Version::V2025_11_25) && has(elicitation, "url"),
         sampling: of("sampling").is_some(),
-        sampling_tools: has(of("sampling"), "tools"),
+        sampling_tools: since(Version::V2025_11_25) && has(of("sampling"), "tools"),
+        // Every client had it until it became a capability of its own.
+        sampling_context: of("sampling")
+            .is_some_and(|sampling| !since(Version::V2025_11_25) || sampling.contains_key("context")),
         roots: of("roots").is_some(),
-        tasks: modern && has(of("extensions"), TASKS),
+        tasks: version.is_modern() && has(of("extensions"), TASKS),
     }
 }
 
@@ -28,13 +35,11 @@ pub(super) fn required(missing: Abilities) -> Value {
     let mut required = Map::new();
     if missing.elicitation || missing.elicitation_url {
         let modes = [(missing.elicitation, "form"), (missing.elicitation_url, "url")];
-        let modes: Map<String, Value> =
-            modes.into_iter().filter(|(there, _)| *there).map(|(_, name)| (name.to_owned(), json!({}))).collect();
-        required.insert("elicitation".to_owned(), modes.into());
+        required.insert("elicitation".to_owned(), there(modes));
     }
-    if missing.sampling || missing.sampling_tools {
-        let tools = if missing.sampling_tools { json!({"tools": {}}) } else { json!({}) };
-        required.insert("sampling".to_owned(), tools);
+    if missing.sampling || missing.sampling_tools || missing.sampling_context {
+        let more = [(missing.sampling_tools, "tools"), (missing.sampling_context, "context")];
+        required.insert("sampling".to_owned(), there(more));
     }
     if missing.roots {
         required.insert("roots".to_owned(), json!({}));
@@ -45,6 +50,11 @@ pub(super) fn required(missing: Abilities) -> Value {
     required.into()
 }
 
+/// An object with an empty one for each that is there.
+fn there(parts: [(bool, &str); 2]) -> Value {
+    parts.into_iter().filter(|(there, _)| *there).map(|(_, name)| (name.to_owned(), json!({}))).collect()
+}
+
 /// What it takes to be asked this.
 pub(super) fn of(question: &Question) -> Abilities {
     #[derive(serde::Deserialize)]
@@ -53,15 +63,23 @@ pub(super) fn of(question: &Question) -> Abilities {
         mode: Option<String>,
         #[serde(default)]
         tools: Option<Value>,
+        #[serde(default, rename = "includeContext")]
+        context: Option<String>,
     }
     let params = serde_json::from_str::<Params>(question.params.get()).ok();
-    let (mode, tools) = params.map_or((None, None), |params| (params.mode, params.tools));
+    let (mode, tools, context) =
+        params.map_or((None, None, None), |params| (params.mode, params.tools, params.context));
     match question.method {
         Asking::Elicitation if mode.as_deref() == Some("url") => {
             Abilities { elicitation_url: true, ..Abilities::default() }
         }
         Asking::Elicitation => Abilities { elicitation: true, ..Abilities::default() },
-        Asking::Sampling => Abilities { sampling: true, sampling_tools: tools.is_some(), ..Abilities::default() },
+        Asking::Sampling => Abilities {
+            sampling: true,
+            sampling_tools: tools.is_some(),
+            sampling_context: context.is_some_and(|context| context != "none"),
+            ..Abilities::default()
+        },
         Asking::Roots => Abilities { roots: true, ..Abilities::default() },
     }
 }
@@ -71,7 +89,7 @@ mod tests {
     use super::*;
 
     fn read(capabilities: Value) -> Abilities {
-        declared(capabilities.as_object().expect("an object"), true)
+        declared(capabilities.as_object().expect("an object"), Version::V2026_07_28)
     }
 
     #[test]
@@ -83,14 +101,43 @@ mod tests {
             (json!({"elicitation": {"form": {}}}), Abilities { elicitation: true, ..none }),
             (json!({"elicitation": {"url": {}}}), Abilities { elicitation_url: true, ..none }),
             (json!({"sampling": {"tools": {}}}), Abilities { sampling: true, sampling_tools: true, ..none }),
+            (json!({"sampling": {"context": {}}}), Abilities { sampling: true, sampling_context: true, ..none }),
             (json!({"roots": {"listChanged": true}}), Abilities { roots: true, ..none }),
             (json!({"extensions": {TASKS: {}}}), Abilities { tasks: true, ..none }),
             (json!({"sampling": null, "roots": 1, "extensions": []}), none),
         ] {
             assert_eq!(read(capabilities.clone()), expected, "{capabilities}");
-            let follows = declared(capabilities.as_object().expect("an object"), false);
-            assert!(!follows.tasks, "tasks are of the modern era");
         }
+    }
+
+    #[test]
+    fn what_a_version_has_no_words_for_is_not_there_whatever_a_client_says() {
+        let all = json!({
+            "elicitation": {"form": {}, "url": {}},
+            "sampling": {"tools": {}, "context": {}},
+            "roots": {},
+            "extensions": {TASKS: {}},
+        });
+        for (version, expected) in [
+            (Version::V2024_11_05, ["sampling", "sampling with context", "roots"].as_slice()),
+            (Version::V2025_03_26, &["sampling", "sampling with context", "roots"]),
+            (Version::V2025_06_18, &["elicitation", "sampling", "sampling with context", "roots"]),
+            (
+                Version::V2025_11_25,
+                &[
+                    "elicitation",
+                    "elicitation by address",
+                    "sampling",
+                    "sampling with tools",
+                    "sampling with context",
+                    "roots",
+                ],
+            ),
+        ] {
+            let found = declared(all.as_object().expect("an object"), version);
+            assert_eq!(found.names(), expected, "{version}");
+        }
+        assert_eq!(read(all).names().len(), 7);
     }
 
     #[test]
@@ -100,6 +147,7 @@ mod tests {
             elicitation_url: true,
             sampling: true,
             sampling_tools: true,
+            sampling_context: true,
             roots: true,
             tasks: true,
         };
@@ -120,6 +168,10 @@ mod tests {
         assert!(of(&question(Asking::Elicitation, json!({"message": "?"}))).elicitation);
         assert!(of(&question(Asking::Sampling, json!({"tools": []}))).sampling_tools);
         assert!(!of(&question(Asking::Sampling, json!({}))).sampling_tools);
+        for (context, takes) in [(json!("none"), false), (json!("thisServer"), true), (json!("allServers"), true)] {
+            let asked = of(&question(Asking::Sampling, json!({"includeContext": context})));
+            assert_eq!(asked.sampling_context, takes, "{context}");
+        }
         assert!(of(&question(Asking::Roots, json!({}))).roots);
     }
 }

@@ -5,12 +5,15 @@
 //! call ends with what is open. In both, a question that a client did not say it can answer is never put, and
 //! an answer has the shape that the protocol gives it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::abilities;
@@ -75,10 +78,10 @@ impl Live {
     }
 
     async fn put(&self, question: &Question) -> Result<Said, PeerError> {
-        let Question { method, params, .. } = question;
-        match self.peer.request(method.as_str(), params, self.waiting.within()).await {
-            Ok(answer) if method.is_answered_by(&answer) => Ok(Said::Result(answer)),
-            Ok(_) => Ok(Said::Refused(format!("the answer has not the shape of a result of `{}`", method.as_str()))),
+        let (method, params) = (question.method, with_matter(question));
+        match self.peer.request(method.as_str(), &params, self.waiting.within()).await {
+            Ok(answer) if question.is_answered_by(&answer) => Ok(Said::Result(answer)),
+            Ok(_) => Ok(Said::Refused(format!("its answer is none that `{}` can have here", method.as_str()))),
             Err(PeerError::Refused(message)) => Ok(Said::Refused(message)),
             Err(error) => Err(error),
         }
@@ -107,6 +110,17 @@ impl Live {
         }
         answered(&questions, &held(&self.said))
     }
+}
+
+/// The parameters of a question to a legacy client: an address has a name of its matter there (2025-11-25, "URL Mode
+/// Elicitation Requests"), which later revisions do without.
+fn with_matter(question: &Question) -> Cow<'_, RawValue> {
+    let named = abilities::of(question).elicitation_url.then(|| {
+        let mut params: Map<String, Value> = serde_json::from_str(question.params.get()).ok()?;
+        params.entry("elicitationId").or_insert_with(|| format!("mcpbox-{:032x}", rand::random::<u128>()).into());
+        serde_json::value::to_raw_value(&params).ok()
+    });
+    named.flatten().map_or_else(|| Cow::Borrowed(&*question.params), Cow::Owned)
 }
 
 impl Client for Live {
@@ -143,114 +157,28 @@ pub(super) struct Retried {
     brought: Mutex<Answers>,
     /// What of it was asked for.
     settled: Mutex<Answers>,
+    /// None: the client does not follow tasks.
+    task: Option<Box<MayBeTask>>,
+}
+
+/// What a call has that is a task, or may become one.
+#[derive(Debug)]
+struct MayBeTask {
     stage: watch::Sender<Stage>,
-    /// Questions of a task that are to be put.
+    /// Questions that are to be put.
     open: Mutex<Vec<Question>>,
     asks: Notify,
     /// Counts what was brought.
     news: watch::Sender<u64>,
 }
 
-impl Retried {
-    pub(super) fn new(can: Abilities, brought: Answers, waiting: Waiting) -> Self {
+impl MayBeTask {
+    fn new() -> Self {
         Self {
-            can,
-            waiting,
-            brought: Mutex::new(brought),
-            settled: Mutex::default(),
             stage: watch::Sender::new(Stage::Call),
             open: Mutex::default(),
             asks: Notify::new(),
             news: watch::Sender::new(0),
-        }
-    }
-
-    /// The answers that the guest has used.
-    pub(super) fn settled(&self) -> Answers {
-        held(&self.settled).clone()
-    }
-
-    /// Asks that the call become a task. False when it cannot any more.
-    pub(super) fn want(&self) -> bool {
-        if !self.can.tasks {
-            return false;
-        }
-        self.stage.send_if_modified(|stage| {
-            let is_new = *stage == Stage::Call;
-            if is_new {
-                *stage = Stage::Wanted;
-            }
-            is_new
-        });
-        *self.stage.borrow() == Stage::Wanted
-    }
-
-    /// Resolves when the guest wants the call to be a task.
-    pub(super) async fn wanted(&self) {
-        // The sender is here, so that waiting does not end otherwise.
-        let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Wanted).await;
-    }
-
-    /// Says what became of the wish.
-    pub(super) fn decide(&self, is_task: bool) {
-        self.stage.send_replace(if is_task { Stage::Task } else { Stage::Settled });
-    }
-
-    /// Resolves when the guest of a task asks, with what is open.
-    pub(super) async fn parked(&self) -> Vec<Question> {
-        self.asks.notified().await;
-        held(&self.open).clone()
-    }
-
-    /// Takes answers in that came later; what was answered once stays as it is.
-    pub(super) fn bring(&self, answers: Answers) {
-        let mut brought = held(&self.brought);
-        let before = brought.len();
-        for (key, said) in answers {
-            brought.entry(key).or_insert(said);
-        }
-        if brought.len() > before {
-            self.news.send_modify(|news| *news += 1);
-        }
-    }
-
-    /// What of these has no answer yet.
-    fn unanswered(&self, questions: &[Question]) -> Vec<Question> {
-        let (brought, mut settled) = (held(&self.brought), held(&self.settled));
-        let mut open = Vec::new();
-        for question in questions {
-            match brought.get(&question.key) {
-                Some(said) if fits(question, said) => {
-                    settled.insert(question.key.clone(), said.clone());
-                }
-                // Another shape than the protocol has is no answer: it is asked again.
-                _ => open.push(question.clone()),
-            }
-        }
-        open
-    }
-
-    async fn ask_all(&self, questions: Vec<Question>) -> Asked {
-        if let Some(why) = unsupported(self.can, &questions) {
-            return Asked::Failed(why);
-        }
-        let mut news = self.news.subscribe();
-        let open = self.unanswered(&questions);
-        if open.is_empty() {
-            return answered(&questions, &held(&self.settled));
-        }
-        if !self.is_task().await {
-            return Asked::Later(open);
-        }
-        *held(&self.open) = open;
-        self.asks.notify_one();
-        let all = async {
-            // The sender is here, so that waiting does not end otherwise.
-            while news.changed().await.is_ok() && !self.unanswered(&questions).is_empty() {}
-        };
-        match self.waiting.for_answer(all).await {
-            Ok(()) => answered(&questions, &held(&self.settled)),
-            Err(why) => Asked::Failed(why),
         }
     }
 
@@ -269,9 +197,117 @@ impl Retried {
     }
 }
 
+impl Retried {
+    pub(super) fn new(can: Abilities, brought: Answers, waiting: Waiting) -> Self {
+        Self {
+            can,
+            waiting,
+            brought: Mutex::new(brought),
+            settled: Mutex::default(),
+            task: can.tasks.then(|| Box::new(MayBeTask::new())),
+        }
+    }
+
+    /// The answers that the guest has used.
+    pub(super) fn settled(&self) -> Answers {
+        held(&self.settled).clone()
+    }
+
+    /// Asks that the call become a task. False when it cannot any more.
+    pub(super) fn want(&self) -> bool {
+        let Some(task) = &self.task else { return false };
+        task.stage.send_if_modified(|stage| {
+            let is_new = *stage == Stage::Call;
+            if is_new {
+                *stage = Stage::Wanted;
+            }
+            is_new
+        });
+        *task.stage.borrow() == Stage::Wanted
+    }
+
+    /// Resolves when the guest wants the call to be a task.
+    pub(super) async fn wanted(&self) {
+        match &self.task {
+            // The sender is here, so that waiting does not end otherwise.
+            Some(task) => drop(task.stage.subscribe().wait_for(|stage| *stage == Stage::Wanted).await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Says what became of the wish.
+    pub(super) fn decide(&self, is_task: bool) {
+        if let Some(task) = &self.task {
+            task.stage.send_replace(if is_task { Stage::Task } else { Stage::Settled });
+        }
+    }
+
+    /// Resolves when the guest of a task asks, with what is open.
+    pub(super) async fn parked(&self) -> Vec<Question> {
+        let Some(task) = &self.task else { return std::future::pending().await };
+        task.asks.notified().await;
+        held(&task.open).clone()
+    }
+
+    /// Takes answers in that came later; what was answered once stays as it is.
+    pub(super) fn bring(&self, answers: Answers) {
+        let mut brought = held(&self.brought);
+        let before = brought.len();
+        for (key, said) in answers {
+            brought.entry(key).or_insert(said);
+        }
+        if let Some(task) = &self.task
+            && brought.len() > before
+        {
+            task.news.send_modify(|news| *news += 1);
+        }
+    }
+
+    /// What of these has no answer yet.
+    fn unanswered(&self, questions: &[Question]) -> Vec<Question> {
+        let (brought, mut settled) = (held(&self.brought), held(&self.settled));
+        let mut open = Vec::new();
+        for question in questions {
+            match brought.get(&question.key) {
+                Some(said) if fits(question, said) => {
+                    settled.insert(question.key.clone(), said.clone());
+                }
+                // Another shape than the protocol has, or what does not fit the form, is no answer: it is asked again.
+                _ => open.push(question.clone()),
+            }
+        }
+        open
+    }
+
+    async fn ask_all(&self, questions: Vec<Question>) -> Asked {
+        if let Some(why) = unsupported(self.can, &questions) {
+            return Asked::Failed(why);
+        }
+        let task = self.task.as_deref().map(|task| (task, task.news.subscribe()));
+        let open = self.unanswered(&questions);
+        if open.is_empty() {
+            return answered(&questions, &held(&self.settled));
+        }
+        let Some((task, mut news)) = task else { return Asked::Later(open) };
+        if !task.is_task().await {
+            return Asked::Later(open);
+        }
+        *held(&task.open) = open;
+        task.asks.notify_one();
+        let all = async {
+            // The sender is here, so that waiting does not end otherwise.
+            while news.changed().await.is_ok() && !self.unanswered(&questions).is_empty() {}
+        };
+        match self.waiting.for_answer(all).await {
+            Ok(()) => answered(&questions, &held(&self.settled)),
+            Err(why) => Asked::Failed(why),
+        }
+    }
+}
+
 fn fits(question: &Question, said: &Said) -> bool {
     match said {
-        Said::Result(answer) => question.method.is_answered_by(answer),
+        Said::Result(answer) => question.is_answered_by(answer),
         Said::Refused(_) => true,
     }
 }
@@ -303,8 +339,7 @@ pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::domain::client::Asking;

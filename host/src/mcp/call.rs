@@ -14,7 +14,9 @@ use super::dispatch::{Context, Dispatcher, Era, Reply};
 use super::error::{Failure, Kind, Told, tell};
 use super::jsonrpc::{Params, Payload};
 use super::outbox::events_of_a_call;
+use super::sessions::learn_initialized;
 use super::spoken::Spoken;
+use super::versions::Version;
 use super::{abilities, about};
 use crate::domain::client::{Abilities, Client, Nobody, Question, Said};
 use crate::domain::component::Entry;
@@ -41,11 +43,26 @@ pub(super) struct Call {
 /// What a modern client adds to a call that it makes again; the rest of the parameters is the method's.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Again<'a> {
+pub(super) struct Again<'a> {
     #[serde(borrow, default)]
-    input_responses: Option<BTreeMap<String, &'a RawValue>>,
-    #[serde(default)]
-    request_state: Option<String>,
+    pub(super) input_responses: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) request_state: Option<&'a RawValue>,
+}
+
+impl<'a> Again<'a> {
+    /// # Errors
+    /// -32602 when the parameters are no object.
+    pub(super) fn of(params: &'a Params) -> Result<Self, Failure> {
+        let text = params.as_deref().map_or("{}", RawValue::get);
+        serde_json::from_str(text).map_err(|error| Failure::new(Kind::InvalidParams, format!("`params`: {error}")))
+    }
+}
+
+/// One of its members.
+fn member<'a, T: Deserialize<'a>>(name: &str, raw: Option<&'a RawValue>) -> Result<Option<T>, Failure> {
+    let invalid = |error| Failure::new(Kind::InvalidParams, format!("`params.{name}`: {error}"));
+    raw.map(|raw| serde_json::from_str(raw.get())).transpose().map_err(invalid)
 }
 
 impl Call {
@@ -54,7 +71,7 @@ impl Call {
     pub(super) async fn new(
         dispatcher: &Dispatcher,
         context: &Context,
-        params: &Params,
+        again: Again<'_>,
         entry: Entry,
         arguments: Option<Box<RawValue>>,
     ) -> Result<Self, Failure> {
@@ -62,7 +79,11 @@ impl Call {
             Era::Legacy(session) => {
                 let client: Arc<dyn Client> = match &context.peer {
                     Some(peer) => {
-                        let can = abilities::declared(&session.agreed.capabilities, false);
+                        if session.agreed.can_be_asked() {
+                            let learned = learn_initialized(&dispatcher.service, session).await;
+                            learned.map_err(|error| Dispatcher::failure(error, &context.request_id))?;
+                        }
+                        let can = session.agreed.abilities();
                         Arc::new(Live::new(peer.clone(), can, dispatcher.waiting.clone()))
                     }
                     None => Arc::new(Nobody),
@@ -71,11 +92,10 @@ impl Call {
             }
             Era::Modern(declared) => declared,
         };
-        let text = params.as_deref().map_or("{}", RawValue::get);
-        let Again { input_responses, request_state } = serde_json::from_str(text)
-            .map_err(|error| Failure::new(Kind::InvalidParams, format!("`params`: {error}")))?;
+        let responses: Option<BTreeMap<String, &RawValue>> = member("inputResponses", again.input_responses)?;
+        let state: Option<String> = member("requestState", again.request_state)?;
         let (mut answers, mut version) = (Answers::new(), None);
-        if let Some(state) = request_state {
+        if let Some(state) = state {
             let brought = dispatcher
                 .service
                 .request_state_open(&context.caller, &entry, arguments.as_deref(), &state)
@@ -83,12 +103,12 @@ impl Call {
                 .map_err(|error| Dispatcher::failure(error, &context.request_id))?;
             (answers, version) = (brought.answers, Some(brought.version));
         }
-        for (key, answer) in input_responses.into_iter().flatten() {
+        for (key, answer) in responses.into_iter().flatten() {
             // What was answered once stays as it is.
             answers.entry(key).or_insert_with(|| Said::Result(answer.to_owned()));
         }
         let retried = Arc::new(Retried::new(
-            abilities::declared(&declared.capabilities, true),
+            abilities::declared(&declared.capabilities, Version::V2026_07_28),
             answers,
             dispatcher.waiting.clone(),
         ));
@@ -118,11 +138,13 @@ impl Call {
     ) -> impl Future<Output = Result<CallAnswer, Error>> + Send + 'static {
         let (events, spoken) = Spoken::of(context, events_of_a_call(dispatcher.service.limits()));
         let request = CallRequest {
+            entry: self.entry.clone(),
             arguments: self.arguments.clone(),
             version: self.version,
             client: Arc::clone(&self.client),
+            request_id: context.request_id.clone(),
+            cancel,
             events,
-            ..CallRequest::new(self.entry.clone(), context.request_id.clone(), cancel)
         };
         let (service, caller) = (dispatcher.service.clone(), context.caller.clone());
         async move {

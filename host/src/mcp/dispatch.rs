@@ -16,6 +16,7 @@ use super::peer::Peer;
 use super::record::Record;
 use super::scope::{Scope, Wish};
 use super::session::Session;
+use super::sessions;
 use super::tasks::Tasks;
 use super::versions::Version;
 use super::{abilities, about, call};
@@ -84,7 +85,7 @@ impl Context {
     /// -32021 when the client did not say that it follows tasks.
     pub(super) fn follows_tasks(&self) -> Result<(), Failure> {
         let follows = match &self.era {
-            Era::Modern(declared) => abilities::declared(&declared.capabilities, true).tasks,
+            Era::Modern(declared) => abilities::declared(&declared.capabilities, Version::V2026_07_28).tasks,
             Era::Legacy(_) => false,
         };
         if follows { Ok(()) } else { Err(call::lacks(Abilities { tasks: true, ..Abilities::default() })) }
@@ -132,12 +133,12 @@ impl Dispatcher {
         Self { service, listings: Listings::default(), waiting, tasks: Tasks::default() }
     }
 
-    /// Answers one request. What a guest may take part in is large, and has a box of its own: it would be copied
-    /// with each short request too, once for each function that this one passes through.
+    /// Answers one request. What is large has a box of its own: it would be copied with each list too, once for
+    /// each function that this one passes through.
     pub async fn request(&self, context: &Context, method: Method, params: &Params) -> Reply {
         match method {
             Method::Ping => methods::ping::answer(),
-            Method::SetLevel => methods::set_level::answer(self, context, params).await,
+            Method::SetLevel => Box::pin(methods::set_level::answer(self, context, params)).await,
             Method::Discover => {
                 let record = Record::begin(&self.service, context, method).await;
                 record.end(methods::discover::answer(self, context).await).await
@@ -164,18 +165,18 @@ impl Dispatcher {
             }
             Method::SkillsGet => {
                 let record = Record::begin(&self.service, context, method).await;
-                record.end(methods::skills_get::answer(self, context, params).await).await
+                record.end(Box::pin(methods::skills_get::answer(self, context, params)).await).await
             }
             Method::DirectoryRead => {
                 let record = Record::begin(&self.service, context, method).await;
-                record.end(methods::directory_read::answer(self, context, params).await).await
+                record.end(Box::pin(methods::directory_read::answer(self, context, params)).await).await
             }
-            Method::ResourcesSubscribe => methods::resources_subscribe::answer(self, context, params).await,
-            Method::ResourcesUnsubscribe => methods::resources_subscribe::undo(self, context, params).await,
+            Method::ResourcesSubscribe => Box::pin(methods::resources_subscribe::answer(self, context, params)).await,
+            Method::ResourcesUnsubscribe => Box::pin(methods::resources_subscribe::undo(self, context, params)).await,
             Method::Listen => Box::pin(methods::listen::answer(self, context, params)).await,
-            Method::TasksGet => methods::tasks_get::answer(self, context, params).await,
-            Method::TasksUpdate => methods::tasks_update::answer(self, context, params).await,
-            Method::TasksCancel => methods::tasks_cancel::answer(self, context, params).await,
+            Method::TasksGet => Box::pin(methods::tasks_get::answer(self, context, params)).await,
+            Method::TasksUpdate => Box::pin(methods::tasks_update::answer(self, context, params)).await,
+            Method::TasksCancel => Box::pin(methods::tasks_cancel::answer(self, context, params)).await,
             Method::PromptsGet => Box::pin(methods::prompts_get::answer(self, context, params)).await,
             Method::ResourcesRead => Box::pin(methods::resources_read::answer(self, context, params)).await,
             Method::Complete => Box::pin(methods::complete::answer(self, context, params)).await,
@@ -184,9 +185,17 @@ impl Dispatcher {
     }
 
     /// Takes note of what a legacy client said. What is not known here is nothing to us.
-    pub fn notification(&self, session: &Session, notification: &Notification) {
-        if notification.method == "notifications/cancelled" {
-            methods::cancelled::note(session, &notification.params);
+    ///
+    /// # Errors
+    /// When it has to be kept and cannot be.
+    pub async fn notification(&self, session: &Session, notification: &Notification) -> Result<(), Error> {
+        match notification.method.as_str() {
+            "notifications/initialized" => sessions::initialize(&self.service, session).await,
+            "notifications/cancelled" => {
+                methods::cancelled::note(session, &notification.params);
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 

@@ -4,7 +4,10 @@
 //! is refused with -32020 (2026-07-28, "Server Validation"), so that nothing is let past by the one
 //! and done by the other. Values are compared exactly; names are of any case.
 
-use axum::http::HeaderMap;
+use std::borrow::Cow;
+
+use axum::http::header::AsHeaderName;
+use axum::http::{HeaderMap, HeaderName};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -13,24 +16,24 @@ use serde_json::value::RawValue;
 use super::error::{Failure, Kind, shorten};
 use super::jsonrpc::Params;
 
-pub const VERSION: &str = "mcp-protocol-version";
-pub const SESSION: &str = "mcp-session-id";
-const METHOD: &str = "mcp-method";
-const NAME: &str = "mcp-name";
+pub const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// Compares version, method and name.
 ///
 /// # Errors
 /// -32020 that names the header.
 pub fn check(headers: &HeaderMap, version: &str, method: &str, params: &Params) -> Result<(), Failure> {
-    require(headers, VERSION, single(headers, VERSION)?, version)?;
-    require(headers, METHOD, single(headers, METHOD)?, method)?;
+    require(headers, &VERSION, single(headers, &VERSION)?, version)?;
+    require(headers, &METHOD, single(headers, &METHOD)?, method)?;
     let named = named_in_body(method, params)?;
-    let header = single(headers, NAME)?.map(|text| decode(NAME, text)).transpose()?;
+    let header = single(headers, &NAME)?.map(|text| decode(NAME.as_str(), text)).transpose()?;
     match (&named, &header) {
-        (Some(named), header) => require(headers, NAME, header.as_deref(), named),
+        (Some(named), header) => require(headers, &NAME, header.as_deref(), named),
         (None, Some(header)) if member_that_is_named(method).is_some() => {
-            Err(mismatch(NAME, header, "the body, which names nothing"))
+            Err(mismatch(NAME.as_str(), header, "the body, which names nothing"))
         }
         (None, _) => Ok(()),
     }
@@ -40,13 +43,17 @@ pub fn check(headers: &HeaderMap, version: &str, method: &str, params: &Params) 
 ///
 /// # Errors
 /// -32020 when it is there twice or is not plain ASCII.
-pub fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Failure> {
+pub fn single<N>(headers: &HeaderMap, name: N) -> Result<Option<&str>, Failure>
+where
+    N: AsHeaderName + AsRef<str> + Copy,
+{
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
+    let fault = |what: &str| refused(format!("header `{}` {what}", name.as_ref()));
     if values.next().is_some() {
-        return Err(refused(format!("header `{name}` is there more than once")));
+        return Err(fault("is there more than once"));
     }
-    let text = value.to_str().map_err(|_| refused(format!("header `{name}` holds characters that are not allowed")))?;
+    let text = value.to_str().map_err(|_| fault("holds characters that are not allowed"))?;
     Ok(Some(text.trim_matches([' ', '\t'])))
 }
 
@@ -54,18 +61,19 @@ pub fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>,
 ///
 /// # Errors
 /// -32020 when the form is there and what is in it is not base64 of UTF-8.
-pub fn decode(name: &str, value: &str) -> Result<String, Failure> {
+pub fn decode<'v>(name: &str, value: &'v str) -> Result<Cow<'v, str>, Failure> {
     let inner = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="));
-    let Some(inner) = inner else { return Ok(value.to_owned()) };
+    let Some(inner) = inner else { return Ok(value.into()) };
     let bytes =
         STANDARD.decode(inner).map_err(|_| refused(format!("header `{name}` holds base64 that is not valid")))?;
-    String::from_utf8(bytes).map_err(|_| refused(format!("header `{name}` holds base64 of something else than UTF-8")))
+    let text = String::from_utf8(bytes);
+    text.map(Cow::Owned).map_err(|_| refused(format!("header `{name}` holds base64 of something else than UTF-8")))
 }
 
-fn require(headers: &HeaderMap, name: &str, header: Option<&str>, body: &str) -> Result<(), Failure> {
+fn require(headers: &HeaderMap, name: &HeaderName, header: Option<&str>, body: &str) -> Result<(), Failure> {
     match header {
         Some(header) if header == body => Ok(()),
-        Some(header) => Err(mismatch(name, header, &format!("the body, which says `{}`", shorten(body)))),
+        Some(header) => Err(mismatch(name.as_str(), header, &format!("the body, which says `{}`", shorten(body)))),
         None if headers.contains_key(name) => Err(refused(format!("header `{name}` is empty"))),
         None => Err(refused(format!("header `{name}` is missing; the body says `{}`", shorten(body)))),
     }
@@ -114,28 +122,28 @@ pub(super) fn refused(message: String) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderValue;
     use serde_json::{Value, json};
 
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in pairs {
-            map.append(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+            map.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
         }
         map
     }
 
-    fn judged(pairs: &[(&'static str, &'static str)], method: &str, params: &Value) -> Option<i32> {
+    fn judged(pairs: &[(HeaderName, &'static str)], method: &str, params: &Value) -> Option<i32> {
         let params = serde_json::value::to_raw_value(params).ok();
         check(&headers(pairs), "2026-07-28", method, &params).err().map(|failure| failure.kind.code())
     }
 
     #[test]
     fn version_and_method_are_on_every_request_and_match_exactly() {
-        const V: (&str, &str) = (VERSION, "2026-07-28");
-        const M: (&str, &str) = (METHOD, "tools/list");
+        const V: (HeaderName, &str) = (VERSION, "2026-07-28");
+        const M: (HeaderName, &str) = (METHOD, "tools/list");
         for (pairs, code) in [
             (&[V, M][..], None),
             (&[V, (METHOD, "  tools/list\t")], None),
@@ -158,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_name_is_compared_after_decoding() {
-        const V: (&str, &str) = (VERSION, "2026-07-28");
+        const V: (HeaderName, &str) = (VERSION, "2026-07-28");
         for (method, header, params, code) in [
             ("tools/call", Some("a__b"), json!({"name": "a__b"}), None),
             ("tools/call", Some("a__c"), json!({"name": "a__b"}), Some(-32020)),

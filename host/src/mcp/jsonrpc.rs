@@ -9,7 +9,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use serde_json::value::RawValue;
@@ -34,17 +34,27 @@ pub enum Id {
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either {
-            Number(Number),
-            Text(String),
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = Id;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an integer")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Id, E> {
+                Ok(Id::Integer(number.into()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Id, E> {
+                Ok(Id::Integer(number.into()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Id, E> {
+                Ok(Id::Text(text.to_owned()))
+            }
         }
-        match Either::deserialize(deserializer) {
-            Ok(Either::Number(number)) if !number.is_f64() => Ok(Self::Integer(number)),
-            Ok(Either::Text(text)) => Ok(Self::Text(text)),
-            _ => Err(D::Error::custom("neither a string nor an integer")),
-        }
+        deserializer.deserialize_any(Either)
     }
 }
 
@@ -121,12 +131,18 @@ pub fn parse(body: &[u8], batch_max: usize) -> Result<Incoming, Malformed> {
     let text = std::str::from_utf8(body).map_err(|error| {
         Malformed::new(Kind::Parse, format!("the body is not UTF-8 (byte {})", error.valid_up_to()))
     })?;
-    let shape = Shape::of(text.as_bytes());
+    let is_batch = text.trim_start().starts_with('[');
+    // Few messages open so much that they could be nested too deep, and to count is quick.
+    let opened = body.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if !is_batch && opened <= DEPTH_MAX {
+        return message(text).map(Incoming::One);
+    }
+    let shape = Shape::of(body);
     if shape.depth > DEPTH_MAX {
         let message = format!("the body is nested deeper than {DEPTH_MAX} levels");
         return Err(Malformed::new(Kind::InvalidRequest, message));
     }
-    if !text.trim_start().starts_with('[') {
+    if !is_batch {
         return message(text).map(Incoming::One);
     }
     if shape.items > batch_max {
@@ -351,9 +367,8 @@ pub fn result_in_pieces(id: &Id, payload: Payload) -> Vec<Bytes> {
     if payload.size() <= ONE_TEXT {
         return vec![result(id, &payload).into()];
     }
-    let mut pieces = Vec::with_capacity(payload.rest.len() + 3);
-    pieces.extend([before(id, 0).into(), payload.first]);
-    pieces.extend(payload.rest);
+    let Payload { first, rest: mut pieces } = payload;
+    pieces.splice(..0, [before(id, 0).into(), first]);
     pieces.push(Bytes::from_static(b"}"));
     pieces
 }

@@ -5,7 +5,7 @@
 //! one buffer per era, so that a page is a slice of it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -202,27 +202,28 @@ impl Listing {
         let management = if shows.management { manage::lines() } else { &[] };
         let meta = if shows.meta { manage::meta_lines() } else { &[] };
         let first = [management, meta].into_iter().filter(|_| cursor.is_none()).map(Bytes::from_static);
-        let mut pieces = Vec::with_capacity(6);
+        let mut pieces = Vec::with_capacity(8);
         for part in first.chain([page]).filter(|part| !part.is_empty()) {
             if !pieces.is_empty() {
                 pieces.push(Bytes::from_static(b","));
             }
             pieces.push(part);
         }
-        let mut out = b"]".to_vec();
-        if let Some(last) = self.names.get(start.saturating_add(size).wrapping_sub(1))
-            && start.saturating_add(size) < self.names.len()
-        {
-            out.extend_from_slice(format!(r#","nextCursor":"{}""#, cursor::after(last)).as_bytes());
-        }
-        if modern {
-            let hints = format!(r#","ttlMs":{FRESH_MS},"cacheScope":"private",{}"#, about::modern_members());
-            out.extend_from_slice(hints.as_bytes());
-        }
-        out.push(b'}');
-        pieces.push(out.into());
+        let to = start.saturating_add(size);
+        let last = self.names.get(to.wrapping_sub(1)).filter(|_| to < self.names.len());
+        pieces.push(match last {
+            Some(last) => format!(r#"],"nextCursor":"{}"{}"#, cursor::after(last), &end(modern)[1..]).into(),
+            None => Bytes::from_static(end(modern).as_bytes()),
+        });
         Ok(Payload::of_pieces(Bytes::from_static(br#"{"tools":["#), pieces))
     }
+}
+
+/// How the result ends after its last tool, from the bracket of the list on.
+fn end(modern: bool) -> &'static str {
+    static MODERN: LazyLock<String> =
+        LazyLock::new(|| format!(r#"],"ttlMs":{FRESH_MS},"cacheScope":"private",{}}}"#, about::modern_members()));
+    if modern { &MODERN } else { "]}" }
 }
 
 /// The name of a tool at an address.

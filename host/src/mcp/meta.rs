@@ -3,9 +3,12 @@
 //! In the modern era this is where version and capabilities of the client are, on each request
 //! (2026-07-28, "General fields"); in both eras it is where a client asks for progress.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::error::{Failure, Kind, shorten};
 use super::jsonrpc::{Id, Params};
@@ -18,11 +21,15 @@ const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
 /// The `_meta` of one request, read but not judged.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Meta {
+    #[serde(default, rename = "io.modelcontextprotocol/protocolVersion")]
     version: Option<Value>,
+    #[serde(default, rename = "io.modelcontextprotocol/clientCapabilities")]
     capabilities: Option<Value>,
+    #[serde(default, rename = "io.modelcontextprotocol/logLevel")]
     log_level: Option<Value>,
+    #[serde(default, rename = "progressToken")]
     progress_token: Option<Value>,
 }
 
@@ -103,30 +110,13 @@ impl Meta {
     /// -32602 when `_meta` is there and is not an object, or holds a member twice.
     pub fn read(params: &Params) -> Result<Self, Failure> {
         #[derive(Deserialize)]
-        struct Outer<'a> {
-            #[serde(borrow, default)]
-            _meta: Option<&'a RawValue>,
-        }
-        #[derive(Deserialize)]
-        struct Inner {
-            #[serde(default, rename = "io.modelcontextprotocol/protocolVersion")]
-            version: Option<Value>,
-            #[serde(default, rename = "io.modelcontextprotocol/clientCapabilities")]
-            capabilities: Option<Value>,
-            #[serde(default, rename = "io.modelcontextprotocol/logLevel")]
-            log_level: Option<Value>,
-            #[serde(default, rename = "progressToken")]
-            progress_token: Option<Value>,
+        struct Outer {
+            #[serde(default, deserialize_with = "object")]
+            _meta: Option<Meta>,
         }
         let Some(params) = params else { return Ok(Self::default()) };
-        let outer: Outer<'_> = serde_json::from_str(params.get()).map_err(|error| invalid(&error.to_string()))?;
-        let Some(meta) = outer._meta else { return Ok(Self::default()) };
-        if !meta.get().starts_with('{') {
-            return Err(invalid("it must be an object"));
-        }
-        let Inner { version, capabilities, log_level, progress_token } =
-            serde_json::from_str(meta.get()).map_err(|error| invalid(&error.to_string()))?;
-        Ok(Self { version, capabilities, log_level, progress_token })
+        let outer: Outer = serde_json::from_str(params.get()).map_err(|error| invalid(&error.to_string()))?;
+        Ok(outer._meta.unwrap_or_default())
     }
 
     /// Whether the request says that it is of the modern era.
@@ -138,19 +128,19 @@ impl Meta {
     ///
     /// # Errors
     /// -32602, with status 400 for a field that is missing or of another type.
-    pub fn declared(&self) -> Result<Declared, Failure> {
-        let Some(Value::String(version)) = &self.version else {
+    pub fn declared(self) -> Result<Declared, Failure> {
+        let Some(Value::String(version)) = self.version else {
             return Err(invalid(&format!("`{VERSION}` must be there, a string")));
         };
-        let Some(Value::Object(capabilities)) = &self.capabilities else {
+        let Some(Value::Object(capabilities)) = self.capabilities else {
             return Err(invalid(&format!("`{CAPABILITIES}` must be there, an object")));
         };
-        let log_level = match &self.log_level {
+        let log_level = match self.log_level {
             None => None,
-            Some(Value::String(word)) => Some(Threshold::parse(word)?),
+            Some(Value::String(word)) => Some(Threshold::parse(&word)?),
             Some(_) => return Err(invalid(&format!("`{LOG_LEVEL}` must be a string"))),
         };
-        Ok(Declared { version: version.clone(), capabilities: capabilities.clone(), log_level })
+        Ok(Declared { version, capabilities, log_level })
     }
 
     /// The word under which the client wants to hear of progress; none when it asked for none, or by
@@ -160,6 +150,27 @@ impl Meta {
     }
 }
 
+/// An object or null; the derived reader would take an array too, as the members in their order.
+fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Meta>, D::Error> {
+    struct Object;
+    impl<'de> Visitor<'de> for Object {
+        type Value = Option<Meta>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E>(self) -> Result<Option<Meta>, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Option<Meta>, A::Error> {
+            Meta::deserialize(MapAccessDeserializer::new(members)).map(Some)
+        }
+    }
+    deserializer.deserialize_any(Object)
+}
+
 fn invalid(what: &str) -> Failure {
     Failure::new(Kind::InvalidMeta, format!("`params._meta`: {what}"))
 }
@@ -167,6 +178,7 @@ fn invalid(what: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use serde_json::value::RawValue;
 
     use super::*;
 
@@ -196,7 +208,9 @@ mod tests {
                 assert_eq!(failure.kind.code(), -32602, "{params}");
             }
         }
-        assert!(read(&json!({"_meta": 7})).is_err());
+        for bad in [json!(7), json!([version, capabilities]), json!("{}")] {
+            assert!(read(&json!({"_meta": bad})).is_err(), "{bad}");
+        }
         assert!(read(&json!({"_meta": null})).is_ok_and(|meta| !meta.is_modern()));
         let twice = r#"{"_meta":{"progressToken":1,"progressToken":2}}"#.to_owned();
         assert!(Meta::read(&RawValue::from_string(twice).ok()).is_err());

@@ -94,7 +94,7 @@ pub fn check(mirrors: &[Mirror], headers: &HeaderMap, arguments: Option<&RawValu
 impl Mirror {
     fn check(&self, headers: &HeaderMap, arguments: &Value) -> Result<(), Failure> {
         let body = self.path.iter().try_fold(arguments, |value, member| value.get(member)).filter(|v| !v.is_null());
-        let name = &self.header;
+        let name = self.header.as_str();
         let header = single(headers, name)?.map(|text| decode(name, text)).transpose()?;
         match (header, body) {
             (None, None) => Ok(()),

@@ -43,11 +43,15 @@ mod transport;
 mod uris;
 pub mod versions;
 
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -63,6 +67,10 @@ use crate::auth::McpAuth;
 use crate::domain::caller::{Caller, Who};
 use crate::limits::Limits;
 use crate::service::Service;
+use crate::telemetry::RequestId;
+
+/// Where everything is served.
+pub const ADDRESS: &str = transport::EVERYTHING;
 
 /// All that the routes need. Clones share sessions, streams and the written list of tools.
 #[derive(Clone)]
@@ -110,6 +118,16 @@ impl McpState {
     /// The same door at another listener, under other rules.
     pub fn at(&self, auth: McpAuth, settings: McpSettings) -> Self {
         Self(Arc::new(Inner { auth, settings: Arc::new(settings), ..Inner::clone(self) }))
+    }
+
+    /// Answers a `POST` to [`ADDRESS`], as the routes do.
+    pub fn post(
+        &self,
+        peer: SocketAddr,
+        request_id: RequestId,
+        request: Request,
+    ) -> impl Future<Output = Response> + Send {
+        transport::post(self, peer, request_id, request)
     }
 
     /// Ends sessions that nobody uses, once a minute, until the process stops.

@@ -267,6 +267,12 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Whether the message that came was the last.
+    pub(super) fn is_at_end(&self) -> bool {
+        let state = self.outbox.held();
+        matches!(state.end, End::Over) && self.at >= state.before + state.messages.len() as u64
+    }
+
     /// The next message and its number, counted from 1. None: nothing more comes, or a later reader took
     /// this one's place.
     pub(super) async fn next(&mut self) -> Option<(u64, Bytes)> {
@@ -317,7 +323,9 @@ mod tests {
         outbox.say("c", &json!({}));
         outbox.finish(None);
         assert_eq!(said(reader.next().await), (2, "b".to_owned()));
+        assert!(!reader.is_at_end());
         assert_eq!(said(reader.next().await), (3, "answer".to_owned()));
+        assert!(reader.is_at_end());
         assert_eq!(reader.next().await, None);
     }
 

@@ -1,7 +1,7 @@
 //! What this server asks of a legacy client while a call of it runs: a request on the stream of that call,
 //! answered by a message of the client in the same session.
 //!
-//! A question is open until it is answered, until its time is over, or until whoever asked no longer wants to
+//! Nobody is asked before saying that it is ready to be. A question is open until it is answered, until its time is over, or until whoever asked no longer wants to
 //! know; the client is told of one that was given up. Its id is random, so that no late answer to a question
 //! of another time or process can be taken for one to this. How many are open in one session is bounded.
 
@@ -11,10 +11,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::error::shorten;
 use super::outbox::Outbox;
 use super::session::{Question, Session};
+
+/// How long a client that makes calls may take to say that it is ready to be asked.
+const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Whoever is at the other end of a legacy call, ready to be asked. Clones are the same.
 #[derive(Clone, Debug)]
@@ -32,6 +36,9 @@ pub enum PeerError {
     /// Nobody answered in time, or nobody is there.
     #[error("the client did not answer")]
     Unanswered,
+    /// It did not say in time that it is ready to be asked.
+    #[error("the client did not say that it is ready (`notifications/initialized`)")]
+    NotReady,
     /// So many questions of this session are open already.
     #[error("{0} questions to this client are open and no more may be (MCPBOX_OPEN_QUESTIONS)")]
     TooMany(usize),
@@ -52,6 +59,16 @@ impl Peer {
         params: &impl Serialize,
         within: Duration,
     ) -> Result<Box<RawValue>, PeerError> {
+        let until = Instant::now() + within;
+        // "Initialization", 2025-11-25.
+        let is_ready = tokio::select! {
+            is_ready = self.session.initialized() => is_ready,
+            () = self.outbox.closed() => false,
+            () = tokio::time::sleep(READY_WITHIN.min(within)) => return Err(PeerError::NotReady),
+        };
+        if !is_ready {
+            return Err(PeerError::Unanswered);
+        }
         let mut question = self.session.question().map_err(PeerError::TooMany)?;
         if !self.outbox.ask(question.id(), method, params) {
             return Err(PeerError::Unanswered);
@@ -60,7 +77,7 @@ impl Peer {
         let said = tokio::select! {
             said = open.question.answer() => said,
             () = self.outbox.closed() => None,
-            () = tokio::time::sleep(within) => None,
+            () = tokio::time::sleep_until(until) => None,
         };
         let Some(said) = said else { return Err(PeerError::Unanswered) };
         open.is_open = false;
@@ -106,6 +123,13 @@ mod tests {
 
     /// A call of a session, and what its client reads of it.
     fn call(most: u64) -> (Arc<Session>, Outbox, Peer, Reader) {
+        let found = call_of_a_newcomer(most);
+        found.0.set_initialized();
+        found
+    }
+
+    /// The same, before the client said that it is ready.
+    fn call_of_a_newcomer(most: u64) -> (Arc<Session>, Outbox, Peer, Reader) {
         let limits = Limits { open_questions: most, ..Limits::default() };
         let (version, scope) = (Version::NEWEST_LEGACY, Scope::Everything);
         let agreed = Agreed { version, scope, capabilities: Map::new(), client: None };
@@ -144,6 +168,26 @@ mod tests {
             let (answer, ()) = tokio::join!(peer.request("roots/list", &params, LONG), client);
             assert_eq!(answer.map(|raw| raw.get().to_owned()), heard);
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_before_saying_that_it_is_ready() {
+        let (session, _, peer, mut reader) = call_of_a_newcomer(1);
+        let late = peer.request("roots/list", &json!({}), Duration::ZERO).await;
+        assert_eq!(late.err(), Some(PeerError::NotReady));
+        let nothing = json!({});
+        let mut asking = Box::pin(peer.request("roots/list", &nothing, LONG));
+        let mut heard = Box::pin(read(&mut reader));
+        assert!(futures_util::poll!(&mut asking).is_pending() && futures_util::poll!(&mut heard).is_pending());
+        session.set_initialized();
+        assert!(futures_util::poll!(&mut asking).is_pending());
+        let question = heard.await;
+        session.answered(response(&question, Ok("{}")));
+        assert!(asking.await.is_ok());
+        session.end();
+        let (gone, _, peer, _) = call_of_a_newcomer(1);
+        gone.hears_no_more();
+        assert_eq!(peer.request("roots/list", &json!({}), LONG).await.err(), Some(PeerError::Unanswered));
     }
 
     /// Holds: open_questions.

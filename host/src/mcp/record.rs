@@ -1,15 +1,16 @@
 //! What of MCP stands in the activity log: who opened a session, asked for the list, called a tool and how
 //! that ended, and who was turned away.
 //!
-//! A row names what is known here (a method, a tool of the list, a kind of failure) and counts the rest. What
+//! A request and its answer are one row. A row names what is known here (a method, a tool of the list, a kind of failure) and counts the rest. What
 //! a client wrote, arguments, names that do not exist and the words of an error that may quote them, is not
 //! in it; of a session's id there is a digest.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::McpState;
 use super::dispatch::{Context, Era, Reply};
@@ -19,30 +20,33 @@ use super::session::Session;
 use crate::domain::activity::LogType;
 use crate::domain::caller::Caller;
 use crate::domain::component::Entry;
-use crate::domain::digest::Digest;
 use crate::domain::ids::ServerId;
 use crate::domain::outcome::LogLevel;
 use crate::service::Service;
 use crate::service::activity::NewActivity;
 use crate::service::calls::Execution;
+use crate::service::exchanges::{Answered, Asked, CallEnd, Exchange};
 use crate::telemetry::RequestId;
-
-/// Characters of the digest that stands for a session.
-const SESSION_CHARACTERS: usize = 16;
 
 /// One request on its way to its answer.
 pub(super) struct Record {
     service: Service,
     caller: Caller,
     request_id: RequestId,
-    session: Option<String>,
+    session: Option<Arc<str>>,
     method: Method,
-    /// What the rows speak of.
-    subject: String,
-    server_id: Option<ServerId>,
     began: Instant,
-    end: Map<String, Value>,
+    /// Once it is written down.
+    exchange: Option<Exchange>,
+    call: Option<CallEnd>,
     is_error: bool,
+}
+
+/// What a request speaks of.
+struct Subject {
+    words: Cow<'static, str>,
+    server_id: Option<ServerId>,
+    arguments_bytes: Option<usize>,
 }
 
 impl Record {
@@ -50,7 +54,7 @@ impl Record {
     pub(super) fn of(service: &Service, context: &Context, method: Method) -> Self {
         let session = match &context.era {
             Era::Modern(_) => None,
-            Era::Legacy(session) => Some(stands_for(session)),
+            Era::Legacy(session) => Some(session.stands_for()),
         };
         Self {
             service: service.clone(),
@@ -58,18 +62,17 @@ impl Record {
             request_id: context.request_id.clone(),
             session,
             method,
-            subject: method.as_str().to_owned(),
-            server_id: None,
             began: Instant::now(),
-            end: Map::new(),
+            exchange: None,
+            call: None,
             is_error: false,
         }
     }
 
     /// Writes that the request is here.
     pub(super) async fn begin(service: &Service, context: &Context, method: Method) -> Self {
-        let record = Self::of(service, context, method);
-        record.service.activity_add(record.row(LogType::McpRequest, LogLevel::Info, record.subject.clone())).await;
+        let mut record = Self::of(service, context, method);
+        record.exchange = Some(record.begun(Subject::of(method.as_str())).await);
         record
     }
 
@@ -80,13 +83,13 @@ impl Record {
             // What is wrong with it is told where it is needed.
             Err(_) => None,
         };
-        self.server_id = known;
-        self.subject = match is_management || known.is_some() {
-            true => format!("{} {name}", self.method.as_str()),
-            false => format!("{} of a tool that is not there", self.method.as_str()),
+        let method = self.method.as_str();
+        let words = match is_management || known.is_some() {
+            true => format!("{method} {name}"),
+            false => format!("{method} of a tool that is not there"),
         };
-        let row = self.row(LogType::McpRequest, LogLevel::Info, self.subject.clone());
-        self.service.activity_add(row.with("arguments_bytes", arguments.map_or(0, |raw| raw.get().len()))).await;
+        let arguments_bytes = Some(arguments.map_or(0, |raw| raw.get().len()));
+        self.exchange = Some(self.begun(Subject { words: words.into(), server_id: known, arguments_bytes }).await);
     }
 
     /// Writes that somebody wants a prompt, a resource or a completion. A URI may hold what a client wrote, and is
@@ -97,70 +100,72 @@ impl Record {
             // What is wrong with it is told where it is needed.
             Err(_) => None,
         };
-        self.server_id = owner;
-        self.subject = match (owner, entry) {
-            (None, _) => format!("{} of something that is not there", self.method.as_str()),
-            (Some(_), Entry::Prompt { .. }) => format!("{} {name}", self.method.as_str()),
-            (Some(_), _) => self.method.as_str().to_owned(),
+        let method = self.method.as_str();
+        let words = match (owner, entry) {
+            (None, _) => format!("{method} of something that is not there").into(),
+            (Some(_), Entry::Prompt { .. }) => format!("{method} {name}").into(),
+            (Some(_), _) => method.into(),
         };
-        self.service.activity_add(self.row(LogType::McpRequest, LogLevel::Info, self.subject.clone())).await;
+        self.exchange = Some(self.begun(Subject { words, server_id: owner, arguments_bytes: None }).await);
+    }
+
+    async fn begun(&self, subject: Subject) -> Exchange {
+        let Subject { words, server_id, arguments_bytes } = subject;
+        let asked = Asked {
+            method: self.method.as_str(),
+            subject: words,
+            arguments_bytes,
+            server_id,
+            caller: self.caller.clone(),
+            session: self.session.clone(),
+            request_id: self.request_id.clone(),
+        };
+        self.service.exchange_begin(asked).await
     }
 
     /// Takes note of how a call ended.
     pub(super) fn called(&mut self, is_error: bool, execution: Option<&Execution>) {
         self.is_error = is_error;
-        if let Some(Execution { call_id, outcome, fuel, .. }) = execution {
-            self.end.insert("call_id".to_owned(), call_id.to_string().into());
-            self.end.insert("outcome".to_owned(), (*outcome).into());
-            self.end.insert("fuel".to_owned(), (*fuel).into());
-        }
+        self.call =
+            execution.map(|&Execution { call_id, outcome, fuel, .. }| CallEnd { call_id, outcome, fuel }).or(self.call);
     }
 
     /// Writes what the client is answered, and passes it on.
-    pub(super) async fn end(self, reply: Reply) -> Reply {
+    pub(super) async fn end(mut self, reply: Reply) -> Reply {
         let (level, end) = match &reply {
-            Err(failure) => (level(failure), told(failure.kind).to_owned()),
-            Ok(_) if self.is_error => (LogLevel::Warning, "answered with an error".to_owned()),
-            Ok(_) => (LogLevel::Info, "answered".to_owned()),
+            Err(failure) => (level(failure), told(failure.kind)),
+            Ok(_) if self.is_error => (LogLevel::Warning, "answered with an error"),
+            Ok(_) => (LogLevel::Info, "answered"),
         };
-        let mut row = self.row(LogType::McpResponse, level, format!("{}: {end}", self.subject));
-        row.duration = Some(self.began.elapsed());
-        if let Err(failure) = &reply {
-            row = row.with("code", failure.kind.code());
-        }
-        row.details.extend(self.end);
-        self.service.activity_add(row).await;
+        let code = reply.as_ref().err().map(|failure| failure.kind.code());
+        let answered = Answered { level, end, duration: self.began.elapsed(), code, call: self.call };
+        let exchange = match self.exchange.take() {
+            Some(exchange) => exchange,
+            None => self.begun(Subject::of(self.method.as_str())).await,
+        };
+        self.service.exchange_end(exchange, answered).await;
         reply
     }
+}
 
-    fn row(&self, log_type: LogType, level: LogLevel, message: String) -> NewActivity {
-        NewActivity {
-            method: Some(self.method.as_str()),
-            server_id: self.server_id,
-            caller: Some(self.caller.clone()),
-            session: self.session.clone(),
-            request_id: Some(self.request_id.clone()),
-            ..NewActivity::new(log_type, level, message)
-        }
+impl Subject {
+    fn of(method: &'static str) -> Self {
+        Self { words: method.into(), server_id: None, arguments_bytes: None }
     }
 }
 
 /// Writes that a client opened a session.
 pub(super) async fn opened(mcp: &McpState, request_id: &RequestId, caller: &Caller, session: &Session) {
     let client = session.agreed.client.as_deref().unwrap_or("a client without a name");
-    for (log_type, message) in [
-        (LogType::McpRequest, format!("initialize by {client}")),
-        (LogType::McpResponse, format!("initialize: protocol version {}", session.agreed.version)),
-    ] {
-        let row = NewActivity {
-            method: Some("initialize"),
-            caller: Some(caller.clone()),
-            session: Some(stands_for(session)),
-            request_id: Some(request_id.clone()),
-            ..NewActivity::new(log_type, LogLevel::Info, message)
-        };
-        mcp.dispatcher.service.activity_add(row).await;
-    }
+    let message = format!("initialize by {client}: protocol version {}", session.agreed.version);
+    let row = NewActivity {
+        method: Some("initialize"),
+        caller: Some(caller.clone()),
+        session: Some(session.stands_for()),
+        request_id: Some(request_id.clone()),
+        ..NewActivity::new(LogType::McpResponse, LogLevel::Info, message)
+    };
+    mcp.dispatcher.service.activity_add(row).await;
 }
 
 /// Writes that a message of a known caller could not be read or served.
@@ -185,11 +190,6 @@ pub(super) async fn turned_away(mcp: &McpState, peer: SocketAddr, request_id: &R
         ..NewActivity::new(log_type, level, format!("an MCP client was turned away: {}", told(failure.kind)))
     };
     mcp.dispatcher.service.refusal_add(row).await;
-}
-
-/// What stands for a session in rows: its id itself is as good as a key.
-fn stands_for(session: &Session) -> String {
-    Digest::of(session.id().as_bytes()).to_string().chars().take(SESSION_CHARACTERS).collect()
 }
 
 fn level(failure: &Failure) -> LogLevel {

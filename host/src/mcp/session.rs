@@ -19,12 +19,15 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::abilities;
 use super::jsonrpc::{Id, Response};
 use super::meta::Threshold;
 use super::scope::Scope;
 use super::versions::Version;
 use crate::clock::Clock;
 use crate::domain::caller::{Caller, Who};
+use crate::domain::client::Abilities;
+use crate::domain::digest::Digest;
 use crate::limits::Limits;
 use crate::telemetry::metrics::{self, Counted};
 
@@ -41,15 +44,22 @@ pub struct Agreed {
 }
 
 impl Agreed {
+    /// What the client said that it can do for a guest.
+    pub(super) fn abilities(&self) -> Abilities {
+        abilities::declared(&self.capabilities, self.version)
+    }
+
     /// Whether the client said that a guest may ask it something.
     pub fn can_be_asked(&self) -> bool {
-        ["elicitation", "sampling", "roots"].into_iter().any(|ability| self.capabilities.contains_key(ability))
+        self.abilities() != Abilities::default()
     }
 }
 
 /// One session.
 pub struct Session {
     id: String,
+    /// The first characters of its digest, which stand for it in logs: the id itself is as good as a key.
+    stands_for: Arc<str>,
     owner: Who,
     pub agreed: Agreed,
     /// Microseconds since 1970 of the last use.
@@ -68,6 +78,8 @@ pub struct Session {
     /// Ends the stream that is open, if one is.
     stream: Mutex<Option<CancellationToken>>,
     ended: CancellationToken,
+    /// The client said that it is ready to be asked.
+    initialized: CancellationToken,
     /// The client says nothing any more.
     silent: CancellationToken,
     _counted: Counted,
@@ -235,6 +247,7 @@ impl fmt::Debug for Session {
 impl Session {
     fn new(id: String, owner: Who, agreed: Agreed, now: DateTime<Utc>, bounds: Bounds) -> Self {
         Self {
+            stands_for: Digest::of(id.as_bytes()).beginning().into(),
             id,
             owner,
             agreed,
@@ -248,6 +261,7 @@ impl Session {
             questions_most: bounds.questions,
             stream: Mutex::default(),
             ended: CancellationToken::new(),
+            initialized: CancellationToken::new(),
             silent: CancellationToken::new(),
             _counted: metrics::mcp_session(),
         }
@@ -257,6 +271,26 @@ impl Session {
     pub(super) fn of_connection(caller: &Caller, agreed: Agreed, limits: &Limits, now: DateTime<Utc>) -> Arc<Self> {
         let session = Self::new(String::new(), caller.who.clone(), agreed, now, Bounds::of(limits));
         Arc::new(Self { noted: None, ..session })
+    }
+
+    /// The client is ready to be asked.
+    pub(super) fn set_initialized(&self) {
+        self.initialized.cancel();
+    }
+
+    pub(super) fn is_initialized(&self) -> bool {
+        self.initialized.is_cancelled()
+    }
+
+    /// Waits until the client is ready to be asked. False when it never will be: the session has ended, or the client
+    /// says nothing any more.
+    pub(super) async fn initialized(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.initialized.cancelled() => true,
+            () = self.ended.cancelled() => false,
+            () = self.silent.cancelled() => false,
+        }
     }
 
     /// The client says nothing any more: what it was asked stays without an answer.
@@ -282,6 +316,11 @@ impl Session {
     /// Ends it: its calls and its stream with it.
     pub(super) fn end(&self) {
         self.ended.cancel();
+    }
+
+    /// What may be written down in place of its id.
+    pub fn stands_for(&self) -> Arc<str> {
+        Arc::clone(&self.stands_for)
     }
 
     /// Visible ASCII, as the protocol wants it.

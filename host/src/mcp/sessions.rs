@@ -47,6 +47,17 @@ impl Sessions {
             Some(session) if !self.here.is_due(&session) => return Ok(Some(session)),
             _ => {}
         }
+        // Boxed: every request would carry the place for this along.
+        Box::pin(self.asked_for(id, caller, here)).await
+    }
+
+    /// A session that may be known to the database alone, or not any more.
+    async fn asked_for(
+        &self,
+        id: &str,
+        caller: &Caller,
+        here: Option<Arc<Session>>,
+    ) -> Result<Option<Arc<Session>>, Error> {
         match self.service.mcp_session_use(caller, id).await? {
             Some(row) => Ok(self.known(id, caller, here, row).await?),
             None => {
@@ -64,7 +75,7 @@ impl Sessions {
         here: Option<Arc<Session>>,
         row: McpSession,
     ) -> Result<Option<Arc<Session>>, Error> {
-        let McpSession { scope, version, capabilities, client, wishes } = row;
+        let McpSession { scope, version, capabilities, client, is_initialized, wishes } = row;
         let session = match here {
             Some(session) => session,
             None => {
@@ -75,6 +86,9 @@ impl Sessions {
             }
         };
         self.here.noted(&session);
+        if is_initialized {
+            session.set_initialized();
+        }
         match wishes.log_level.and_then(|word| Threshold::parse(&word).ok()) {
             Some(level) => session.set_log_level(level),
             None => session.set_no_log_level(),
@@ -139,6 +153,30 @@ pub async fn keep_wishes(service: &Service, session: &Session) -> Result<(), Err
     Ok(())
 }
 
+/// Takes note, for every process, that the client of a session is ready to be asked.
+///
+/// # Errors
+/// When the database does not take it.
+pub async fn initialize(service: &Service, session: &Session) -> Result<(), Error> {
+    if session.is_kept() && !session.is_initialized() {
+        service.mcp_session_initialize(&session.caller(), session.id()).await?;
+    }
+    session.set_initialized();
+    Ok(())
+}
+
+/// Learns whether the client said so to another process.
+///
+/// # Errors
+/// When the database has to be asked and cannot be.
+pub async fn learn_initialized(service: &Service, session: &Session) -> Result<(), Error> {
+    let may_be = session.is_kept() && !session.is_initialized();
+    if may_be && service.mcp_session_is_initialized(&session.caller(), session.id()).await? {
+        session.set_initialized();
+    }
+    Ok(())
+}
+
 fn written(session: &Session) -> McpSession {
     let Agreed { version, scope, capabilities, client } = session.agreed.clone();
     McpSession {
@@ -149,6 +187,7 @@ fn written(session: &Session) -> McpSession {
         version: version.as_str().to_owned(),
         capabilities,
         client,
+        is_initialized: session.is_initialized(),
         wishes: wishes(session),
     }
 }

@@ -26,7 +26,8 @@ use crate::service::tasks::{TaskEnd, TaskView};
 
 /// How often a client may ask how a task goes.
 const POLL_MS: u64 = 500;
-/// How often whoever runs a task looks at what its caller said to another process.
+/// How often whoever runs a task looks at what its caller said to another process, if not more often: four times in
+/// the time for which it is believed to be there.
 const LOOK: Duration = Duration::from_secs(2);
 /// `resultType` of what a call is answered that became a task.
 const TASK: &str = "task";
@@ -74,6 +75,7 @@ pub(super) async fn follow(
 ) {
     let runs = dispatcher.tasks.enter(id);
     let service = &dispatcher.service;
+    let look = LOOK.min(Duration::from_secs(service.limits().task_lease_s) / 4);
     tokio::pin!(work);
     let end = loop {
         tokio::select! {
@@ -85,7 +87,7 @@ pub(super) async fn follow(
                 }
             }
             () = runs.said.notified() => {}
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(look) => {}
         }
         match service.task_news(&caller, id).await {
             Ok(news) => {

@@ -129,7 +129,8 @@ impl State {
             if params.len() > bytes {
                 return Err(format!("the parameters of `{key}` have more than {bytes} bytes"));
             }
-            let params = object(params).map_err(|why| format!("the parameters of `{key}` {why}"))?;
+            let params = object(params).and_then(|params| method.check(&params).map(|()| params));
+            let params = params.map_err(|why| format!("the parameters of `{key}` {why}"))?;
             checked.push(Question { key, method, params });
         }
         self.questions += checked.len();

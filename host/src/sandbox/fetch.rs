@@ -27,6 +27,45 @@ struct Ended {
     _place: Option<OwnedSemaphorePermit>,
 }
 
+/// The way out of one guest. What belongs to requests is made for the first of them: most guests send none, and to
+/// make it costs a good part of what a short call does.
+pub(super) struct Network {
+    egress: Egress,
+    /// Where requests run, what they may reach, and the secrets that they carry; none before the call has begun.
+    call: Option<(Handle, Arc<Grants>, Arc<BoundSecrets>)>,
+    fetches: Option<Box<Fetches>>,
+}
+
+impl Network {
+    pub(super) fn new(egress: Egress) -> Self {
+        Self { egress, call: None, fetches: None }
+    }
+
+    /// Names the runtime that requests run on, what they may reach, and the secrets that they carry.
+    pub(super) fn begin_call(&mut self, io: Handle, grants: Arc<Grants>, bound: Arc<BoundSecrets>) {
+        if let Some(fetches) = &mut self.fetches {
+            fetches.begin_call(io.clone(), Arc::clone(&grants), Arc::clone(&bound));
+        }
+        self.call = Some((io, grants, bound));
+    }
+
+    /// The requests of the guest, within its budget.
+    pub(super) fn fetches(&mut self, budget: &Budget) -> &mut Fetches {
+        self.fetches.get_or_insert_with(|| {
+            let mut fetches = Box::new(Fetches::new(self.egress.for_call(), budget));
+            if let Some((io, grants, bound)) = &self.call {
+                fetches.begin_call(io.clone(), Arc::clone(grants), Arc::clone(bound));
+            }
+            fetches
+        })
+    }
+
+    /// Those that were begun so far, if there was any.
+    pub(super) fn begun(&self) -> Option<&Fetches> {
+        self.fetches.as_deref()
+    }
+}
+
 pub(super) struct Fetches {
     egress: Egress,
     /// Where requests run and what they may reach; none before the call has begun.
@@ -108,7 +147,7 @@ impl Traffic {
 }
 
 impl Fetches {
-    pub(super) fn new(egress: Egress, budget: &Budget) -> Self {
+    fn new(egress: Egress, budget: &Budget) -> Self {
         Self {
             egress,
             call: None,
@@ -125,8 +164,7 @@ impl Fetches {
         }
     }
 
-    /// Names the runtime that requests run on, what they may reach, and the secrets that they carry.
-    pub(super) fn begin_call(&mut self, io: Handle, grants: Arc<Grants>, bound: Arc<BoundSecrets>) {
+    fn begin_call(&mut self, io: Handle, grants: Arc<Grants>, bound: Arc<BoundSecrets>) {
         self.egress.carry(bound);
         self.call = Some((io, grants));
     }

@@ -6,35 +6,42 @@
 //! still there to be told.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 
+use super::cancel::Cancel;
+use super::fetch::Fetches;
 use super::state::{BoundReached, State};
 use crate::domain::outcome::{Bound, Exception, Outcome, Report, Usage};
 
-/// What ends a guest from outside.
+/// One guest under supervision.
 pub(super) struct Watch {
-    pub(super) started: Instant,
-    pub(super) deadline: Deadline,
-    pub(super) cancel: CancellationToken,
+    started: Instant,
+    ends: Ends,
 }
 
 impl Watch {
-    pub(super) fn new(time: Duration, cancel: CancellationToken) -> Self {
+    pub(super) fn new(time: Duration, cancel: impl Into<Cancel>) -> Self {
         let started = Instant::now();
-        Self { started, deadline: Deadline::at(started + time), cancel }
+        let time = Mutex::new(Time::Until(started + time));
+        Self { started, ends: Ends(Arc::new(Outside { time, cancel: cancel.into() })) }
     }
 }
 
-/// When a guest's time is over. It stands still while the guest waits for answers of its client.
+/// What ends a guest from outside; clones are the same. Its time stands still while the guest waits for answers of
+/// its client.
 #[derive(Clone)]
-pub(super) struct Deadline(Arc<Mutex<Time>>);
+pub(super) struct Ends(Arc<Outside>);
+
+struct Outside {
+    time: Mutex<Time>,
+    cancel: Cancel,
+}
 
 enum Time {
     Until(Instant),
@@ -42,26 +49,32 @@ enum Time {
     Left(Duration),
 }
 
-impl Deadline {
-    fn at(until: Instant) -> Self {
-        Self(Arc::new(Mutex::new(Time::Until(until))))
+impl Ends {
+    fn time(&self) -> MutexGuard<'_, Time> {
+        self.0.time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The moment, unless the time stands still.
+    /// Whether somebody has cancelled.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.0.cancel.is_cancelled()
+    }
+
+    /// The moment at which the time is over, unless it stands still.
     fn moment(&self) -> Option<Instant> {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match *self.time() {
             Time::Until(until) => Some(until),
             Time::Left(_) => None,
         }
     }
 
+    /// Whether the time is over.
     pub(super) fn is_over(&self) -> bool {
         self.moment().is_some_and(|until| until <= Instant::now())
     }
 
     /// Lets the time stand still until the answer is dropped.
     pub(super) fn stand_still(&self) -> Standing {
-        let mut time = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut time = self.time();
         if let Time::Until(until) = *time {
             *time = Time::Left(until.saturating_duration_since(Instant::now()));
         }
@@ -81,11 +94,11 @@ impl Deadline {
 }
 
 /// As long as this lives, a guest's time stands still.
-pub(super) struct Standing(Deadline);
+pub(super) struct Standing(Ends);
 
 impl Drop for Standing {
     fn drop(&mut self) {
-        let mut time = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut time = self.0.time();
         if let Time::Left(left) = *time {
             *time = Time::Until(Instant::now() + left);
         }
@@ -121,18 +134,18 @@ pub(super) async fn supervise<T>(
 ) -> Ended<T> {
     let host_calls = store.data().host_calls.clone();
     let host_calls_max = store.data().budget.host_calls;
-    store.data_mut().ends_at(watch.deadline.clone(), watch.cancel.clone());
+    store.data_mut().ends_at(watch.ends.clone());
     let result = {
-        let (step, cancelled) = (step(store), watch.cancel.cancelled());
-        let alarm = tokio::time::sleep_until(watch.deadline.moment().unwrap_or(watch.started));
+        let (step, cancelled) = (step(store), watch.ends.0.cancel.cancelled());
+        let alarm = tokio::time::sleep_until(watch.ends.moment().unwrap_or(watch.started));
         tokio::pin!(step, cancelled, alarm);
         let watched = std::future::poll_fn(|context| {
             // Waited for only behind a turn that was not the last: most guests need one, and an alarm and a
             // place among those that wait cost as much as they compute.
-            if watch.cancel.is_cancelled() {
+            if watch.ends.is_cancelled() {
                 return Poll::Ready(Err(Outcome::Cancelled));
             }
-            if watch.deadline.is_over() {
+            if watch.ends.is_over() {
                 return Poll::Ready(Ok(Err(BoundReached(Bound::Time).into())));
             }
             host_calls.turn_over();
@@ -147,7 +160,7 @@ pub(super) async fn supervise<T>(
                 return Poll::Ready(Err(Outcome::Cancelled));
             }
             // The step may have moved the deadline.
-            match watch.deadline.poll_over(alarm.as_mut(), context) {
+            match watch.ends.poll_over(alarm.as_mut(), context) {
                 true => Poll::Ready(Ok(Err(BoundReached(Bound::Time).into()))),
                 false => Poll::Pending,
             }
@@ -239,9 +252,9 @@ pub(super) fn report(store: &mut Store<State>, watch: &Watch, outcome: Outcome) 
             peak_memory_bytes: state.limiter.peak(),
             duration: watch.started.elapsed(),
             host_calls: state.host_calls.count(),
-            http_requests: state.fetches.started(),
-            http_sent_bytes: state.fetches.sent_bytes(),
-            http_received_bytes: state.fetches.received_bytes(),
+            http_requests: state.network.begun().map_or(0, Fetches::started),
+            http_sent_bytes: state.network.begun().map_or(0, Fetches::sent_bytes),
+            http_received_bytes: state.network.begun().map_or(0, Fetches::received_bytes),
         },
     }
 }

@@ -49,17 +49,17 @@ impl http::Host for State {
             body: request.body.map(Into::into),
             timeout: request.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
         };
-        Ok(self.fetches.start(request).map_err(told))
+        Ok(self.network.fetches(&self.budget).start(request).map_err(told))
     }
 
     async fn wait(&mut self, ids: Vec<u32>, timeout_ms: Option<u64>) -> wasmtime::Result<Vec<u32>> {
         self.host_call(ids.len()).await?;
-        Ok(self.fetches.wait(&ids, timeout_ms.map(Duration::from_millis)).await)
+        Ok(self.network.fetches(&self.budget).wait(&ids, timeout_ms.map(Duration::from_millis)).await)
     }
 
     async fn take(&mut self, id: u32) -> wasmtime::Result<Result<http::Response, http::Error>> {
         self.host_call(0).await?;
-        let answer = self.fetches.take(id).await;
+        let answer = self.network.fetches(&self.budget).take(id).await;
         Ok(answer
             .map(|response| http::Response { status: response.status, headers: response.headers, body: response.body })
             .map_err(told))
@@ -67,7 +67,7 @@ impl http::Host for State {
 
     async fn cancel(&mut self, id: u32) -> wasmtime::Result<()> {
         self.host_call(0).await?;
-        self.fetches.cancel(id);
+        self.network.fetches(&self.budget).cancel(id);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 
 mod asking;
 mod bindings;
+mod cancel;
 mod child;
 mod compile;
 mod component;
@@ -46,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 
+pub use self::cancel::Cancel;
 pub use self::child::EXIT_REFUSED;
 use self::compile::Compiler;
 pub use self::compile::{Compilation, CompileError, FetchBytes, compile_here};
@@ -308,9 +310,10 @@ impl Sandbox {
     pub async fn run(
         &self,
         job: Job,
-        cancel: CancellationToken,
+        cancel: impl Into<Cancel>,
         listener: Option<Listener>,
     ) -> Result<Report, SandboxError> {
+        let cancel = cancel.into();
         let Job { grants, secrets, bound, client, .. } = job;
         let reach = Reach { grants, secrets, bound, client, listener };
         match job.program {
@@ -349,7 +352,7 @@ impl Sandbox {
     /// Gives a guest what its call may reach.
     fn attach(&self, store: &mut Store<State>, reach: Reach) {
         let state = store.data_mut();
-        state.fetches.begin_call(self.0.io.clone(), Arc::clone(&reach.grants), Arc::clone(&reach.bound));
+        state.network.begin_call(self.0.io.clone(), Arc::clone(&reach.grants), Arc::clone(&reach.bound));
         state.reach = Some(reach);
     }
 

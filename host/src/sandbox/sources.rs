@@ -16,7 +16,7 @@ use super::interpreter::{self, Description, Prepared};
 use super::javascript::{Read, Script, Transpiler};
 use super::spares::{Key, Spares, Wish};
 use super::state::{Reach, State};
-use super::{BESIDE_TIME, Sandbox, SandboxError};
+use super::{BESIDE_TIME, Cancel, Sandbox, SandboxError};
 use crate::domain::budget::Budget;
 use crate::domain::digest::Digest;
 use crate::domain::grant::{FolderAccess, FolderGrant};
@@ -167,7 +167,7 @@ impl Sandbox {
         arguments: String,
         reach: Reach,
         budget: Budget,
-        cancel: CancellationToken,
+        cancel: Cancel,
     ) -> Result<Report, SandboxError> {
         let pre = self.interpreter(source.language).await?.clone();
         let found = match self.described(&source).await? {

@@ -7,16 +7,15 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::engine::YIELD_FUEL;
-use super::fetch::Fetches;
+use super::fetch::Network;
 use super::files::Room;
-use super::guest::{Deadline, Standing};
+use super::guest::{Ends, Standing};
 use super::limiter::Limiter;
 use super::pace::HostCalls;
 use super::stdio::Capture;
@@ -50,12 +49,6 @@ pub(super) struct Reach {
 #[error("the bound `{}` was reached", .0.as_str())]
 pub(super) struct BoundReached(pub(super) Bound);
 
-/// What ends a guest from outside, looked at each time it calls the host.
-struct Ends {
-    deadline: Deadline,
-    cancel: CancellationToken,
-}
-
 /// What functions of WASI get to see once the guest has come to its end: nothing, so that they fail.
 struct Nothing {
     wasi: WasiCtx,
@@ -80,12 +73,13 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) budget: Budget,
     pub(super) host_calls: HostCalls,
+    /// Looked at each time the guest calls the host.
     ends: Option<Ends>,
     /// How the guest ended, if a call of the host found that it has to.
     pub(super) ended: Option<Outcome>,
     nothing: Option<Box<Nothing>>,
     pub(super) reach: Option<Reach>,
-    pub(super) fetches: Fetches,
+    pub(super) network: Network,
     /// For what it writes into its folders.
     pub(super) room: Room,
     pub(super) stdout: Capture,
@@ -117,7 +111,8 @@ impl State {
 
     /// Makes log lines of the requests that failed where the guest is told no more than a code.
     pub(super) fn log_failed_requests(&mut self) {
-        for message in self.fetches.failures.take() {
+        let failures = self.network.begun().map(|fetches| fetches.failures.take());
+        for message in failures.into_iter().flatten() {
             if self.log.len() >= self.budget.log_lines {
                 self.dropped_lines += 1;
                 continue;
@@ -127,13 +122,13 @@ impl State {
     }
 
     /// From now on a call of the host ends the guest after its deadline, or when its caller has gone.
-    pub(super) fn ends_at(&mut self, deadline: Deadline, cancel: CancellationToken) {
-        self.ends = Some(Ends { deadline, cancel });
+    pub(super) fn ends_at(&mut self, ends: Ends) {
+        self.ends = Some(ends);
     }
 
     /// Lets the guest's time stand still until the answer is dropped.
     pub(super) fn stand_still(&self) -> Option<Standing> {
-        self.ends.as_ref().map(|ends| ends.deadline.stand_still())
+        self.ends.as_ref().map(Ends::stand_still)
     }
 
     /// Ends the guest in this way, by the error that the call of the host answers.
@@ -154,8 +149,8 @@ impl State {
         if self.ended.is_none() {
             self.ended = match &self.ends {
                 _ if calls > self.budget.host_calls => Some(Outcome::Stopped(Bound::HostCalls)),
-                Some(ends) if ends.cancel.is_cancelled() => Some(Outcome::Cancelled),
-                Some(ends) if ends.deadline.is_over() => Some(Outcome::Stopped(Bound::Time)),
+                Some(ends) if ends.is_cancelled() => Some(Outcome::Cancelled),
+                Some(ends) if ends.is_over() => Some(Outcome::Stopped(Bound::Time)),
                 _ => None,
             };
         }
@@ -192,7 +187,7 @@ impl WasiHttpView for State {
         } else {
             &mut self.nothing.get_or_insert_with(|| Box::new(Nothing::new())).table
         };
-        WasiHttpCtxView { ctx: &mut self.wasi_http, table, hooks: &mut self.fetches }
+        WasiHttpCtxView { ctx: &mut self.wasi_http, table, hooks: self.network.fetches(&self.budget) }
     }
 }
 
@@ -239,7 +234,7 @@ pub(super) fn new_store(
         ended: None,
         nothing: None,
         reach: None,
-        fetches: Fetches::new(egress.for_call(), budget),
+        network: Network::new(egress.clone()),
         room: Room::new(budget),
         stdout,
         stderr,

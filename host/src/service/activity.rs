@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -22,17 +23,19 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::activity_log::Row;
 use super::audit::{self, Act};
+use super::exchanges::{Answered, Begun};
 use super::logs::{self, ExecutionView};
 use super::permission::people_only;
 use super::statistics::{Period, Window};
 use super::{Error, Page, PageRequest, Service, servers};
 pub use crate::db::activity_logs::Filter as ActivityFilter;
-use crate::db::activity_logs::{self as rows, ActivityLog};
+use crate::db::activity_logs::{self as rows, ActivityLog, NewActivityLog};
 use crate::db::{PageRequest as RowPage, Whole, execution_logs};
-use crate::domain::activity::{LogType, one_line};
+use crate::domain::activity::{LogType, is_one_line, one_line};
 use crate::domain::address;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Who};
 use crate::domain::ids::{ActivityId, ServerId};
 use crate::domain::outcome::LogLevel;
 use crate::telemetry::RequestId;
@@ -72,9 +75,27 @@ pub struct NewActivity {
     pub caller: Option<Caller>,
     pub from: Option<IpAddr>,
     /// What stands for the session; never its id.
-    pub session: Option<String>,
+    pub session: Option<Arc<str>>,
     pub request_id: Option<RequestId>,
     pub duration: Option<Duration>,
+}
+
+/// What is on its way to be a row.
+pub(super) enum Made {
+    Row(Box<NewActivityLog>),
+    Asked(Arc<Begun>),
+    /// The answer of a request whose row is made already.
+    Answered(Arc<Begun>, Box<Answered>),
+}
+
+impl Made {
+    pub(super) fn row(self) -> Row {
+        match self {
+            Self::Row(log) => Row::New(*log),
+            Self::Asked(begun) => begun.row(),
+            Self::Answered(begun, answered) => begun.answered_row(&answered),
+        }
+    }
 }
 
 /// One row.
@@ -193,29 +214,47 @@ impl NewActivity {
         self
     }
 
-    fn row(self, at: DateTime<Utc>) -> ActivityLog {
+    fn row(self, at: DateTime<Utc>) -> NewActivityLog {
         // Texts for keys and plain values: it is always JSON.
         let mut details = serde_json::to_string(&self.details).unwrap_or_default();
         if details.len() > DETAILS_BYTES {
             details = json!({"left_out_bytes": details.len()}).to_string();
         }
         let from = self.from.or_else(|| self.caller.as_ref().and_then(|caller| caller.from));
-        ActivityLog {
+        NewActivityLog {
             id: ActivityId::new(),
             at,
             log_type: self.log_type,
             level: self.level,
-            message: one_line(&self.message, MESSAGE),
-            details,
-            method: self.method.map(str::to_owned),
+            message: line(self.message),
+            details: details.into(),
+            method: self.method,
             server_id: self.server_id,
-            caller: self.caller.map(|caller| one_line(&caller.to_string(), CALLER)),
+            caller: self.caller.as_ref().map(name_of),
             session: self.session,
-            from_address: from.map(|from| from.to_canonical().to_string()),
-            request_id: self.request_id.map(|id| id.to_string()),
-            duration_us: self.duration.map(|time| Whole(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))),
+            from_address: from,
+            request_id: self.request_id.map(|id| id.shared()),
+            duration_us: self.duration.map(micros),
         }
     }
+}
+
+/// A message as it stands in a row.
+pub(super) fn line(message: String) -> Arc<str> {
+    if is_one_line(&message, MESSAGE) { message.into() } else { one_line(&message, MESSAGE).into() }
+}
+
+/// Who called, as it stands in a row.
+pub(super) fn name_of(caller: &Caller) -> Arc<str> {
+    static LOCAL: LazyLock<Arc<str>> = LazyLock::new(|| Who::Local.to_string().into());
+    match &caller.who {
+        Who::Local => Arc::clone(&LOCAL),
+        who => one_line(&who.to_string(), CALLER).into(),
+    }
+}
+
+pub(super) fn micros(time: Duration) -> Whole {
+    Whole(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Ages by which rows can be deleted; a hundred years are as good as never.
@@ -225,7 +264,7 @@ impl Service {
     /// Hands a row over to be written, within 100 ms. Waits when too many are on their way.
     pub async fn activity_add(&self, new: NewActivity) {
         let row = new.row(self.clock().now());
-        self.0.activity.push(row).await;
+        self.0.activity.push(Made::Row(Box::new(row))).await;
     }
 
     /// The same for what strangers cause: of one address and of all only so many in a minute.
@@ -429,6 +468,6 @@ mod tests {
         let row = new.with("fact", "y".repeat(10_000)).row(DateTime::UNIX_EPOCH);
         assert_eq!(row.message.chars().count(), MESSAGE + 1);
         assert!(!row.message.contains('\n'));
-        assert_eq!(row.details, r#"{"left_out_bytes":10011}"#);
+        assert_eq!(&*row.details, r#"{"left_out_bytes":10011}"#);
     }
 }

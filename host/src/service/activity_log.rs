@@ -1,7 +1,10 @@
 //! Rows of the activity log on their way to the database.
 
+use std::sync::Arc;
+
+use super::activity::Made;
 use super::writer::Store;
-use crate::db::activity_logs::{self, ActivityLog as Row};
+use crate::db::activity_logs::{self, NewActivityLog};
 use crate::db::{Database, DbError};
 use crate::events::{Activity, Change, Events};
 use crate::telemetry::metrics;
@@ -11,19 +14,48 @@ pub(super) struct ActivityRows {
     pub(super) events: Events,
 }
 
+/// What is written.
+#[derive(Clone)]
+pub(super) enum Row {
+    New(NewActivityLog),
+    /// Over what it said when its request was not answered yet.
+    Answered(NewActivityLog),
+}
+
+impl Row {
+    fn log(&self) -> &NewActivityLog {
+        match self {
+            Self::New(log) | Self::Answered(log) => log,
+        }
+    }
+
+    fn is_new(&self) -> bool {
+        matches!(self, Self::New(_))
+    }
+}
+
 impl Store for ActivityRows {
+    type Made = Made;
     type Row = Row;
 
+    fn row(&self, made: Made) -> Row {
+        made.row()
+    }
+
     async fn commit(&self, rows: &[Row]) -> Result<(), DbError> {
-        let tx = self.db.begin_rows().await?;
-        activity_logs::insert_many(&tx, rows).await?;
+        let (new, answered): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.is_new());
+        let mut tx = self.db.begin_appending().await?;
+        activity_logs::append(&mut tx, new.into_iter().map(Row::log)).await?;
+        for row in answered {
+            activity_logs::answer(&mut tx, row.log()).await?;
+        }
         tx.commit().await
     }
 
     async fn lacking(&self, rows: &[Row]) -> Result<Vec<Row>, DbError> {
-        let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+        let ids: Vec<_> = rows.iter().filter(|row| row.is_new()).map(|row| row.log().id).collect();
         let known = activity_logs::known(&self.db, &ids).await?;
-        Ok(rows.iter().filter(|row| !known.contains(&row.id)).cloned().collect())
+        Ok(rows.iter().filter(|row| !(row.is_new() && known.contains(&row.log().id))).cloned().collect())
     }
 
     fn count(&self, written: bool, rows: u64) {
@@ -31,17 +63,17 @@ impl Store for ActivityRows {
     }
 
     fn tell(&self, rows: &[Row]) {
-        for row in rows {
+        for log in rows.iter().map(Row::log) {
             self.events.tell(Change::Activity(Activity {
-                activity_id: row.id,
-                log_type: row.log_type,
-                level: row.level,
-                message: row.message.clone(),
-                method: row.method.clone(),
-                server_id: row.server_id,
-                caller: row.caller.clone(),
-                request_id: row.request_id.clone(),
-                duration_ms: row.duration_us.map(|us| us.0 as f64 / 1e3),
+                activity_id: log.id,
+                log_type: log.log_type,
+                level: log.level,
+                message: Arc::clone(&log.message),
+                method: log.method,
+                server_id: log.server_id,
+                caller: log.caller.clone(),
+                request_id: log.request_id.clone(),
+                duration_ms: log.duration_us.map(|us| us.0 as f64 / 1e3),
             }));
         }
     }

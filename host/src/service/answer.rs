@@ -18,8 +18,9 @@ pub(super) struct Answer {
     pub(super) notices: Vec<String>,
 }
 
-pub(super) fn compose(report: &Report, budget: &Budget, redactor: &Redactor, stdout_returned: usize) -> Answer {
-    let stdout = redactor.apply(&report.stdout.text).into_owned();
+/// Takes the result out of the report.
+pub(super) fn compose(report: &mut Report, budget: &Budget, redactor: &Redactor, stdout_returned: usize) -> Answer {
+    let stdout = redactor.apply(&report.stdout.text);
     let (returned, mut notices) = excerpt(&stdout, report.stdout.dropped_bytes, stdout_returned);
     if report.dropped_lines > 0 {
         notices.push(format!("{} log lines or progress reports were over the limit and dropped", report.dropped_lines));
@@ -27,20 +28,21 @@ pub(super) fn compose(report: &Report, budget: &Budget, redactor: &Redactor, std
     if let Some(notice) = stderr_notice(&report.stderr, redactor) {
         notices.push(notice);
     }
-    match &report.outcome {
+    match &mut report.outcome {
         Outcome::Returned(result) => {
-            Answer { result: redact(result, redactor), error: None, stdout: returned, notices }
+            let result = redact(std::mem::take(result), redactor);
+            Answer { result, error: None, stdout: returned, notices }
         }
         Outcome::ReturnedError(result) => {
-            let result = redact(result, redactor);
-            let error = redactor.apply(&told(&result)).into_owned();
+            let result = redact(std::mem::take(result), redactor);
+            let error = redactor.apply_owned(told(&result));
             Answer { result, error: Some(error), stdout: returned, notices }
         }
         Outcome::Answered(_) | Outcome::InputRequired { .. } => {
             Answer { result: ToolResult::default(), error: None, stdout: returned, notices }
         }
         failed => {
-            let error = redactor.apply(&failure(failed, budget)).into_owned();
+            let error = redactor.apply_owned(failure(failed, budget));
             let mut text = error.clone();
             if let Outcome::Raised(exception) = failed {
                 text.push_str(&redactor.apply(&detail(exception)));
@@ -155,49 +157,46 @@ fn detail(exception: &Exception) -> String {
     text
 }
 
-pub(super) fn redact(result: &ToolResult, redactor: &Redactor) -> ToolResult {
-    let structured_content = result.structured_content.as_ref().map(|json| {
+pub(super) fn redact(result: ToolResult, redactor: &Redactor) -> ToolResult {
+    if redactor.is_empty() {
+        return result;
+    }
+    let structured_content = result.structured_content.map(|json| {
         let text = redactor.apply_json_text(json.get());
         RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
     });
-    ToolResult {
-        content: result.content.iter().map(|piece| redact_piece(piece, redactor)).collect(),
-        structured_content,
-    }
+    let content = result.content.into_iter().map(|piece| redact_piece(piece, redactor)).collect();
+    ToolResult { content, structured_content }
 }
 
-fn redact_piece(piece: &Content, redactor: &Redactor) -> Content {
-    let apply = |text: &str| redactor.apply(text).into_owned();
+fn redact_piece(piece: Content, redactor: &Redactor) -> Content {
+    let apply = |text: String| redactor.apply_owned(text);
     match piece {
-        Content::Text { text, annotations } => Content::Text { text: apply(text), annotations: annotations.clone() },
+        Content::Text { text, annotations } => Content::Text { text: apply(text), annotations },
         // Encoded bytes: the redactor knows the encoding.
-        Content::Image { data, mime_type, annotations } => {
-            Content::Image { data: apply(data), mime_type: mime_type.clone(), annotations: annotations.clone() }
-        }
-        Content::Audio { data, mime_type, annotations } => {
-            Content::Audio { data: apply(data), mime_type: mime_type.clone(), annotations: annotations.clone() }
-        }
+        Content::Image { data, mime_type, annotations } => Content::Image { data: apply(data), mime_type, annotations },
+        Content::Audio { data, mime_type, annotations } => Content::Audio { data: apply(data), mime_type, annotations },
         Content::ResourceLink { uri, name, title, description, mime_type, size, annotations } => {
             Content::ResourceLink {
                 uri: apply(uri),
                 name: apply(name),
-                title: title.as_deref().map(apply),
-                description: description.as_deref().map(apply),
-                mime_type: mime_type.clone(),
-                size: *size,
-                annotations: annotations.clone(),
+                title: title.map(apply),
+                description: description.map(apply),
+                mime_type,
+                size,
+                annotations,
             }
         }
-        Content::Resource { resource, annotations } => Content::Resource {
+        Content::Resource { resource: EmbeddedResource { uri, mime_type, body }, annotations } => Content::Resource {
             resource: EmbeddedResource {
-                uri: apply(&resource.uri),
-                mime_type: resource.mime_type.clone(),
-                body: match &resource.body {
+                uri: apply(uri),
+                mime_type,
+                body: match body {
                     ResourceBody::Text(text) => ResourceBody::Text(apply(text)),
                     ResourceBody::Blob(blob) => ResourceBody::Blob(apply(blob)),
                 },
             },
-            annotations: annotations.clone(),
+            annotations,
         },
     }
 }

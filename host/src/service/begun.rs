@@ -13,41 +13,48 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// Work that was begun.
-pub struct Begun {
+use crate::telemetry;
+
+/// Work that was begun, and what comes of it.
+pub struct Begun<T: Send + 'static = ()> {
     /// None: it has ended, or goes on by itself.
-    work: Option<BoxFuture<'static, ()>>,
+    work: Option<BoxFuture<'static, T>>,
     tracker: TaskTracker,
     /// The process waits for it, in whichever task.
     _counted: TaskTrackerToken,
 }
 
-impl Begun {
+impl<T: Send + 'static> Begun<T> {
     /// Begins nothing yet. Who waits for the tracker waits for this too.
-    pub fn of(work: impl Future<Output = ()> + Send + 'static, tracker: TaskTracker) -> Self {
-        // The panic hook has logged it.
-        let work = AssertUnwindSafe(work).catch_unwind().map(drop);
+    pub fn of(work: impl Future<Output = T> + Send + 'static, tracker: TaskTracker) -> Self {
         Self { work: Some(work.boxed()), _counted: tracker.token(), tracker }
     }
 
-    /// Does the work for as long as this is waited for.
-    pub async fn ended(&mut self) {
-        if let Some(work) = &mut self.work {
-            work.await;
-            self.work = None;
-        }
+    /// Does the work for as long as this is waited for. None: it panicked, or is not here any more.
+    pub async fn answer(&mut self) -> Option<T> {
+        let work = self.work.as_mut()?;
+        // The panic hook has logged it.
+        let answer = AssertUnwindSafe(work).catch_unwind().await.ok();
+        self.work = None;
+        answer
     }
 
-    /// Has it go on by itself.
+    /// The same, for those who do not want to know what came of it.
+    pub async fn ended(&mut self) {
+        self.answer().await;
+    }
+
+    /// Has it go on by itself, for the request that it was begun for.
     pub fn go_on(&mut self) {
         // Without a runtime there is nothing left to go on for.
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
+            let work = telemetry::carried(AssertUnwindSafe(work).catch_unwind().map(drop));
             self.tracker.spawn_on(work, &runtime);
         }
     }
 }
 
-impl Drop for Begun {
+impl<T: Send + 'static> Drop for Begun<T> {
     fn drop(&mut self) {
         self.go_on();
     }
@@ -62,11 +69,9 @@ mod tests {
 
     #[tokio::test]
     async fn work_is_done_where_it_is_waited_for() {
-        let (tell, told) = oneshot::channel();
-        let mut begun = Begun::of(async { tell.send(task::try_id()).expect("it listens") }, TaskTracker::new());
-        begun.ended().await;
-        assert_eq!(told.await, Ok(task::try_id()));
-        begun.ended().await;
+        let mut begun = Begun::of(async { task::try_id() }, TaskTracker::new());
+        assert_eq!(begun.answer().await, Some(task::try_id()));
+        assert_eq!(begun.answer().await, None, "it has ended");
     }
 
     #[tokio::test]
@@ -92,7 +97,7 @@ mod tests {
     #[tokio::test]
     async fn work_that_panics_has_ended_and_harms_nobody() {
         let mut begun = Begun::of(async { panic!("on purpose") }, TaskTracker::new());
-        begun.ended().await;
+        assert_eq!(begun.answer().await, None::<()>);
     }
 
     #[test]

@@ -7,14 +7,16 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta};
+
+use crate::clock::Moment;
 
 /// What the database has seen so far, and when.
 #[derive(Clone, Copy)]
 pub(super) struct AsOf {
     /// [`Database::writes`](crate::db::Database::writes).
     pub(super) writes: u64,
-    pub(super) at: DateTime<Utc>,
+    pub(super) at: Moment,
 }
 
 /// How long what was read is believed, because another process may have written.
@@ -23,7 +25,7 @@ const BELIEVED: TimeDelta = TimeDelta::seconds(2);
 impl AsOf {
     /// Whether what was read then may be believed now.
     fn holds(self, now: Self) -> bool {
-        self.writes == now.writes && now.at.signed_duration_since(self.at).abs() < BELIEVED
+        self.writes == now.writes && now.at.since(self.at).abs() < BELIEVED
     }
 }
 
@@ -41,13 +43,13 @@ struct Kept<V> {
     of: HashMap<String, (AsOf, usize, V)>,
     weight: usize,
     /// When what nobody believes any more was last thrown away.
-    cleared: DateTime<Utc>,
+    cleared: Moment,
 }
 
 impl<V: Clone> Believed<V> {
     /// Keeps as much as weighs `most` together.
     pub(super) fn new(most: usize) -> Self {
-        let kept = Kept { of: HashMap::new(), weight: 0, cleared: DateTime::UNIX_EPOCH };
+        let kept = Kept { of: HashMap::new(), weight: 0, cleared: DateTime::UNIX_EPOCH.into() };
         Self {
             kept: Mutex::new(kept),
             most,
@@ -75,7 +77,7 @@ impl<V: Clone> Believed<V> {
             return;
         }
         let mut kept = self.kept();
-        let age = as_of.at.signed_duration_since(kept.cleared).abs();
+        let age = as_of.at.since(kept.cleared).abs();
         if age >= BELIEVED || kept.weight.saturating_add(weight) > self.most {
             kept.cleared = as_of.at;
             kept.of.retain(|_, (kept, ..)| kept.holds(as_of));
@@ -103,7 +105,8 @@ mod tests {
     use super::*;
 
     fn at(writes: u64, ms: i64) -> AsOf {
-        AsOf { writes, at: DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::milliseconds(ms) }
+        let at = DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::milliseconds(ms);
+        AsOf { writes, at: at.into() }
     }
 
     #[test]

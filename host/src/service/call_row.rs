@@ -36,18 +36,17 @@ impl Service {
             _ => None,
         };
         let mut cut = Vec::new();
-        let mut keep = |name: &str, text: &str, bound: u64| {
-            let kept = kept(text, bound);
+        let mut keep = |name: &str, text: String, bound: u64| {
             if text.len() as u64 > bound {
                 cut.push(name.to_owned());
             }
-            kept
+            kept(text, bound)
         };
-        let arguments = keep("arguments", &logged_arguments(&call.arguments, redactor), limits.log_arguments_bytes);
+        let arguments = keep("arguments", logged_arguments(&call.arguments, redactor), limits.log_arguments_bytes);
         let result_bytes = result.as_ref().map_or(0, String::len) as u64;
-        let result = result.map(|text| keep("result", &text, limits.log_result_bytes));
-        let error = answer.error.as_deref().map(|text| keep("error", text, limits.log_error_bytes));
-        let stdout = keep("stdout", &redactor.apply(&report.stdout.text), limits.log_stdout_bytes);
+        let result = result.map(|text| keep("result", text, limits.log_result_bytes));
+        let error = answer.error.clone().map(|text| keep("error", text, limits.log_error_bytes));
+        let stdout = keep("stdout", redactor.apply(&report.stdout.text).into_owned(), limits.log_stdout_bytes);
         let over = [("stdout", report.stdout.dropped_bytes), ("log_lines", report.dropped_lines)];
         cut.extend(over.into_iter().filter(|(_, dropped)| *dropped > 0).map(|(name, _)| name.to_owned()));
         cut.dedup();
@@ -60,7 +59,7 @@ impl Service {
             tool_name: format!("{}__{}", ready.server.name, ready.runnable.name),
             caller: caller.to_string(),
             request_id: request_id.to_string(),
-            is_test: call.purpose != Purpose::Call,
+            is_test: !matches!(call.purpose, Purpose::Call { .. }),
             arguments,
             result,
             error,
@@ -96,9 +95,9 @@ fn logged_arguments(arguments: &str, redactor: &Redactor) -> String {
 
 /// Text up to a bound, with a word about what is missing. Without U+0000, which PostgreSQL does not
 /// keep.
-fn kept(text: &str, bytes: u64) -> String {
+fn kept(text: String, bytes: u64) -> String {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    let clean = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() };
+    let clean = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
     if clean.len() <= bytes {
         return clean;
     }
@@ -112,8 +111,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_cut_at_a_character_and_says_so() {
-        assert_eq!(kept("ab\0c", 10), "ab\u{fffd}c");
-        assert_eq!(kept("aéé", 2), "a… (4 more bytes)");
+        assert_eq!(kept("ab\0c".to_owned(), 10), "ab\u{fffd}c");
+        assert_eq!(kept("aéé".to_owned(), 2), "a… (4 more bytes)");
     }
 
     #[test]

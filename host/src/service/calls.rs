@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
@@ -40,8 +40,8 @@ use crate::domain::outcome::{GuestEvent, Label};
 use crate::domain::redact::Redactor;
 use crate::domain::tool::ToolKind;
 use crate::domain::version::VersionContent;
-use crate::executor::{ExecutorError, Job, Listener};
-use crate::telemetry::{self, RequestId, metrics};
+use crate::executor::{Cancel, ExecutorError, Job, Listener};
+use crate::telemetry::{RequestId, metrics};
 
 /// One call as a door hands it over.
 #[derive(Debug)]
@@ -121,7 +121,10 @@ pub struct Execution {
 /// Why a version runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    Call,
+    /// Of what was found as the database stood after so many writes.
+    Call {
+        writes: u64,
+    },
     Test,
     /// Of a version that nobody approved: with nothing that a person would have to give.
     DraftTest,
@@ -137,8 +140,9 @@ impl Service {
     /// When there is no such tool, the arguments do not fit, there is no place for the call, or the
     /// host is broken. What a guest does wrong is an answer.
     pub async fn call_run(&self, caller: &Caller, request: CallRequest) -> Result<CallAnswer, Error> {
+        let writes = self.db().writes();
         let ready = self.ready(caller, &request.entry).await?;
-        self.begin(caller, ready, request, Purpose::Call).await
+        self.begin(caller, ready, request, Purpose::Call { writes }).await
     }
 
     /// Runs the approved version of a tool for its author: the same call, marked as a test in the log.
@@ -182,7 +186,7 @@ impl Service {
                 let grants = Arc::new(Grants { imports, ..Grants::default() });
                 (Some(version.digest), Given { grants, ..Given::default() })
             }
-            Purpose::Call | Purpose::Test => (tool.live_digest, self.given(&tool, &version).await?),
+            Purpose::Call { .. } | Purpose::Test => (tool.live_digest, self.given(&tool, &version).await?),
         };
         let export = programs::export(&version, &own_name);
         let runnable = self.program(&tool, &version, export, expected).await?;
@@ -203,7 +207,7 @@ impl Service {
         &self,
         caller: &Caller,
         ready: Arc<Ready>,
-        request: CallRequest,
+        mut request: CallRequest,
         purpose: Purpose,
     ) -> Result<CallAnswer, Error> {
         if self.0.parts.stopping.is_cancelled() {
@@ -215,26 +219,23 @@ impl Service {
             ));
         }
         of_version(&ready, &request)?;
-        let arguments = offered::arguments_of(&request.entry)
-            .unwrap_or_else(|| request.arguments.as_deref().map_or("{}", RawValue::get).to_owned());
+        let given = || request.arguments.take().map_or_else(|| "{}".to_owned(), |raw| Box::<str>::from(raw).into());
+        let arguments = offered::arguments_of(&request.entry).unwrap_or_else(given);
         self.arguments_checked(&ready.runnable.name, &ready.held, &arguments)?;
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
-        let (answer, answered) = oneshot::channel();
-        // Boxed once, because it is handed on several times and is large.
-        let work = Box::pin(async move {
-            // Who no longer wants the answer has gone.
-            let _ = answer.send(service.carry_out(&caller, call, request).await);
-        });
-        Begun::of(telemetry::carried(work), self.0.parts.calls.clone()).ended().await;
-        answered.await.map_err(|error| Error::internal("running a call", error))?
+        let work = async move { service.carry_out(&caller, call, request).await };
+        let answered = Begun::of(work, self.0.parts.calls.clone()).answer().await;
+        answered.unwrap_or_else(|| Err(Error::internal("running a call", "it panicked")))
     }
 
     async fn carry_out(&self, caller: &Caller, mut call: Call, request: CallRequest) -> Result<CallAnswer, Error> {
         let place = self.executor().place(call.ready.server.id, &caller.key()).await?;
-        if call.purpose == Purpose::Call {
-            // It may have waited for its place while a person decided otherwise.
+        if let Purpose::Call { writes } = call.purpose
+            && (place.has_waited() || self.db().writes() != writes)
+        {
+            // A person may have decided otherwise meanwhile.
             call.ready = self.ready(caller, &request.entry).await?;
             of_version(&call.ready, &request)?;
         }
@@ -254,43 +255,34 @@ impl Service {
         let hears = request.events.is_some() || notifier.is_some();
         let listener = hears.then(|| listener(request.events, notifier, Arc::clone(&shown)));
         let started_at = self.clock().now();
-        let ending = self.0.parts.ending.child_token();
-        let running = async {
-            match &runnable.runs {
-                Runs::Guest(program) => {
-                    let job = Job {
-                        program: program.clone(),
-                        arguments: call.arguments.clone(),
-                        secrets: Arc::clone(&given.secrets),
-                        bound: Arc::clone(&given.bound),
-                        grants: Arc::clone(&given.grants),
-                        budget: budget.clone(),
-                        client: Arc::new(Behind::new(Arc::clone(&request.client), Arc::clone(&shown))),
-                    };
-                    let report = self.executor().run(place, job, ending.clone(), listener).await;
-                    report.map_err(|error| refused(tool, error))
-                }
-                Runs::Source(to) => {
-                    let _place = place;
-                    let call = PassedOn { to, version, arguments: &call.arguments, budget: &budget };
-                    // Boxed: it is far larger than what a guest's call needs here.
-                    Box::pin(self.pass_on(call, &ending, listener)).await
-                }
+        let report = match &runnable.runs {
+            Runs::Guest(program) => {
+                let job = Job {
+                    program: program.clone(),
+                    arguments: call.arguments.clone(),
+                    secrets: Arc::clone(&given.secrets),
+                    bound: Arc::clone(&given.bound),
+                    grants: Arc::clone(&given.grants),
+                    budget: budget.clone(),
+                    client: Arc::new(Behind::new(Arc::clone(&request.client), Arc::clone(&shown))),
+                };
+                let cancel = Cancel::by(request.cancel, self.0.parts.ending.clone());
+                let report = self.executor().run(place, job, cancel, listener).await;
+                report.map_err(|error| refused(tool, error))?
+            }
+            Runs::Source(to) => {
+                let _place = place;
+                let call = PassedOn { to, version, arguments: &call.arguments, budget: &budget };
+                // Boxed: it is far larger than what a guest's call needs here.
+                Box::pin(self.pass_on(call, &request.cancel, listener)).await?
             }
         };
-        let report = {
-            tokio::pin!(running);
-            tokio::select! {
-                report = &mut running => report,
-                () = request.cancel.cancelled() => {
-                    ending.cancel();
-                    running.await
-                }
-            }
-        }?;
-        let report = skills::file_checked(version, &runnable.runs, self.result_checked(held, report));
+        let mut report = skills::file_checked(version, &runnable.runs, self.result_checked(held, report));
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
-        let mut answer = answer::compose(&report, &budget, &shown, stdout_returned);
+        // Where people see what is never kept, there are two of it.
+        let kept = (!policies.redact_secrets_in_output)
+            .then(|| answer::compose(&mut report.clone(), &budget, redactor, stdout_returned));
+        let mut answer = answer::compose(&mut report, &budget, &shown, stdout_returned);
         if call.purpose == Purpose::DraftTest {
             answer.notices.push(format!(
                 "this was version {}, which nobody approved: it ran without secrets, folders and network",
@@ -303,12 +295,8 @@ impl Service {
             report.usage.fuel,
             report.usage.peak_memory_bytes,
         );
-        let row = if policies.redact_secrets_in_output {
-            self.row(caller, &call, &request.request_id, &report, &answer, redactor, started_at)
-        } else {
-            let kept = answer::compose(&report, &budget, redactor, stdout_returned);
-            self.row(caller, &call, &request.request_id, &report, &kept, redactor, started_at)
-        };
+        let kept = kept.as_ref().unwrap_or(&answer);
+        let row = self.row(caller, &call, &request.request_id, &report, kept, redactor, started_at);
         self.0.log.push(row).await;
         Ok(CallAnswer {
             is_error: answer.error.is_some(),

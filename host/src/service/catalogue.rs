@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::value::RawValue;
 
 use super::calls::content;
@@ -16,6 +16,7 @@ pub use super::faces::Fitted;
 use super::faces::{Faces, Known, Reading};
 use super::offered::Offered;
 use super::{Error, Service, exports, tools};
+use crate::clock::Moment;
 use crate::db::marks::{self as mark_rows, Mark};
 use crate::db::servers::{self as server_rows, Server};
 use crate::db::tools::{self as tool_rows, Tool};
@@ -192,9 +193,9 @@ struct Kept {
     /// The count when its load began.
     forgotten: u64,
     /// Before its load began, or it was last looked at whether it still counts.
-    at: DateTime<Utc>,
+    at: Moment,
     /// Before its load began.
-    read: DateTime<Utc>,
+    read: Moment,
     marks: Marks,
 }
 
@@ -208,7 +209,7 @@ struct Marks {
 /// A load that may begin.
 struct Ticket {
     forgotten: u64,
-    at: DateTime<Utc>,
+    at: Moment,
     /// Whether what was kept is merely old.
     expired: bool,
 }
@@ -219,16 +220,16 @@ impl CatalogueCache {
     }
 
     /// What was kept, if it still counts.
-    fn fresh(&self, now: DateTime<Utc>) -> Option<Arc<Catalogue>> {
+    fn fresh(&self, now: Moment) -> Option<Arc<Catalogue>> {
         let state = self.locked();
         let kept = state.kept.as_ref().filter(|kept| kept.forgotten == state.forgotten)?;
         // A clock that was set back makes what was kept old, not young for ever.
-        let age = now.signed_duration_since(kept.at);
+        let age = now.since(kept.at);
         (TimeDelta::zero()..BELIEVED).contains(&age).then(|| Arc::clone(&kept.catalogue))
     }
 
     /// To be had before the load begins.
-    fn ticket(&self, at: DateTime<Utc>) -> Ticket {
+    fn ticket(&self, at: Moment) -> Ticket {
         let state = self.locked();
         let expired = state.kept.as_ref().is_some_and(|kept| kept.forgotten == state.forgotten);
         Ticket { forgotten: state.forgotten, at, expired }
@@ -239,7 +240,7 @@ impl CatalogueCache {
         let mut state = self.locked();
         let forgotten = state.forgotten;
         let kept = state.kept.as_mut().filter(|kept| kept.forgotten == forgotten && ticket.forgotten == forgotten)?;
-        let age = ticket.at.signed_duration_since(kept.read);
+        let age = ticket.at.since(kept.read);
         let holds = (TimeDelta::zero()..READ_WHOLE).contains(&age) && kept.marks == *marks;
         holds.then(|| {
             kept.at = ticket.at;
@@ -307,11 +308,17 @@ impl Service {
     /// Every tool that may be called now.
     async fn whole(&self) -> Result<Arc<Catalogue>, Error> {
         let cache = &self.0.catalogue;
-        if let Some(catalogue) = cache.fresh(self.clock().now()) {
+        if let Some(catalogue) = cache.fresh(self.clock().moment()) {
             return Ok(catalogue);
         }
+        // Boxed: whoever looks at the catalogue would carry the place for this along.
+        Box::pin(self.whole_read()).await
+    }
+
+    async fn whole_read(&self) -> Result<Arc<Catalogue>, Error> {
+        let cache = &self.0.catalogue;
         let _loading = cache.loading.lock().await;
-        let now = self.clock().now();
+        let now = self.clock().moment();
         // Somebody else may have loaded it while this one waited.
         if let Some(catalogue) = cache.fresh(now) {
             return Ok(catalogue);
@@ -321,8 +328,7 @@ impl Service {
         if let Some(catalogue) = cache.confirmed(&ticket, &marks) {
             return Ok(catalogue);
         }
-        // Boxed: whoever looks at the catalogue would carry the place for this along.
-        let loaded = Box::pin(load(self.db(), &cache.faces, &marks.servers)).await?;
+        let loaded = load(self.db(), &cache.faces, &marks.servers).await?;
         let (catalogue, differs) = cache.keep(&ticket, marks, loaded);
         metrics::tools_quarantined(catalogue.quarantined.len());
         if differs && ticket.expired {

@@ -13,14 +13,19 @@ pub(super) struct ExecutionRows {
 }
 
 impl Store for ExecutionRows {
+    type Made = Row;
     type Row = Row;
 
+    fn row(&self, made: Row) -> Row {
+        made
+    }
+
     async fn commit(&self, rows: &[Row]) -> Result<(), DbError> {
-        let tx = self.db.begin_rows().await?;
-        execution_logs::insert_many(&tx, rows).await?;
-        execution_statistics::add(&tx, execution_statistics::tallies(rows)).await?;
-        execution_durations::add(&tx, execution_durations::tallies(rows)).await?;
-        execution_scope_durations::add(&tx, execution_scope_durations::tallies(rows)).await?;
+        let mut tx = self.db.begin_appending().await?;
+        execution_logs::append(&mut tx, rows).await?;
+        execution_statistics::add(&mut tx, execution_statistics::tallies(rows)).await?;
+        execution_durations::add(&mut tx, execution_durations::tallies(rows)).await?;
+        execution_scope_durations::add(&mut tx, execution_scope_durations::tallies(rows)).await?;
         tx.commit().await
     }
 

@@ -21,6 +21,8 @@ pub struct McpSession {
     pub version: String,
     pub capabilities: Map<String, Value>,
     pub client: Option<String>,
+    /// Whether the client said that it is ready to be asked.
+    pub is_initialized: bool,
     pub wishes: McpWishes,
 }
 
@@ -47,6 +49,7 @@ impl Service {
             log_level: session.wishes.log_level,
             subscriptions: Texts(session.wishes.subscriptions),
             opened_at: now,
+            initialized_at: None,
             used_at: now,
         };
         let tx = self.db().begin_rows().await?;
@@ -72,6 +75,7 @@ impl Service {
             version: row.version,
             capabilities: capabilities.map_err(|error| Error::internal("reading what a client can do", error))?,
             client: row.client,
+            is_initialized: row.initialized_at.is_some(),
             wishes: McpWishes { log_level: row.log_level, subscriptions: row.subscriptions.0 },
         }))
     }
@@ -83,6 +87,19 @@ impl Service {
         let is_there = rows::wish(&tx, &caller.principal(), &hash(id), log_level, Texts(subscriptions)).await?;
         tx.commit().await?;
         Ok(is_there)
+    }
+
+    /// Notes that a client is ready to be asked, for every process.
+    pub async fn mcp_session_initialize(&self, caller: &Caller, id: &str) -> Result<(), Error> {
+        let tx = self.db().begin_rows().await?;
+        rows::initialize(&tx, &caller.principal(), &hash(id), self.clock().now()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Whether the client of a session said, to any process, that it is ready to be asked.
+    pub async fn mcp_session_is_initialized(&self, caller: &Caller, id: &str) -> Result<bool, Error> {
+        let found = rows::of_owner(self.db(), &caller.principal(), &hash(id)).await?;
+        Ok(found.is_some_and(|row| row.initialized_at.is_some()))
     }
 
     /// Ends a session, for every process. False when there was none.

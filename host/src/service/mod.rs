@@ -28,6 +28,7 @@ pub mod components;
 pub mod dashboard;
 mod edits;
 pub mod error;
+pub mod exchanges;
 mod execution_log;
 pub mod export;
 pub mod exports;

@@ -28,12 +28,30 @@ pub(super) struct PassedOn<'a> {
 }
 
 impl Service {
-    /// Passes a call on. A source that fails is an outcome.
+    /// Passes a call on, until its caller cancels or the host ends its calls. A source that fails is an outcome.
     ///
     /// # Errors
     /// [`Error::Forbidden`] when the source has no longer what was approved; [`Error::Conflict`] when it is
     /// switched off; [`Error::Busy`] when it is not asked now.
     pub(super) async fn pass_on(
+        &self,
+        call: PassedOn<'_>,
+        cancel: &CancellationToken,
+        listener: Option<Listener>,
+    ) -> Result<Report, Error> {
+        let ending = self.0.parts.ending.child_token();
+        let passed = self.passed(call, &ending, listener);
+        tokio::pin!(passed);
+        tokio::select! {
+            report = &mut passed => report,
+            () = cancel.cancelled() => {
+                ending.cancel();
+                passed.await
+            }
+        }
+    }
+
+    async fn passed(
         &self,
         call: PassedOn<'_>,
         ending: &CancellationToken,
@@ -134,8 +152,8 @@ fn hiding(listener: Listener, hidden: Arc<Redactor>) -> Listener {
 
 fn without(mut report: Report, hidden: &Redactor) -> Report {
     report.outcome = match report.outcome {
-        Outcome::Returned(result) => Outcome::Returned(answer::redact(&result, hidden)),
-        Outcome::ReturnedError(result) => Outcome::ReturnedError(answer::redact(&result, hidden)),
+        Outcome::Returned(result) => Outcome::Returned(answer::redact(result, hidden)),
+        Outcome::ReturnedError(result) => Outcome::ReturnedError(answer::redact(result, hidden)),
         Outcome::SourceFailed { message } => Outcome::SourceFailed { message: hidden.apply(&message).into_owned() },
         other => other,
     };

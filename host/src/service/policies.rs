@@ -16,6 +16,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::audit::{self, Act};
 use super::permission::people_only;
 use super::{Error, Page, Service};
+use crate::clock::Moment;
 use crate::db::settings::{self as rows, Setting};
 use crate::db::{Conn, Tx};
 use crate::domain::caller::Caller;
@@ -90,7 +91,7 @@ struct Kept {
     /// The count when its load began.
     forgotten: u64,
     /// Before its load began.
-    at: DateTime<Utc>,
+    at: Moment,
 }
 
 impl PolicyCache {
@@ -98,15 +99,15 @@ impl PolicyCache {
         self.locked().forgotten += 1;
     }
 
-    fn fresh(&self, now: DateTime<Utc>) -> Option<Arc<Policies>> {
+    fn fresh(&self, now: Moment) -> Option<Arc<Policies>> {
         let state = self.locked();
         let kept = state.kept.as_ref().filter(|kept| kept.forgotten == state.forgotten)?;
         // A clock that was set back makes the copy old, not young for ever.
-        let age = now.signed_duration_since(kept.at);
+        let age = now.since(kept.at);
         (TimeDelta::zero()..BELIEVED).contains(&age).then(|| Arc::clone(&kept.policies))
     }
 
-    fn keep(&self, forgotten: u64, at: DateTime<Utc>, policies: Policies) -> Arc<Policies> {
+    fn keep(&self, forgotten: u64, at: Moment, policies: Policies) -> Arc<Policies> {
         let policies = Arc::new(policies);
         self.locked().kept = Some(Kept { policies: Arc::clone(&policies), forgotten, at });
         policies
@@ -122,7 +123,7 @@ impl Service {
     /// there.
     pub async fn policy(&self) -> Result<Arc<Policies>, Error> {
         let cache = &self.0.policies;
-        if let Some(policies) = cache.fresh(self.clock().now()) {
+        if let Some(policies) = cache.fresh(self.clock().moment()) {
             return Ok(policies);
         }
         // Boxed: every call would carry the place for this along.
@@ -132,7 +133,7 @@ impl Service {
     async fn policies_read(&self) -> Result<Arc<Policies>, Error> {
         let cache = &self.0.policies;
         let _loading = cache.loading.lock().await;
-        let now = self.clock().now();
+        let now = self.clock().moment();
         // Somebody else may have loaded them while this one waited.
         if let Some(policies) = cache.fresh(now) {
             return Ok(policies);

@@ -2,6 +2,7 @@
 //! process. Another rate by policy begins to count anew.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::{Error, Service};
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Who};
 use crate::limits::Limits;
 
 pub(super) struct Rates {
@@ -18,11 +19,13 @@ pub(super) struct Rates {
 
 struct Rate {
     per_minute: NonZeroU32,
-    callers: DefaultKeyedRateLimiter<String>,
+    callers: DefaultKeyedRateLimiter<Who>,
+    /// Requests that were counted.
+    counted: AtomicU64,
 }
 
-/// Callers after which those that have been quiet are forgotten.
-const CALLERS: usize = 10_000;
+/// Requests after which callers that have been quiet are forgotten.
+const REQUESTS: u64 = 10_000;
 
 impl Rates {
     pub(super) fn new(limits: &Limits) -> Self {
@@ -45,7 +48,15 @@ impl Rates {
 
 impl Rate {
     fn new(per_minute: NonZeroU32) -> Arc<Self> {
-        Arc::new(Self { per_minute, callers: RateLimiter::keyed(Quota::per_minute(per_minute)) })
+        let callers = RateLimiter::keyed(Quota::per_minute(per_minute));
+        Arc::new(Self { per_minute, callers, counted: AtomicU64::new(0) })
+    }
+
+    /// Forgets quiet callers now and then. How many are known is not asked: that costs more than to count a request.
+    fn tidy(&self) {
+        if self.counted.fetch_add(1, Ordering::Relaxed) % REQUESTS == REQUESTS - 1 {
+            self.callers.retain_recent();
+        }
     }
 }
 
@@ -63,10 +74,8 @@ impl Service {
         let set = self.policy().await?.mcp_rate_limit_rpm;
         let per_minute = set.and_then(|rate| NonZeroU32::new(rate.into()));
         let rate = self.0.rates.mcp(per_minute.unwrap_or_else(|| of_limit(self.limits())));
-        if rate.callers.len() > CALLERS {
-            rate.callers.retain_recent();
-        }
-        rate.callers.check_key(&caller.key()).map_err(|until| {
+        rate.tidy();
+        rate.callers.check_key(&caller.who).map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now()).max(Duration::from_secs(1));
             Error::RateLimited {
                 retry_after: wait,

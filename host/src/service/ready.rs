@@ -118,7 +118,7 @@ impl Service {
 
     /// What the database has seen by now.
     pub(super) fn as_of(&self) -> AsOf {
-        AsOf { writes: self.db().writes(), at: self.clock().now() }
+        AsOf { writes: self.db().writes(), at: self.clock().moment() }
     }
 
     /// What a call of this version is given now.

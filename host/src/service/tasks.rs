@@ -24,8 +24,6 @@ use crate::domain::ids::TaskId;
 use crate::domain::task::TaskStatus;
 use crate::events::Notice;
 
-/// How long a process that says nothing of a task is believed to be there.
-const BELIEVED: TimeDelta = TimeDelta::seconds(30);
 /// Rows deleted in one transaction.
 const AT_ONCE: u64 = 500;
 /// JSON-RPC's code for a fault that is not the caller's.
@@ -102,7 +100,7 @@ impl Service {
             content: self.task_seal(id, &Content::default())?,
             created_at: now,
             updated_at: now,
-            alive_until: now + BELIEVED,
+            alive_until: self.task_lease(now),
             expires_at: now.checked_add_signed(ttl.unwrap_or(TimeDelta::MAX)).unwrap_or(DateTime::<Utc>::MAX_UTC),
         };
         rows::insert(&tx, row.clone()).await?;
@@ -142,7 +140,7 @@ impl Service {
         let mut answers = answers;
         let mut open = Vec::new();
         for question in std::mem::take(&mut content.open) {
-            match answers.remove(&question.key).filter(|answer| question.method.is_answered_by(answer)) {
+            match answers.remove(&question.key).filter(|answer| question.is_answered_by(answer)) {
                 Some(answer) => {
                     content.answers.insert(question.key, Said::Result(answer));
                 }
@@ -186,9 +184,10 @@ impl Service {
     pub async fn task_news(&self, caller: &Caller, id: TaskId) -> Result<TaskNews, Error> {
         let now = self.clock().now();
         let row = rows::of_owner(self.db(), &caller.principal(), id).await?.ok_or_else(|| unknown(id))?;
-        if row.alive_until - BELIEVED / 2 < now && !row.status.is_over() {
+        let lease = self.task_lease(now);
+        if row.alive_until < now + (lease - now) / 2 && !row.status.is_over() {
             let (tx, row, _) = self.task_locked(caller, id).await?;
-            rows::update(&tx, Row { alive_until: now + BELIEVED, ..row }).await?;
+            rows::update(&tx, Row { alive_until: lease, ..row }).await?;
             tx.commit().await?;
         }
         let answers = self.task_open(&row)?.answers;
@@ -222,6 +221,12 @@ impl Service {
             }
         }
         Ok(deleted)
+    }
+
+    /// Until when whoever runs a task is believed to be there that says so now.
+    fn task_lease(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let lease = i64::try_from(self.limits().task_lease_s).ok().and_then(TimeDelta::try_seconds);
+        now.checked_add_signed(lease.unwrap_or(TimeDelta::MAX)).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     async fn task_locked(&self, caller: &Caller, id: TaskId) -> Result<(Tx, Row, Content), Error> {

@@ -26,7 +26,13 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Where the rows go.
 pub(super) trait Store: Send + Sync + 'static {
+    /// What is handed over.
+    type Made: Send + 'static;
+    /// What is made of it when its batch is written.
     type Row: Clone + Send + Sync + 'static;
+
+    /// Called once for each, in the order in which they came.
+    fn row(&self, made: Self::Made) -> Self::Row;
 
     /// Commits rows, or none of them.
     ///
@@ -58,7 +64,7 @@ pub(super) trait Store: Send + Sync + 'static {
 }
 
 pub(super) struct Writer<S: Store> {
-    rows: mpsc::Sender<(Instant, S::Row)>,
+    rows: mpsc::Sender<(Instant, S::Made)>,
     /// Told when a row finds the queue full.
     full: Arc<Notify>,
     store: Arc<S>,
@@ -85,7 +91,7 @@ impl<S: Store> Writer<S> {
     }
 
     /// Hands a row over; waits when the queue is full.
-    pub(super) async fn push(&self, row: S::Row) {
+    pub(super) async fn push(&self, row: S::Made) {
         let row = match self.rows.try_send((Instant::now(), row)) {
             Ok(()) => return,
             Err(TrySendError::Full(row) | TrySendError::Closed(row)) => row,
@@ -102,7 +108,7 @@ impl<S: Store> Writer<S> {
 
 async fn write<S: Store>(
     store: Arc<S>,
-    mut rows: mpsc::Receiver<(Instant, S::Row)>,
+    mut rows: mpsc::Receiver<(Instant, S::Made)>,
     full: Arc<Notify>,
     closing: CancellationToken,
 ) {
@@ -116,7 +122,6 @@ async fn write<S: Store>(
             }
         };
         let Some((made, first)) = first else { return };
-        batch.push(first);
         // Nobody is woken by the rows that come meanwhile. What was queued while the last batch was written
         // waits no more.
         tokio::select! {
@@ -124,10 +129,11 @@ async fn write<S: Store>(
             () = full.notified() => {}
             () = closing.cancelled() => {}
         }
+        batch.push(store.row(first));
         while batch.len() < BATCH
-            && let Ok((_, row)) = rows.try_recv()
+            && let Ok((_, made)) = rows.try_recv()
         {
-            batch.push(row);
+            batch.push(store.row(made));
         }
         store_whole(&*store, &batch).await;
         batch.clear();
@@ -180,7 +186,12 @@ mod tests {
     }
 
     impl Store for Arc<Notes> {
+        type Made = u32;
         type Row = u32;
+
+        fn row(&self, made: u32) -> u32 {
+            made
+        }
 
         async fn commit(&self, batch: &[u32]) -> Result<(), DbError> {
             self.begun.add_permits(1);

@@ -185,26 +185,30 @@ pub fn http_exchange(exchange: HttpExchange<'_>) {
     kept(
         &known.by_status[class],
         || counter!(HTTP_REQUESTS.name, "method" => method, "handler" => handler(), "status" => status),
-    )
-    .increment(1);
-    kept(&known.duration, || histogram!(HTTP_DURATION.name, "method" => method, "handler" => handler()))
-        .record(exchange.duration);
+        |requests| requests.increment(1),
+    );
+    kept(
+        &known.duration,
+        || histogram!(HTTP_DURATION.name, "method" => method, "handler" => handler()),
+        |durations| durations.record(exchange.duration),
+    );
     for (row, slot, bytes) in [
         (HTTP_REQUEST_SIZE, &known.request_bytes, exchange.request_bytes),
         (HTTP_RESPONSE_SIZE, &known.response_bytes, exchange.response_bytes),
     ] {
         if let Some(bytes) = bytes {
-            kept(slot, || histogram!(row.name, "handler" => handler())).record(bytes as f64);
+            let sizes = || histogram!(row.name, "handler" => handler());
+            kept(slot, sizes, |sizes| sizes.record(bytes as f64));
         }
     }
 }
 
-/// The handle in `slot`, found at the first use behind [`Telemetry::install`]; one from before would record
-/// nothing for ever.
-fn kept<H: Clone>(slot: &OnceLock<H>, find: impl FnOnce() -> H) -> H {
+/// Gives `then` the handle in `slot`, found at the first use behind [`Telemetry::install`]; one from before would
+/// record nothing for ever.
+fn kept<H, R>(slot: &OnceLock<H>, find: impl FnOnce() -> H, then: impl FnOnce(&H) -> R) -> R {
     match INSTALLED.get() {
-        Some(_) => slot.get_or_init(find).clone(),
-        None => find(),
+        Some(_) => then(slot.get_or_init(find)),
+        None => then(&find()),
     }
 }
 
@@ -223,8 +227,8 @@ pub fn tool_call(outcome: &'static str, duration: Duration, fuel: u64, peak_memo
     };
     calls.increment(1);
     durations.record(duration);
-    kept(&BURNED, || counter!(TOOL_FUEL.name)).increment(fuel);
-    kept(&PEAK, || histogram!(TOOL_PEAK_MEMORY.name)).record(peak_memory_bytes as f64);
+    kept(&BURNED, || counter!(TOOL_FUEL.name), |burned| burned.increment(fuel));
+    kept(&PEAK, || histogram!(TOOL_PEAK_MEMORY.name), |peak| peak.record(peak_memory_bytes as f64));
 }
 
 /// Counts one in a gauge for as long as it lives.
@@ -266,7 +270,7 @@ pub fn tools_quarantined(tools: usize) {
 /// Counts a running call.
 pub fn call_running() -> Counted {
     static RUNNING: OnceLock<Gauge> = OnceLock::new();
-    Counted::of(kept(&RUNNING, || gauge!(CALLS_RUNNING.name)))
+    Counted::of(kept(&RUNNING, || gauge!(CALLS_RUNNING.name), Gauge::clone))
 }
 
 /// Counts a call that waits for a place.

@@ -93,8 +93,8 @@ async fn a_client_asks_for_signs_of_life_and_for_other_rows() {
     let mut socket = Socket::of(&host, &admin.token, "log_types=alert").await;
     socket.say(r#"{"type":"ping"}"#).await;
     assert_eq!(socket.next().await, Ok(json!({"type": "pong"})));
-    socket.say(r#"{"type":"filter","log_types":["mcp_request"],"levels":["info"]}"#).await;
-    let filter = json!({"server_id": null, "log_types": ["mcp_request"], "levels": ["info"]});
+    socket.say(r#"{"type":"filter","log_types":["mcp_response"],"levels":["info"]}"#).await;
+    let filter = json!({"server_id": null, "log_types": ["mcp_response"], "levels": ["info"]});
     assert_eq!(socket.next().await, Ok(json!({"type": "filter_updated", "filter": filter})));
     host.model().tools().await;
     assert_eq!(socket.log().await["method"], json!("tools/list"));

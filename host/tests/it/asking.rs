@@ -21,6 +21,9 @@ use crate::fixtures;
 use crate::plain::{inspect, sandbox};
 use crate::sandbox::text;
 
+/// What most guests here ask for.
+const FORM: &str = r#"{"message":"Who?","requestedSchema":{"type":"object","properties":{"name":{"type":"string"}}}}"#;
+
 /// The end of each module: one tool, `t`; texts from 1000, answers of the host at 2000.
 const TOOL: &str = r#"
   (memory (export "memory") 2)
@@ -162,13 +165,13 @@ async fn ask(key: &str, arguments: &str, client: &Arc<Person>) -> Report {
 #[tokio::test]
 async fn a_question_reaches_the_client_and_its_answer_the_guest() {
     let person = Person::who(Habit::Answers);
-    let report = ask("who-1", r#"{"message":"Who?"}"#, &person).await;
+    let report = ask("who-1", FORM, &person).await;
     assert_eq!(text(&report), r#"{"action":"accept"}"#);
-    let question = ("who-1".to_owned(), Asking::Elicitation, r#"{"message":"Who?"}"#.to_owned());
+    let question = ("who-1".to_owned(), Asking::Elicitation, FORM.to_owned());
     assert_eq!(person.heard(), [question]);
-    assert_eq!(text(&ask("k", "{}", &Person::who(Habit::Refuses)).await), "not now");
-    assert_eq!(text(&ask("k", "{}", &Person::who(Habit::IsGone)).await), "it has gone");
-    let nobody = run(job(&asker("k", 1), "{}", Arc::new(Nobody))).await;
+    assert_eq!(text(&ask("k", FORM, &Person::who(Habit::Refuses)).await), "not now");
+    assert_eq!(text(&ask("k", FORM, &Person::who(Habit::IsGone)).await), "it has gone");
+    let nobody = run(job(&asker("k", 1), FORM, Arc::new(Nobody))).await;
     assert!(text(&nobody).contains("no MCP client"), "{nobody:?}");
     let found = inspect(&asker("k", 1)).await;
     assert_eq!(found.capabilities, [Capability::Client]);
@@ -176,10 +179,10 @@ async fn a_question_reaches_the_client_and_its_answer_the_guest() {
 
 #[tokio::test]
 async fn an_answer_that_comes_with_another_call_ends_this_one_with_the_question() {
-    let report = ask("k", r#"{"a":1}"#, &Person::who(Habit::AnswersLater)).await;
+    let report = ask("k", FORM, &Person::who(Habit::AnswersLater)).await;
     let Outcome::InputRequired { questions } = &report.outcome else { panic!("{report:?}") };
     let [Question { key, method: Asking::Elicitation, params }] = questions.as_slice() else { panic!("{report:?}") };
-    assert_eq!((key.as_str(), params.get()), ("k", r#"{"a":1}"#));
+    assert_eq!((key.as_str(), params.get()), ("k", FORM));
 }
 
 /// Holds: call_question_bytes.
@@ -195,6 +198,8 @@ async fn a_question_that_cannot_be_put_is_the_guests_error_and_nobody_hears_it()
         ("k", "{", "are not JSON"),
         ("k", "", "are not JSON"),
         ("k", "[1]", "are not a JSON object"),
+        ("k", "{}", "have no `message`"),
+        ("k", r#"{"message":"?"}"#, "have no form"),
         ("k", &deep[..60_000], "nested deeper"),
         ("k", &deep, "more than 65536 bytes"),
     ] {
@@ -211,7 +216,7 @@ async fn a_question_that_cannot_be_put_is_the_guests_error_and_nobody_hears_it()
 #[tokio::test]
 async fn a_guest_that_asks_ten_thousand_questions_is_heard_a_hundred_times() {
     let person = Person::who(Habit::Answers);
-    let report = run(job(&asker("k", 10_000), "{}", Arc::clone(&person) as _)).await;
+    let report = run(job(&asker("k", 10_000), FORM, Arc::clone(&person) as _)).await;
     assert_eq!(text(&report), "one call may put at most 100 questions");
     assert_eq!(person.heard().len(), 100);
     assert_eq!(report.usage.host_calls, 10_000);
@@ -221,7 +226,7 @@ async fn a_guest_that_asks_ten_thousand_questions_is_heard_a_hundred_times() {
 async fn the_time_of_waiting_is_not_the_guests() {
     let brief = |client: Arc<Person>| Job {
         budget: Budget { time: Duration::from_secs(1), ..Budget::new(&Limits::default(), None) },
-        ..job(&asker("k", 1), "{}", client)
+        ..job(&asker("k", 1), FORM, client)
     };
     let report = run(brief(Person::who(Habit::TakesItsTime))).await;
     assert_eq!(text(&report), r#"{"action":"accept"}"#, "a second of its own, and the answer took longer");
@@ -231,7 +236,7 @@ async fn the_time_of_waiting_is_not_the_guests() {
         r#"
   (import "mcpbox:guest/client@1.0.0" "ask" (func $ask (param i32 i32 i32)))
   (data (i32.const 1100) "k{}")
-  (data (i32.const 1000) (i32 1100 1) (i32 0) (i32 1101 2))
+  (data (i32.const 1000) (i32 1100 1) (i32 2) (i32 1101 2))
   (func (export "mcpbox:guest/tools@1.0.0#call-tool") (param i32 i32 i32 i32) (result i32)
     (call $ask (i32.const 1000) (i32.const 1) (i32.const 2000))
     (loop $ever (br $ever))
@@ -247,7 +252,7 @@ async fn the_time_of_waiting_is_not_the_guests() {
 async fn a_call_that_waits_for_an_answer_that_never_comes_ends_when_it_is_cancelled() {
     let (person, cancel) = (Person::who(Habit::NeverAnswers), CancellationToken::new());
     let sandbox = sandbox();
-    let running = sandbox.run(job(&asker("k", 1), "{}", Arc::clone(&person) as _), cancel.clone(), None);
+    let running = sandbox.run(job(&asker("k", 1), FORM, Arc::clone(&person) as _), cancel.clone(), None);
     let (report, ()) = tokio::join!(running, async {
         person.is_asked.notified().await;
         cancel.cancel();

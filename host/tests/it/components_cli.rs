@@ -91,6 +91,8 @@ async fn a_new_tool_works_as_it_is() {
     assert!(made.contains("cd greeting") && made.contains("mcpbox tool run main.py"), "{made}");
     let text = std::fs::read_to_string(place.folder().join("greeting/main.py")).expect("it is there");
     assert!(text.contains("greeting") && !text.contains("{{"), "{text}");
+    let types = std::fs::read_to_string(place.folder().join("greeting/__builtins__.pyi"));
+    assert!(types.is_ok_and(|types| types.contains("ctx: Context")), "an editor knows the globals");
     let line = ["tool", "run", "greeting/main.py", r#"{"name": "Ada"}"#];
     assert_eq!(said(place.command(&line), "").await.done(), "Hello, Ada!\n");
     for (lang, file) in [("javascript", "main.js"), ("typescript", "main.ts")] {
@@ -98,6 +100,11 @@ async fn a_new_tool_works_as_it_is() {
         let file = format!("greeting_{lang}/{file}");
         let line = ["tool", "run", &file, r#"{"name": "Ada"}"#];
         assert_eq!(said(place.command(&line), "").await.done(), "Hello, Ada!\n", "{lang}");
+        let types = std::fs::read_to_string(place.folder().join(format!("greeting_{lang}/mcpbox.d.ts")));
+        assert!(
+            types.is_ok_and(|types| types.contains("declare const ctx: Context;")),
+            "{lang}: an editor knows the globals"
+        );
     }
     for (lang, file) in [("rust", "Cargo.toml"), ("c", "Makefile")] {
         place.run(&["tool", "new", &format!("greeting_{lang}"), "--lang", lang]).await.done();

@@ -2,6 +2,8 @@
 //! told, `task` says before that it takes long, `changed` tells that something has changed; a prompt `greet` says
 //! its argument, a resource `notes://1` and a template of it say their own address.
 
+use serde_json::{Value, json};
+
 use crate::fixtures;
 use crate::harness::Admin;
 
@@ -97,6 +99,12 @@ pub fn component() -> Vec<u8> {
         .map(|world| format!("include mcpbox:guest/{world}@1.0.0;"))
         .concat();
     fixtures::built(&format!("package a:desk; world w {{ {world} }}"), MODULE)
+}
+
+/// The arguments of `ask` and `task` with which they ask for a name.
+pub fn form(message: &str) -> Value {
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]});
+    json!({"message": message, "requestedSchema": schema})
 }
 
 /// Uploads and approves it on a server `desk`; answers the tool's id.

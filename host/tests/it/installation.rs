@@ -48,7 +48,7 @@ async fn a_server_tells_what_it_offers_and_is_started_anew() {
         model.done("s__echo", json!({"text": "x"})).await;
     }
     assert_eq!(admin.ask(Method::GET, "/api/audit?action=server.restart", None).await["total"], json!(2));
-    let logs = admin.ask(Method::GET, &of("logs?log_types=mcp_request"), None).await;
+    let logs = admin.ask(Method::GET, &of("logs?log_types=mcp_response"), None).await;
     assert!(logs["items"].as_array().expect("items").iter().all(|row| row["server_id"] == json!(server)), "{logs}");
     let unknown = "/api/sandbox/servers/01990000-0000-7000-8000-000000000001";
     for (method, what) in [(Method::GET, "status"), (Method::GET, "logs"), (Method::POST, "restart")] {

@@ -50,7 +50,7 @@ async fn run_with(sandbox: &Sandbox, source: &str, arguments: Value, budget: Bud
     sandbox.run(job, CancellationToken::new(), None).await.expect("the host is sound")
 }
 
-async fn run(source: &str) -> Report {
+pub async fn run(source: &str) -> Report {
     run_with(&sandbox(), source, json!({}), budget()).await
 }
 

@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Admin, Host};
-use crate::mcp_asking::message;
-use crate::mcp_client::{self, request};
+use crate::mcp_asking::{message, session_of};
+use crate::mcp_client;
 use crate::mcp_tasks::{about, call, id, until};
 use crate::sandbox::{sandbox_with, text};
 
@@ -440,10 +440,7 @@ async fn a_legacy_client_is_asked_while_the_tool_waits() {
     let host = Host::start().await;
     offer(&host, &host.admin().await, &[("plans", PLANS)]).await;
     let client = mcp_client::Client::of(&host);
-    let params = json!({"protocolVersion": "2025-11-25", "clientInfo": {"name": "test", "version": "1"},
-        "capabilities": {"elicitation": {}, "sampling": {}, "roots": {}}});
-    let opened = client.post(&[], &request(0, "initialize", &params)).await;
-    let session = opened.headers["mcp-session-id"].to_str().expect("visible ASCII").to_owned();
+    let session = session_of(&client, "2025-11-25", json!({"elicitation": {}, "sampling": {}, "roots": {}})).await;
     let params = json!({"name": "s__plans", "arguments": {"day": "Monday"}, "_meta": {"progressToken": "p"}});
     let mut stream = client.ask(&session, "tools/call", params).await;
     let mut methods = Vec::new();

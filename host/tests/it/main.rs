@@ -48,6 +48,7 @@ mod installation;
 mod internet;
 mod javascript;
 mod javascript_context;
+mod javascript_types;
 mod journey;
 mod limits_arrival;
 mod limits_calls;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Host, Wishes};
 use crate::internet::Site;
-use crate::mcp_client::{Client, offer};
+use crate::mcp_client::Client;
 
 /// The code of a text: its language and its lines, in order.
 fn examples(text: &str) -> Vec<(String, String)> {
@@ -72,29 +72,38 @@ async fn the_examples_of_the_help_run_as_they_stand() {
 }
 
 #[tokio::test]
-async fn the_example_of_a_question_asks_and_heeds_the_answer() {
+async fn the_examples_of_a_question_ask_and_heed_the_answer() {
     let host = Host::start().await;
     let (model, admin) = (host.model(), host.admin().await);
+    let server = model.done("mcpbox_create_server", json!({"name": "s"})).await;
     let help = model.done("mcpbox_help", json!({"topic": "context"})).await;
     let examples = examples(help["text"].as_str().expect("a text"));
-    let [(language, code)] = examples.as_slice() else { panic!("one example: {examples:?}") };
-    assert_eq!(language, "python");
-    offer(&host, &admin, &[("cancels", code)]).await;
+    let languages: Vec<&str> = examples.iter().map(|(language, _)| language.as_str()).collect();
+    assert_eq!(languages, ["python", "javascript"], "each example is run");
     let client = Client::of(&host);
-    let call = async |answers: Value| {
-        let can = json!({"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}});
-        let params =
-            json!({"name": "s__cancels", "arguments": {"order": "A-7"}, "_meta": can, "inputResponses": answers});
-        client.modern(&[], "tools/call", params).await.result().await
-    };
-    let asked = call(json!({})).await;
-    let questions = asked["inputRequests"].as_object().unwrap_or_else(|| panic!("no questions: {asked}"));
-    let (key, question) = questions.iter().next().expect("a question");
-    assert_eq!(question["params"]["message"], "Cancel A-7?");
-    for (sure, expected) in [(true, "cancelled: late"), (false, "kept")] {
-        let answer = json!({"action": "accept", "content": {"sure": sure, "why": "late"}});
-        let told = call(json!({key.as_str(): answer})).await;
-        assert_eq!(told["content"][0]["text"], expected, "{told}");
+    for (language, code) in &examples {
+        let name = format!("cancels_{language}");
+        let new = json!({"server_id": server["id"], "name": name, "code": code, "language": language});
+        let tool = model.done("mcpbox_create_tool", new).await;
+        assert_eq!(tool["description"], "Cancels an order, if the person wants that.", "{tool}");
+        admin.approve(tool["id"].as_str().expect("an id")).await;
+        let call = async |answers: Value| {
+            let can = json!({"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}});
+            let params = json!({"name": format!("s__{name}"), "arguments": {"order": "A-7"}, "_meta": can,
+                "inputResponses": answers});
+            client.modern(&[], "tools/call", params).await.result().await
+        };
+        let asked = call(json!({})).await;
+        let questions = asked["inputRequests"].as_object().unwrap_or_else(|| panic!("no questions: {asked}"));
+        let (key, question) = questions.iter().next().expect("a question");
+        assert_eq!(question["params"]["message"], "Cancel A-7?", "{language}");
+        for (sure, expected) in [(true, "cancelled: late"), (false, "kept")] {
+            let answer = json!({"action": "accept", "content": {"sure": sure, "why": "late"}});
+            let told = call(json!({key.as_str(): answer})).await;
+            assert_eq!(told["content"][0]["text"], expected, "{language}: {told}");
+        }
+        let declined = call(json!({key.as_str(): {"action": "decline"}})).await;
+        assert_eq!(declined["content"][0]["text"], "kept", "{language}: {declined}");
     }
 }
 

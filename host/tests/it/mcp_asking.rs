@@ -2,6 +2,7 @@
 //! that is made again with the answers.
 
 use chrono::TimeDelta;
+use mcpbox::domain::caller::Caller;
 use mcpbox::limits::Limits;
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 fn call(more: &Value) -> Value {
     let mut params = json!({
         "name": "ask",
-        "arguments": {"message": "who?"},
+        "arguments": desk::form("who?"),
         "_meta": {CAPABILITIES: {"elicitation": {}}},
     });
     for (name, value) in more.as_object().expect("an object") {
@@ -38,7 +39,7 @@ async fn a_modern_client_makes_the_call_again_with_its_answers() {
 
     let asked = ask(json!({})).await["result"].clone();
     assert_eq!(asked["resultType"], "input_required", "{asked}");
-    let question = json!({"method": "elicitation/create", "params": {"message": "who?"}});
+    let question = json!({"method": "elicitation/create", "params": desk::form("who?")});
     assert_eq!(asked["inputRequests"], json!({"who": question}));
     assert_eq!(outcome_of_last_call(&host, &tool).await, "input_required");
     let state = asked["requestState"].as_str().expect("a state").to_owned();
@@ -52,7 +53,10 @@ async fn a_modern_client_makes_the_call_again_with_its_answers() {
         assert_eq!((&told["resultType"], &told["isError"]), (&json!("complete"), &json!(false)), "{told}");
         assert!(told["content"][0]["text"].as_str().is_some_and(|text| text.contains("Ada")), "{told}");
     }
-    for responses in [json!({}), json!({"who": {"action": "perhaps"}}), json!({"who": 7}), json!({"other": {}})] {
+    let unfit = [json!({"name": 7}), json!({"names": "Ada"})]
+        .map(|content| json!({"who": {"action": "accept", "content": content}}));
+    let unread = [json!({}), json!({"who": {"action": "perhaps"}}), json!({"who": 7}), json!({"other": {}})];
+    for responses in unread.into_iter().chain(unfit) {
         let again = ask(json!({"inputResponses": responses, "requestState": state})).await["result"].clone();
         assert_eq!(again["inputRequests"], asked["inputRequests"], "asked again: {again}");
     }
@@ -60,7 +64,7 @@ async fn a_modern_client_makes_the_call_again_with_its_answers() {
     // A state is of one call, and whole.
     let mut changed = state.clone();
     changed.replace_range(30..31, if &state[30..31] == "A" { "B" } else { "A" });
-    let elsewhere = json!({"message": "where?"});
+    let elsewhere = desk::form("where?");
     for more in [
         json!({"inputResponses": answers(), "requestState": changed}),
         json!({"inputResponses": answers(), "requestState": "x"}),
@@ -70,6 +74,11 @@ async fn a_modern_client_makes_the_call_again_with_its_answers() {
         let refused = ask(more).await;
         assert_eq!(refused["error"]["code"], -32602, "{refused}");
     }
+    // Nor does it open for another caller.
+    let key = host.app().service().api_key_create(&Caller::operator(), "other").await.expect("a key").key;
+    let other = [("authorization", &*format!("Bearer {key}"))];
+    let again = call(&json!({"inputResponses": answers(), "requestState": state}));
+    assert_eq!(client.modern(&other, "tools/call", again).await.code().await, (200, -32602));
     host.clock.turn(TimeDelta::seconds(601));
     let late = ask(json!({"inputResponses": answers(), "requestState": state})).await;
     assert_eq!(late["error"]["code"], -32602, "{late}");
@@ -93,7 +102,7 @@ async fn a_client_is_not_asked_what_it_did_not_say_it_can() {
     let admin = host.admin().await;
     desk::offer(&admin).await;
     let client = Client::of(&host).at(desk::ALONE);
-    let params = json!({"name": "ask", "arguments": {"message": "who?"}});
+    let params = json!({"name": "ask", "arguments": desk::form("who?")});
     let told = client.modern(&[], "tools/call", params.clone()).await.result().await;
     assert!(told["content"][0]["text"].as_str().is_some_and(|text| text.contains("elicitation")), "{told}");
     let (session, _) = client.open("2025-11-25").await;
@@ -103,10 +112,26 @@ async fn a_client_is_not_asked_what_it_did_not_say_it_can() {
 
 /// Opens a session of a client that answers forms.
 pub async fn answering(client: &Client) -> String {
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}},
+    session_of(client, "2025-11-25", json!({"elicitation": {}})).await
+}
+
+/// Opens a session of a client that can do this and says that it is ready.
+pub async fn session_of(client: &Client, version: &str, capabilities: Value) -> String {
+    let session = newcomer(client, version, capabilities).await;
+    assert_eq!(client.post(&[("mcp-session-id", &session)], &initialized()).await.status, 202);
+    session
+}
+
+/// Opens a session; the client has not said yet that it is ready.
+async fn newcomer(client: &Client, version: &str, capabilities: Value) -> String {
+    let params = json!({"protocolVersion": version, "capabilities": capabilities,
         "clientInfo": {"name": "test", "version": "1"}});
     let opened = client.post(&[], &request(0, "initialize", &params)).await;
     opened.headers["mcp-session-id"].to_str().expect("visible ASCII").to_owned()
+}
+
+fn initialized() -> Value {
+    json!({"jsonrpc": "2.0", "method": "notifications/initialized"})
 }
 
 /// The message of the next event that has one.
@@ -127,7 +152,7 @@ async fn a_legacy_client_is_asked_on_the_stream_of_its_call() {
     let tool = desk::offer(&admin).await;
     let client = Client::of(&host).at(desk::ALONE);
     let session = answering(&client).await;
-    let params = json!({"name": "ask", "arguments": {"message": "who?"}});
+    let params = json!({"name": "ask", "arguments": desk::form("who?")});
     let mut stream = client.ask(&session, "tools/call", params.clone()).await;
     let question = message(&mut stream).await;
     assert_eq!((&question["method"], &question["params"]["message"]), (&json!("elicitation/create"), &json!("who?")));
@@ -135,6 +160,17 @@ async fn a_legacy_client_is_asked_on_the_stream_of_its_call() {
     assert_eq!(client.post(&[("mcp-session-id", &session)], &answer).await.status, 202);
     let told = message(&mut stream).await;
     assert!(told["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("Ada")), "{told}");
+
+    // What does not fit the form never reaches the guest as an answer.
+    let mut stream = client.ask(&session, "tools/call", params.clone()).await;
+    let question = message(&mut stream).await;
+    let unfit = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {"name": 7}}});
+    assert_eq!(client.post(&[("mcp-session-id", &session)], &unfit).await.status, 202);
+    let told = message(&mut stream).await;
+    assert!(
+        told["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("its answer is none")),
+        "{told}"
+    );
 
     // A call that waits for its answer is cancelled as any other.
     let mut stream = client.ask(&session, "tools/call", params).await;
@@ -144,4 +180,94 @@ async fn a_legacy_client_is_asked_on_the_stream_of_its_call() {
     while stream.piece().await.is_some() {}
     let logged = async { while outcome_of_last_call(&host, &tool).await != "cancelled" {} };
     tokio::time::timeout(crate::mcp_client::PATIENCE, logged).await.expect("the guest is stopped");
+}
+
+/// 2025-11-25, "Initialization": before `notifications/initialized` a client is asked nothing. Whichever process heard
+/// it, all know.
+#[tokio::test]
+async fn a_client_is_asked_once_it_has_said_that_it_is_ready() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let beside = host.beside().await;
+    let (here, there) = (Client::of(&host).at(desk::ALONE), Client::of(&beside).at(desk::ALONE));
+    let params = json!({"name": "ask", "arguments": desk::form("who?"), "_meta": {"progressToken": 1}});
+    let answer = async |session: &str, stream: &mut crate::mcp_client::Answer| {
+        let question = message(stream).await;
+        assert_eq!(question["method"], "elicitation/create", "{question}");
+        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": answers()["who"]});
+        assert_eq!(here.post(&[("mcp-session-id", session)], &answer).await.status, 202);
+        assert_eq!(message(stream).await["result"]["isError"], false);
+    };
+
+    let session = newcomer(&here, "2025-11-25", json!({"elicitation": {}})).await;
+    let mut stream = here.ask(&session, "tools/call", params.clone()).await;
+    assert_eq!(stream.piece().await.as_deref(), Some(":\n\n"));
+    assert!(stream.event().await.is_some_and(|primer| primer.ends_with("\ndata: \n\n")));
+    {
+        let mut early = std::pin::pin!(stream.event());
+        // The guest runs, and asks, while this other call is made and answered.
+        let other = here.modern(&[], "tools/call", json!({"name": "changed", "arguments": {}}));
+        tokio::select! {
+            biased;
+            event = &mut early => panic!("it is asked too early: {event:?}"),
+            changed = other => assert_eq!(changed.status, 200),
+        }
+    }
+    assert_eq!(here.post(&[("mcp-session-id", &session)], &initialized()).await.status, 202);
+    answer(&session, &mut stream).await;
+
+    let session = newcomer(&here, "2025-11-25", json!({"elicitation": {}})).await;
+    assert_eq!(there.post(&[("mcp-session-id", &session)], &initialized()).await.status, 202);
+    let mut stream = here.ask(&session, "tools/call", params).await;
+    answer(&session, &mut stream).await;
+    beside.stop().await;
+}
+
+/// "Capability Negotiation": what came with a later version than the one that was agreed on is not used.
+#[tokio::test]
+async fn a_client_is_not_asked_what_its_version_has_no_words_for() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let visit = json!({"mode": "url", "message": "pay", "url": "https://example.com/pay"});
+    for (version, arguments, asked) in [
+        ("2025-03-26", desk::form("who?"), false),
+        ("2025-06-18", desk::form("who?"), true),
+        ("2025-06-18", visit.clone(), false),
+        ("2025-11-25", visit, true),
+    ] {
+        let session = session_of(&client, version, json!({"elicitation": {"form": {}, "url": {}}})).await;
+        let params = json!({"name": "ask", "arguments": arguments, "_meta": {"progressToken": 1}});
+        let mut stream = client.ask(&session, "tools/call", params).await;
+        let told = message(&mut stream).await;
+        assert_eq!(told["method"] == "elicitation/create", asked, "{version}: {told}");
+        if asked && told["params"]["mode"] == "url" {
+            let matter = &told["params"]["elicitationId"];
+            assert!(matter.as_str().is_some_and(|matter| matter.len() > 16), "2025-11-25 wants one: {told}");
+        }
+    }
+}
+
+/// "Elicitation" and "Sampling": a question that MCP does not have reaches no client; its guest is told why.
+#[tokio::test]
+async fn a_question_that_is_none_is_told_to_its_author_alone() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let nested = json!({"type": "object", "properties": {"a": {"type": "object", "properties": {}}}});
+    for (arguments, why) in [
+        (json!({"message": "who?"}), "requestedSchema"),
+        (json!({"message": "who?", "requestedSchema": nested}), "what no form has"),
+        (json!({"mode": "url", "message": "pay", "url": "http://example.com/"}), "`https:`"),
+        (json!({"mode": "url", "message": "pay", "url": "https://ada:secret@example.com/"}), "`https:`"),
+    ] {
+        let params = json!({"name": "ask", "arguments": arguments,
+            "_meta": {CAPABILITIES: {"elicitation": {"form": {}, "url": {}}}}});
+        let told = client.modern(&[], "tools/call", params).await.result().await;
+        assert_eq!(told["resultType"], "complete", "{told}");
+        assert!(told["content"][0]["text"].as_str().is_some_and(|text| text.contains(why)), "{why}: {told}");
+    }
 }

@@ -84,7 +84,7 @@ async fn a_client_that_follows_a_task_hears_how_it_goes() {
     desk::offer(&admin).await;
     let client = Client::of(&host).at(desk::ALONE);
     let meta = json!({CAPABILITIES: {"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}});
-    let call = json!({"name": "task", "arguments": {"message": "who?"}, "_meta": meta});
+    let call = json!({"name": "task", "arguments": desk::form("who?"), "_meta": meta});
     let made = client.modern(&[], "tools/call", call).await.result().await;
     let task = made["taskId"].as_str().expect("a task").to_owned();
     let params = json!({"notifications": {"taskIds": [task]}, "_meta": meta});

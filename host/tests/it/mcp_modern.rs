@@ -109,7 +109,13 @@ async fn what_the_revision_does_not_have_is_not_found() {
     let said = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}});
     assert_eq!(client.post(&[("mcp-protocol-version", REVISION)], &said).await.status, 202);
     let answered = json!({"jsonrpc": "2.0", "id": 1, "result": {}});
-    assert_eq!(client.post(&[("mcp-protocol-version", REVISION)], &answered).await.code().await, (400, -32600));
+    let refused = client.post(&[("mcp-protocol-version", REVISION)], &answered).await;
+    assert_eq!(refused.status, 400);
+    let refused = refused.json().await;
+    assert!(
+        refused["error"]["code"] == -32600 && refused.get("id").is_none(),
+        "it is no answer to anything: {refused}"
+    );
     // A session header means nothing here.
     assert_eq!(client.modern(&[("mcp-session-id", "x")], "tools/list", json!({})).await.status, 200);
 }

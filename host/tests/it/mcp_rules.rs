@@ -192,3 +192,15 @@ async fn a_client_of_a_later_version_agrees_on_one_that_both_speak() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json().await["result"]["protocolVersion"], "2025-11-25");
 }
+
+/// 2025-11-25, "Tasks": who did not declare that calls may be tasks answers one that is to be one as any other.
+#[tokio::test]
+async fn a_legacy_call_that_is_to_be_a_task_is_an_ordinary_call() {
+    let host = Host::start().await;
+    let client = Client::of(&host);
+    let (session, opened) = client.open("2025-11-25").await;
+    assert!(opened["capabilities"].get("tasks").is_none(), "{opened}");
+    let call = json!({"name": "mcpbox_list_servers", "task": {"ttl": 60_000}});
+    let told = client.ask(&session, "tools/call", call).await.result().await;
+    assert!(told["isError"] == false && told.get("task").is_none(), "{told}");
+}

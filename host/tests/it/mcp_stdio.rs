@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
+use crate::desk;
 use crate::harness::Host;
 use crate::mcp_client::{
     ECHO, PATIENCE, TALKS, WAITS, initialize, modern_params, offer, outcome_of_last_call, request,
@@ -186,6 +187,84 @@ async fn requests_are_answered_side_by_side_and_stopped_when_they_are_cancelled(
     }
     assert_eq!(talk.ask(&wait(5, echo)).await["id"], 5, "there is room again, and no answer to what was cancelled");
     talk.end().await;
+}
+
+/// 2026-07-28, "stdio": a modern client is asked by the answer to its call, never by a request; a legacy one by a
+/// request, once it has said that it is ready.
+#[tokio::test]
+async fn each_era_is_asked_in_its_own_way_over_one_connection() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let mut talk = Talk::beside(&host, &["--server", "desk"], &[]);
+    let mut hello = initialize("2025-11-25");
+    hello["params"]["capabilities"] = json!({"elicitation": {}});
+    talk.ask(&hello).await;
+    let ask = json!({"name": "ask", "arguments": desk::form("who?")});
+    talk.say(&request(1, "tools/call", &ask)).await;
+    let meta = json!({"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}});
+    let mut modern = ask.clone();
+    modern["_meta"] = meta;
+    let asked = talk.ask(&request(2, "tools/call", &modern_params(modern.clone()))).await;
+    assert_eq!((&asked["id"], &asked["result"]["resultType"]), (&json!(2), &json!("input_required")), "{asked}");
+    talk.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+    let question = talk.heard().await;
+    assert_eq!(question["method"], "elicitation/create", "{question}");
+    let answer = json!({"action": "accept", "content": {"name": "Ada"}});
+    let told = talk.ask(&json!({"jsonrpc": "2.0", "id": question["id"], "result": answer})).await;
+    assert!(told["id"] == 1 && told["result"].to_string().contains("Ada"), "{told}");
+    modern["inputResponses"] = json!({"who": answer});
+    modern["requestState"] = asked["result"]["requestState"].clone();
+    let told = talk.ask(&request(3, "tools/call", &modern_params(modern))).await;
+    assert!(told["id"] == 3 && told["result"].to_string().contains("Ada"), "{told}");
+    assert!(talk.end().await.is_empty());
+}
+
+/// 2026-07-28, "stdio": of a request that was cancelled nothing more is said. 2025-11-25, "Cancellation": why it was
+/// is in the log.
+#[tokio::test]
+async fn of_a_cancelled_request_nothing_more_is_said_and_the_log_says_why() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let chatters = "def main():\n    for step in range(1, 1_000_000_000):\n        progress(step)\n";
+    let tools = offer(&host, &admin, &[("chatters", chatters)]).await;
+    let mut talk = Talk::beside(&host, &[], &[]);
+    talk.open("2025-11-25").await;
+    for (id, params) in [(1, json!({})), (2, modern_params(json!({})))] {
+        let mut params = params;
+        params["name"] = json!("s__chatters");
+        params["_meta"]["progressToken"] = json!(id);
+        let first = talk.ask(&request(id, "tools/call", &params)).await;
+        assert_eq!(first["method"], "notifications/progress", "{first}");
+        talk.say(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}})).await;
+        talk.say(&request(100 + id, "ping", &json!({}))).await;
+        while talk.heard().await["id"] != 100 + id {}
+        let logged = async { while outcome_of_last_call(&host, &tools[0]).await != "cancelled" {} };
+        tokio::time::timeout(PATIENCE, logged).await.expect("the guest is stopped");
+        assert_eq!(talk.ask(&request(200 + id, "ping", &json!({}))).await["id"], 200 + id, "nothing came after it");
+    }
+    talk.end().await;
+
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mcpbox"));
+    command.arg("stdio").env_clear().envs(host.environment()).env("LOG_LEVEL", "debug");
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
+        "params": {"requestId": 7, "reason": "the person changed her mind"}});
+    let whole = said(command, &format!("{}\n{cancel}\n", initialize("2025-11-25"))).await;
+    assert!(whole.stderr.contains("the person changed her mind"), "{}", whole.stderr);
+}
+
+/// 2026-07-28, "stdio": a server exits promptly when its input is closed.
+#[tokio::test]
+async fn a_call_does_not_hold_up_the_end_for_longer_than_any_stop() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let tools = offer(&host, &admin, &[("waits", WAITS)]).await;
+    let mut talk = Talk::beside(&host, &[], &[("MCPBOX_STOP_GRACE_S", "1")]);
+    talk.open("2025-11-25").await;
+    talk.say(&request(1, "tools/call", &json!({"name": "s__waits"}))).await;
+    talk.ask(&request(2, "ping", &json!({}))).await;
+    assert!(talk.end().await.is_empty(), "nothing is said of a call that was ended");
+    assert_eq!(outcome_of_last_call(&host, &tools[0]).await, "cancelled");
 }
 
 #[tokio::test]

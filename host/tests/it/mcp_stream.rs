@@ -60,7 +60,8 @@ async fn a_stream_needs_a_session_and_a_client_that_reads_streams() {
     let (session, _) = client.open("2025-11-25").await;
     assert_eq!(client.listen("unknown", &[]).await.status, 404);
     let json_only = [("accept", "application/json"), ("mcp-session-id", session.as_str())];
-    assert_eq!(client.send("GET", &json_only, "").await.status, 406);
+    // 2025-11-25, "Listening for Messages from the Server": a stream or 405, nothing else.
+    assert_eq!(client.send("GET", &json_only, "").await.status, 405);
     let stream = [("accept", "text/event-stream"), ("mcp-session-id", session.as_str())];
     assert_eq!(client.send("HEAD", &stream, "").await.status, 405);
 }
@@ -72,8 +73,13 @@ async fn a_stopping_host_ends_its_streams() {
     let (session, _) = client.open("2025-06-18").await;
     let mut open = client.listen(&session, &[]).await;
     assert_eq!(open.piece().await.as_deref(), Some(":\n\n"));
-    let (ended, ()) = tokio::join!(open.event(), host.stop());
+    let (newer, _) = client.open("2025-11-25").await;
+    let mut polled = client.listen(&newer, &[]).await;
+    assert!(polled.event().await.is_some_and(|primer| primer.starts_with("id: session-")));
+    let ((ended, last), ()) = tokio::join!(async { (open.event().await, polled.event().await) }, host.stop());
     assert_eq!(ended, None);
+    assert_eq!(last.as_deref(), Some("retry: 1000\n\n"), "the session goes on: this client comes back for it");
+    assert_eq!(polled.event().await, None);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use crate::mcp::methods::Method;
 use crate::mcp::notices::{Notices, Told, method_of, notifications};
 use crate::mcp::outbox::Outbox;
 use crate::mcp::record::Record;
+use crate::mcp::versions::Version;
 use crate::mcp::{abilities, tasks};
 
 /// Which subscription a message belongs to: the id of the request that opened it.
@@ -84,7 +85,7 @@ async fn listen(dispatcher: &Dispatcher, context: &Context, params: &Params) -> 
         return Err(Failure::new(Kind::InvalidParams, message));
     }
     let follows = match &context.era {
-        Era::Modern(declared) => abilities::declared(&declared.capabilities, true).tasks,
+        Era::Modern(declared) => abilities::declared(&declared.capabilities, Version::V2026_07_28).tasks,
         Era::Legacy(_) => false,
     };
     if !follows {

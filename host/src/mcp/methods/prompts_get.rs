@@ -8,7 +8,7 @@ use super::read;
 use crate::domain::component::Entry;
 use crate::domain::content::{Content, Role};
 use crate::mcp::about::{COMPLETE, ResultMeta};
-use crate::mcp::call::{Call, failed, refused};
+use crate::mcp::call::{Again, Call, failed, refused};
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind, shorten};
 use crate::mcp::fit::fit_block;
@@ -68,7 +68,7 @@ async fn get(dispatcher: &Dispatcher, context: &Context, params: &Params, record
     let full_name = context.scope.full_name(&name).unwrap_or_default().into_owned();
     let entry = Entry::Prompt { name: full_name.clone(), arguments };
     record.begin_entry(&entry, &full_name).await;
-    let call = Call::new(dispatcher, context, params, entry, None).await?;
+    let call = Call::new(dispatcher, context, Again::of(params)?, entry, None).await?;
     match call.run(dispatcher, context).await {
         Ok(answer) => {
             record.called(answer.is_error, Some(&answer.execution));

@@ -7,7 +7,7 @@ use super::read;
 use crate::domain::component::Entry;
 use crate::domain::content::EmbeddedResource;
 use crate::mcp::about::{COMPLETE, ResultMeta};
-use crate::mcp::call::{Call, failed, refused};
+use crate::mcp::call::{Again, Call, failed, refused};
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind, shorten};
 use crate::mcp::jsonrpc::{Params, Payload};
@@ -58,7 +58,7 @@ async fn contents(dispatcher: &Dispatcher, context: &Context, params: &Params, r
     let Read { uri } = read(params)?;
     let entry = Entry::Resource { uri: context.scope.full_uri(&uri) };
     record.begin_entry(&entry, "").await;
-    let call = Call::new(dispatcher, context, params, entry, None).await?;
+    let call = Call::new(dispatcher, context, Again::of(params)?, entry, None).await?;
     match call.run(dispatcher, context).await {
         Ok(answer) => {
             record.called(answer.is_error, Some(&answer.execution));

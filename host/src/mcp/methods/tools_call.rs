@@ -11,7 +11,7 @@ use crate::domain::content::{Content, ToolResult};
 use crate::domain::task::TaskStatus;
 use crate::mcp::about::{COMPLETE, ResultMeta};
 use crate::mcp::asking::Retried;
-use crate::mcp::call::{Call, lacks, words};
+use crate::mcp::call::{Again, Call, lacks, words};
 use crate::mcp::call_through;
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind, Told, shorten, tell};
@@ -34,25 +34,30 @@ use tokio_util::sync::CancellationToken;
 
 /// `CallToolRequestParams`; what else is in it is for others.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Named<'a> {
     name: String,
     #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    input_responses: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    request_state: Option<&'a RawValue>,
 }
 
-/// The name and the arguments of a call.
+/// The name and the arguments of a call, and what it brings when it is made again.
 ///
 /// # Errors
 /// -32602 when there is no name, or arguments that are no object.
-fn read(params: &Params) -> Result<(String, Option<Box<RawValue>>), Failure> {
+fn read(params: &Params) -> Result<(String, Option<Box<RawValue>>, Again<'_>), Failure> {
     let text = params.as_deref().map_or("{}", RawValue::get);
     let invalid = |message: String| Failure::new(Kind::InvalidParams, message);
-    let Named { name, arguments } =
+    let Named { name, arguments, input_responses, request_state } =
         serde_json::from_str(text).map_err(|error| invalid(format!("`params`: {error}")))?;
     if arguments.is_some_and(|raw| !raw.get().starts_with('{')) {
         return Err(invalid("`params.arguments` must be an object".to_owned()));
     }
-    Ok((name, arguments.map(ToOwned::to_owned)))
+    Ok((name, arguments.map(ToOwned::to_owned), Again { input_responses, request_state }))
 }
 
 /// # Errors
@@ -64,7 +69,7 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
 }
 
 async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, record: &mut Record) -> Reply {
-    let (mut name, mut arguments) = read(params)?;
+    let (mut name, mut arguments, again) = read(params)?;
     if context.scope.has_management() && name == call_through::NAME {
         (name, arguments) = call_through::inner(arguments.as_deref())?;
     }
@@ -84,7 +89,7 @@ async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, recor
             Err(error) => mend(context, error, record),
         };
     }
-    let call = Call::new(dispatcher, context, params, Entry::Tool(full_name.clone()), arguments).await?;
+    let call = Call::new(dispatcher, context, again, Entry::Tool(full_name.clone()), arguments).await?;
     let answered = match call.follower() {
         None => call.run(dispatcher, context).await,
         Some(client) => match run_or_follow(dispatcher, context, &call, &full_name, client).await {

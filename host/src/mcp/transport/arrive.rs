@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -14,9 +15,10 @@ use crate::domain::caller::Caller;
 use crate::mcp::McpState;
 use crate::mcp::dispatch::Dispatcher;
 use crate::mcp::error::{Failure, Kind};
+use crate::mcp::origin::Allowed;
 use crate::mcp::record;
 use crate::mcp::scope::{self, Scope, Wish};
-use crate::telemetry::{REQUEST_ID_HEADER, RequestId};
+use crate::telemetry::RequestId;
 
 /// A request that was let in. Handlers ask for this; without what stands below there is none, and
 /// they cannot be reached.
@@ -30,8 +32,6 @@ pub(super) struct Arrived {
     pub(super) caller: Caller,
 }
 
-const REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
-
 /// Stands before handlers that ask for [`Arrived`] as an extension.
 pub(super) async fn guard(
     State(mcp): State<McpState>,
@@ -40,86 +40,95 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let further = async |mut request: Request, arrived| {
-        request.extensions_mut().insert(arrived);
-        next.run(request).await
-    };
-    let_in(&mcp, peer, server.as_deref().map(String::as_str), request, further).await
+    let (mut head, body) = request.into_parts();
+    let came = Came { peer, request_id: request_id(&head), server: server.as_deref().map(String::as_str) };
+    match let_in(&mcp, came, &head).await {
+        Ok((arrived, origin)) => {
+            head.extensions.insert(arrived);
+            let_out(next.run(Request::from_parts(head, body)).await, origin.as_ref())
+        }
+        Err(answered) => answered,
+    }
 }
 
-/// Lets a request in, to what serves it, or answers it here. Whatever the answer, it carries the request's id,
-/// is never stored by anybody between, and is readable by the page it was sent from when that is allowed.
+/// Where a request came from and to, as long as it is not known who sends it.
+pub(super) struct Came<'a> {
+    pub(super) peer: SocketAddr,
+    pub(super) request_id: RequestId,
+    /// The one server that is served there.
+    pub(super) server: Option<&'a str>,
+}
+
+/// The id that the layers around both doors gave a request.
+pub(super) fn request_id(head: &Parts) -> RequestId {
+    head.extensions.get().cloned().unwrap_or_else(RequestId::new)
+}
+
+/// Lets a request in, with the origin to which its answer is readable, or answers it here.
 pub(super) async fn let_in(
     mcp: &McpState,
-    peer: SocketAddr,
-    server: Option<&str>,
-    request: Request,
-    further: impl AsyncFnOnce(Request, Arrived) -> Response,
-) -> Response {
-    let request_id = request.extensions().get::<RequestId>().cloned().unwrap_or_else(RequestId::new);
-    let mut response = match mcp.settings.judge(request.headers()) {
+    came: Came<'_>,
+    head: &Parts,
+) -> Result<(Arrived, Option<Allowed>), Response> {
+    let origin = match mcp.settings.judge(&head.headers) {
+        Ok(origin) => origin,
         Err(failure) => {
-            record::turned_away(mcp, peer, &request_id, &failure).await;
-            Refused::from(failure).into_response()
-        }
-        Ok(origin) => {
-            let mut response = match &origin {
-                Some(origin) if request.method() == Method::OPTIONS => {
-                    let mut response = StatusCode::NO_CONTENT.into_response();
-                    origin.preflight(request.headers(), response.headers_mut());
-                    return response;
-                }
-                _ => enter(mcp, peer, request_id.clone(), server, request, further).await,
-            };
-            if let Some(origin) = origin {
-                origin.decorate(response.headers_mut());
-            }
-            response
+            // What is told of a refusal is boxed: every request would carry the place for it along.
+            Box::pin(record::turned_away(mcp, came.peer, &came.request_id, &failure)).await;
+            return Err(let_out(Refused::from(failure).into_response(), None));
         }
     };
+    if let Some(origin) = &origin
+        && head.method == Method::OPTIONS
+    {
+        let mut response = StatusCode::NO_CONTENT.into_response();
+        origin.preflight(&head.headers, response.headers_mut());
+        return Err(response);
+    }
+    match enter(mcp, came, head).await {
+        Ok(arrived) => Ok((arrived, origin)),
+        Err(refused) => Err(let_out(refused, origin.as_ref())),
+    }
+}
+
+/// Passes an answer on, whatever it is: never stored by anybody between, and readable by the page that the request
+/// was sent from when that is allowed.
+pub(super) fn let_out(mut response: Response, origin: Option<&Allowed>) -> Response {
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::try_from(request_id.to_string()) {
-        headers.insert(REQUEST_ID, value);
+    if let Some(origin) = origin {
+        origin.decorate(headers);
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
-async fn enter(
-    mcp: &McpState,
-    peer: SocketAddr,
-    request_id: RequestId,
-    server: Option<&str>,
-    request: Request,
-    further: impl AsyncFnOnce(Request, Arrived) -> Response,
-) -> Response {
-    if request.method() == Method::OPTIONS {
+async fn enter(mcp: &McpState, Came { peer, request_id, server }: Came<'_>, head: &Parts) -> Result<Arrived, Response> {
+    if head.method == Method::OPTIONS {
         let message = "OPTIONS is for browsers, which say where they come from";
-        return Refused::from(Failure::new(Kind::MethodNotAllowed, message)).into_response();
+        return Err(Refused::from(Failure::new(Kind::MethodNotAllowed, message)).into_response());
     }
-    if request.method() == Method::HEAD {
+    if head.method == Method::HEAD {
         // It would be served as GET, which takes the place of the session's stream.
-        return Refused::from(Failure::new(Kind::MethodNotAllowed, "HEAD has no meaning here")).into_response();
+        return Err(Refused::from(Failure::new(Kind::MethodNotAllowed, "HEAD has no meaning here")).into_response());
     }
-    match mcp.auth.caller(peer, request.headers()).await {
-        Ok(caller) => match mcp.dispatcher.service.rate_count(&caller).await {
-            Ok(()) => match address(mcp, &caller, server, request.uri().query(), &request_id).await {
-                Ok((scope, tools)) => further(request, Arrived { request_id, scope, tools, caller }).await,
-                Err(failure) => {
-                    record::refused(mcp, caller, request_id, &failure).await;
-                    Refused::from(failure).into_response()
-                }
-            },
-            Err(error) => {
-                let failure = Dispatcher::failure(error, &request_id);
-                record::turned_away(mcp, peer, &request_id, &failure).await;
-                Refused::from(failure).into_response()
-            }
-        },
+    let caller = match mcp.auth.caller(peer, &head.headers).await {
+        Ok(caller) => caller,
         Err(error) => {
             let failure = Dispatcher::failure(error, &request_id);
-            record::turned_away(mcp, peer, &request_id, &failure).await;
-            deny(failure)
+            Box::pin(record::turned_away(mcp, peer, &request_id, &failure)).await;
+            return Err(deny(failure));
+        }
+    };
+    if let Err(error) = mcp.dispatcher.service.rate_count(&caller).await {
+        let failure = Dispatcher::failure(error, &request_id);
+        Box::pin(record::turned_away(mcp, peer, &request_id, &failure)).await;
+        return Err(Refused::from(failure).into_response());
+    }
+    match address(mcp, &caller, server, head.uri.query(), &request_id).await {
+        Ok((scope, tools)) => Ok(Arrived { request_id, scope, tools, caller }),
+        Err(failure) => {
+            Box::pin(record::refused(mcp, caller, request_id, &failure)).await;
+            Err(Refused::from(failure).into_response())
         }
     }
 }

@@ -72,7 +72,12 @@ pub(super) async fn answers(
             Ok(Message::Response(response)) => {
                 session.answered(response);
             }
-            Ok(Message::Notification(notification)) => mcp.dispatcher.notification(session, &notification),
+            Ok(Message::Notification(notification)) => {
+                if let Err(error) = mcp.dispatcher.notification(session, &notification).await {
+                    let failure = Dispatcher::failure(error, &arrived.request_id);
+                    pending.push(failed(mcp, arrived, None, &failure).await);
+                }
+            }
             Ok(Message::Request(request)) => pending.push(begin(mcp, session, arrived, request).await),
         }
     }

@@ -35,6 +35,7 @@ use crate::mcp::record;
 use crate::mcp::scope::{Scope, Wish};
 use crate::mcp::session::{Agreed, Session};
 use crate::mcp::versions::Version;
+use crate::service::Error;
 use crate::telemetry::RequestId;
 
 /// Messages on their way out; past them, whoever speaks waits for the client to read.
@@ -156,6 +157,16 @@ impl Conversation {
         let _ = self.0.out.send(message.into()).await;
     }
 
+    /// Says the last of a request. Its place is free before anybody hears it, but not before it can be said, so
+    /// that answers that nobody reads are bounded.
+    async fn say_last(&self, message: impl Into<Bytes>, place: Option<OwnedSemaphorePermit>) {
+        let slot = self.0.out.reserve().await;
+        drop(place);
+        if let Ok(slot) = slot {
+            slot.send(message.into());
+        }
+    }
+
     async fn one(&self, message: Message) {
         match message {
             Message::Request(request) => {
@@ -163,7 +174,11 @@ impl Conversation {
                     self.refuse(&refused).await;
                 }
             }
-            Message::Notification(notification) => self.notification(&notification),
+            Message::Notification(notification) => {
+                if let Err(error) = self.notification(&notification).await {
+                    self.refuse(&Dispatcher::failure(error, &RequestId::new()).into()).await;
+                }
+            }
             Message::Response(response) => {
                 if let Some(session) = &*self.session() {
                     session.answered(response);
@@ -186,7 +201,9 @@ impl Conversation {
             return self.open(&arrived, &request).await;
         }
         let work = if meta.is_modern() || request.method == "server/discover" {
-            modern::work(arrived, request, &meta, Some(&self.0.modern))?
+            let progress_token = meta.progress_token();
+            let declared = meta.declared().map_err(|failure| Refused::of(&id, true, failure))?;
+            modern::work(arrived, request, declared, progress_token, Some(&self.0.modern))?
         } else {
             let session = self.session().clone().ok_or_else(|| refuse(Failure::new(Kind::InvalidRequest, MISSING)))?;
             legacy::work(&session, &arrived, request, &meta)?
@@ -230,7 +247,7 @@ impl Conversation {
     fn answer(&self, place: OwnedSemaphorePermit, work: Work) {
         let conversation = self.clone();
         let answering: BoxFuture<'static, ()> = async move {
-            let _place = place;
+            let mut place = Some(place);
             let (id, mcp) = (work.id.clone(), &conversation.0.mcp);
             if work.method.is_long() {
                 let outbox = Outbox::new(id.clone(), mcp.limits());
@@ -240,6 +257,9 @@ impl Conversation {
                 loop {
                     tokio::select! {
                         message = reader.next() => match message {
+                            // Of what was cancelled nothing more is said (2026-07-28, "stdio").
+                            Some(_) if cancel.is_cancelled() => {}
+                            Some((_, message)) if reader.is_at_end() => conversation.say_last(message, place.take()).await,
                             Some((_, message)) => conversation.say(message).await,
                             None => break,
                         },
@@ -247,30 +267,25 @@ impl Conversation {
                     }
                 }
             } else if let Some(reply) = run(mcp, work).await {
-                conversation.say(text(&id, &reply)).await;
+                conversation.say_last(text(&id, &reply), place).await;
             }
         }
         .boxed();
         self.0.answering.spawn(answering.in_current_span());
     }
 
-    fn notification(&self, notification: &Notification) {
-        let session = self.session().clone();
-        match notification.method.as_str() {
-            "notifications/initialized" => {
-                if let Some(session) = session {
-                    self.listen(session);
-                }
-            }
-            "notifications/cancelled" if is_running(&self.0.modern, &notification.params) => {
-                self.0.mcp.dispatcher.notification(&self.0.modern, notification);
-            }
-            _ => {
-                if let Some(session) = session {
-                    self.0.mcp.dispatcher.notification(&session, notification);
-                }
-            }
+    async fn notification(&self, notification: &Notification) -> Result<(), Error> {
+        let dispatcher = &self.0.mcp.dispatcher;
+        if notification.method == "notifications/cancelled" && is_running(&self.0.modern, &notification.params) {
+            return dispatcher.notification(&self.0.modern, notification).await;
         }
+        let Some(session) = self.session().clone() else { return Ok(()) };
+        let begins = notification.method == "notifications/initialized" && !session.is_initialized();
+        dispatcher.notification(&session, notification).await?;
+        if begins {
+            self.listen(session);
+        }
+        Ok(())
     }
 
     /// Tells the client of what changes, from now until the end.
@@ -303,10 +318,9 @@ impl Conversation {
         };
         let conversation = self.clone();
         let answering: BoxFuture<'static, ()> = async move {
-            let _place = place;
             let answers = batch::answers(&conversation.0.mcp, &session, &conversation.arrived(), messages).await;
             if !answers.is_empty() {
-                conversation.say(batch::array(&answers)).await;
+                conversation.say_last(batch::array(&answers), Some(place)).await;
             }
         }
         .boxed();

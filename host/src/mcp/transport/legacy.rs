@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +43,7 @@ pub(super) async fn open(mcp: &McpState, sent: &Sent, request: &Request) -> Resu
     tracing::info!(version = %session.agreed.version, "session opened");
     record::opened(mcp, &sent.arrived.request_id, &sent.arrived.caller, &session).await;
     if let Ok(value) = HeaderValue::try_from(session.id()) {
-        response.headers_mut().insert(HeaderName::from_static(headers::SESSION), value);
+        response.headers_mut().insert(headers::SESSION, value);
     }
     Ok(response)
 }

@@ -44,7 +44,9 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     let session = legacy::find(mcp, id, &arrived).await?;
     legacy::check_version(headers)?;
     if !Accepts::of(headers).events {
-        return Err(Failure::new(Kind::NotAcceptable, "send `Accept: text/event-stream`"));
+        // The one refusal that the protocol has beside a stream ("Listening for Messages from the Server").
+        let message = "GET is answered by a stream alone; send `Accept: text/event-stream`";
+        return Err(Failure::new(Kind::MethodNotAllowed, message));
     }
     let last = headers.get("last-event-id").map(|value| value.to_str().unwrap_or_default());
     let last = match last.map(EventId::parse) {
@@ -63,9 +65,12 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     let place = mcp.streams.place()?;
     let mut listening = Listening::of(mcp, &arrived, &session).await;
     let first = listening.first(last);
-    let later = stream::unfold(listening, |mut listening| async move {
-        let event = listening.next().await?;
-        Some((event, listening))
+    let later = stream::unfold(Some(listening), |listening| async move {
+        let mut listening = listening?;
+        match listening.next().await {
+            Some(event) => Some((event, Some(listening))),
+            None => listening.goes_on_elsewhere().then(|| (Event::come_back(), None)),
+        }
     });
     Ok(answer(stream::iter(first).chain(later), mcp.keep_alive(), place))
 }
@@ -133,6 +138,12 @@ impl Listening {
             let events: Vec<Event> = said.filter_map(|(method, params)| self.event(method, &params)).collect();
             self.ready.extend(events);
         }
+    }
+
+    /// Whether the stream is over because the process stops, which the session outlives: its client is to come back.
+    fn goes_on_elsewhere(&self) -> bool {
+        let polls = self.session.agreed.version >= Version::V2025_11_25;
+        polls && self.mcp.shutdown.is_cancelled() && !self.over.is_cancelled()
     }
 
     /// A notification as this session is told of it, if it is.

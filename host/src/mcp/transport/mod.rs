@@ -18,8 +18,12 @@ pub(super) mod stdio;
 pub(super) use self::health::Signs;
 pub(super) use self::sse::Conversations;
 
+use std::future::Future;
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -30,6 +34,21 @@ use axum::routing::{get, post as on_post};
 use super::McpState;
 use super::error::{Failure, Kind};
 use super::jsonrpc::{self, Id};
+use crate::telemetry::RequestId;
+
+/// The address where everything is served.
+pub(super) const EVERYTHING: &str = "/mcp";
+
+/// What the routes do for a `POST` to [`EVERYTHING`].
+pub(super) fn post(
+    mcp: &McpState,
+    peer: SocketAddr,
+    request_id: RequestId,
+    request: Request,
+) -> impl Future<Output = Response> + Send {
+    let (head, body) = request.into_parts();
+    post::take(mcp, arrive::Came { peer, request_id, server: None }, head, body)
+}
 
 /// The routes. Whoever serves them hands in the peer's address (`ConnectInfo<SocketAddr>`).
 pub(super) fn router(state: McpState) -> Router {
@@ -42,7 +61,7 @@ pub(super) fn router(state: McpState) -> Router {
     }
     routes
         .layer(guard)
-        .route("/mcp", endpoint.clone())
+        .route(EVERYTHING, endpoint.clone())
         .route("/mcp/servers/{server}", endpoint)
         .route("/mcp/health", get(health::show))
         .with_state(state)

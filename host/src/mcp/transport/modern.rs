@@ -11,7 +11,7 @@ use super::{Refused, legacy};
 use crate::mcp::McpState;
 use crate::mcp::dispatch::{Context, Dispatcher, Era};
 use crate::mcp::error::Failure;
-use crate::mcp::jsonrpc::{Params, Request};
+use crate::mcp::jsonrpc::{Id, Params, Request};
 use crate::mcp::meta::{Declared, Meta};
 use crate::mcp::methods::Method;
 use crate::mcp::session::Session;
@@ -19,14 +19,15 @@ use crate::mcp::versions::Version;
 use crate::mcp::{headers, mirror};
 
 /// Answers a request that stands alone. A session header on it is ignored.
-pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: &Meta) -> Result<Response, Refused> {
+pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: Meta) -> Result<Response, Refused> {
     let refuse = |failure: Failure| Refused::of(&request.id, true, failure);
+    let progress_token = meta.progress_token();
     let declared = meta.declared().map_err(refuse)?;
     headers::check(&sent.headers, &declared.version, &request.method, &request.params).map_err(refuse)?;
     if spoken(&declared).is_ok() && request.method == Method::ToolsCall.as_str() {
         check_mirrors(mcp, &sent, &request.params).await.map_err(refuse)?;
     }
-    let mut work = work(sent.arrived, request, meta, None)?;
+    let mut work = work(sent.arrived, request, declared, progress_token, None)?;
     work.guard = Some(work.context.cancel.clone().drop_guard());
     answer(mcp, sent.accepts, work).await
 }
@@ -34,17 +35,16 @@ pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: &M
 /// A request that stands alone, ready to be answered; with `running` others, it may be cancelled by its id.
 ///
 /// # Errors
-/// What its `_meta` lacks, a version that is not spoken here, an unknown method, or an id under which another
-/// request is running.
+/// A version that is not spoken here, an unknown method, or an id under which another request is running.
 pub(super) fn work(
     arrived: Arrived,
     request: Request,
-    meta: &Meta,
+    declared: Declared,
+    progress_token: Option<Id>,
     running: Option<&Arc<Session>>,
 ) -> Result<Work, Refused> {
     let Request { id, method, params } = request;
     let refuse = |failure: Failure| Refused::of(&id, true, failure);
-    let declared = meta.declared().map_err(refuse)?;
     spoken(&declared).map_err(refuse)?;
     let method = Method::of(&method, true).map_err(refuse)?;
     let running = match running.filter(|_| method.is_long()) {
@@ -60,7 +60,7 @@ pub(super) fn work(
         caller,
         request_id,
         cancel,
-        progress_token: meta.progress_token(),
+        progress_token,
         outbox: None,
         peer: None,
     };

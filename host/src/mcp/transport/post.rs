@@ -7,17 +7,18 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::Response;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
-use super::arrive::{self, Arrived};
+use super::arrive::{self, Arrived, Came};
 use super::{Refused, accepted, batch, legacy, modern, written};
 use crate::limits::Limits;
 use crate::mcp::McpState;
 use crate::mcp::body::{self, Accepts};
-use crate::mcp::dispatch::{Context, Era};
+use crate::mcp::dispatch::{Context, Dispatcher, Era};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::headers;
 use crate::mcp::jsonrpc::{self, Id, Incoming, Message, Params};
@@ -30,7 +31,6 @@ use crate::mcp::session::{Running, Session};
 use crate::mcp::stream::{self as events, Event, EventId, Place};
 use crate::mcp::versions::Version;
 use crate::service::begun::Begun;
-use crate::telemetry;
 
 /// A body and who sent it.
 pub(super) struct Sent {
@@ -45,18 +45,26 @@ pub(super) async fn receive(
     server: Option<Path<String>>,
     request: Request,
 ) -> Response {
-    let further = async |request: Request, arrived: Arrived| {
-        let (caller, request_id) = (arrived.caller.clone(), arrived.request_id.clone());
-        let (parts, body) = request.into_parts();
-        match serve(&mcp, arrived, parts.headers, body).await {
-            Ok(response) => response,
-            Err(refused) => {
-                record::refused(&mcp, caller, request_id, &refused.failure).await;
-                refused.into_response()
-            }
+    let (head, body) = request.into_parts();
+    let came = Came { peer, request_id: arrive::request_id(&head), server: server.as_deref().map(String::as_str) };
+    take(&mcp, came, head, body).await
+}
+
+/// Lets a request in and serves it.
+pub(super) async fn take(mcp: &McpState, came: Came<'_>, head: Parts, body: Body) -> Response {
+    let (arrived, origin) = match arrive::let_in(mcp, came, &head).await {
+        Ok(entered) => entered,
+        Err(answered) => return answered,
+    };
+    let (caller, request_id) = (arrived.caller.clone(), arrived.request_id.clone());
+    let response = match serve(mcp, arrived, head.headers, body).await {
+        Ok(response) => response,
+        Err(refused) => {
+            Box::pin(record::refused(mcp, caller, request_id, &refused.failure)).await;
+            refused.into_response()
         }
     };
-    arrive::let_in(&mcp, peer, server.as_deref().map(String::as_str), request, further).await
+    arrive::let_out(response, origin.as_ref())
 }
 
 async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body) -> Result<Response, Refused> {
@@ -70,15 +78,16 @@ async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body)
     })?;
     let sent = Sent { arrived, headers, accepts };
     match incoming {
-        Incoming::Batch(messages) => batch::serve(mcp, sent, messages).await,
+        // Boxed, as all that is asked seldom: every request would carry the place for it along.
+        Incoming::Batch(messages) => Box::pin(batch::serve(mcp, sent, messages)).await,
         Incoming::One(Message::Request(request)) => {
             let meta = Meta::read(&request.params).map_err(|failure| Refused::of(&request.id, false, failure))?;
             // The handshake has no version header yet, or one that is only a wish.
             let handshake = request.method == "initialize" && !meta.is_modern();
             if !handshake && (is_modern(&sent.headers, &meta) || request.method == "server/discover") {
-                modern::serve(mcp, sent, request, &meta).await
+                modern::serve(mcp, sent, request, meta).await
             } else if handshake {
-                legacy::open(mcp, &sent, &request).await
+                Box::pin(legacy::open(mcp, &sent, &request)).await
             } else {
                 legacy::serve(mcp, sent, request, &meta).await
             }
@@ -89,13 +98,15 @@ async fn serve(mcp: &McpState, arrived: Arrived, headers: HeaderMap, body: Body)
                 return Ok(accepted());
             }
             let session = legacy::session(mcp, &sent).await?;
-            mcp.dispatcher.notification(&session, &notification);
+            let noted = mcp.dispatcher.notification(&session, &notification).await;
+            noted.map_err(|error| Dispatcher::failure(error, &sent.arrived.request_id))?;
             Ok(accepted())
         }
         Incoming::One(Message::Response(response)) => {
             if is_modern(&sent.headers, &Meta::default()) {
                 let message = "a client sends no responses in this protocol version";
-                return Err(Refused::of(&response.id, true, Failure::new(Kind::InvalidRequest, message)));
+                // Its id is of a question of ours, not of a request that this could be the answer to.
+                return Err(Refused { id: None, modern: true, failure: Failure::new(Kind::InvalidRequest, message) });
             }
             // One that nobody waits for is taken all the same: the two may have crossed on their way.
             legacy::session(mcp, &sent).await?.answered(response);
@@ -194,7 +205,7 @@ pub(super) fn begin(mcp: &McpState, mut work: Work, outbox: &Outbox, heard: bool
         let answer = run(&mcp, work).await;
         ending.0.finish(answer);
     };
-    Begun::of(Box::pin(telemetry::carried(Box::pin(work))), tracker)
+    Begun::of(work, tracker)
 }
 
 pub(super) async fn run(mcp: &McpState, work: Work) -> Answer {

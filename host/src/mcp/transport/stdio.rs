@@ -1,9 +1,10 @@
 //! MCP over standard input and output, for clients that start a process: one message a line, nothing else.
 //!
 //! A line is bounded: a longer one is refused when it ends, and the next one is read. The end of the input is the
-//! end of the conversation: what runs is answered first.
+//! end of the conversation: what runs may be answered first, for as long as it may at any stop.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -60,7 +61,11 @@ async fn read(mcp: &McpState, conversation: &Conversation, input: impl AsyncRead
             }
         }
     };
-    conversation.finish().await;
+    let grace = Duration::from_secs(mcp.limits().stop_grace_s);
+    if tokio::time::timeout(grace, conversation.finish()).await.is_err() {
+        tracing::warn!("the grace is over; ending running calls");
+        conversation.end();
+    }
     end
 }
 

@@ -1,5 +1,7 @@
 //! The catalogue by itself: what is listed, in which order, under which names.
 
+use chrono::{DateTime, Utc};
+
 use super::*;
 use crate::db::Texts;
 use crate::domain::caller::Who;
@@ -8,8 +10,12 @@ use crate::domain::tool::{ApprovalStatus, ServerStatus, ToolKind};
 use crate::domain::version::VersionContent;
 use crate::service::versions;
 
-fn at(seconds: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_000_000 + seconds, 0).expect("a time")
+fn date() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_000_000, 0).expect("a time")
+}
+
+fn at(seconds: i64) -> Moment {
+    (date() + TimeDelta::seconds(seconds)).into()
 }
 
 fn catalogue(names: &[&str]) -> Catalogue {
@@ -39,11 +45,11 @@ fn located(server: &str, tool: &str) -> Located {
         status: ServerStatus::Running,
         default_timeout_ms: None,
         created_by: "local".into(),
-        created_at: at(0),
-        updated_at: at(0),
+        created_at: date(),
+        updated_at: date(),
     };
     let id = ToolId::new();
-    let version = versions::row(id, 1, content, ApprovalStatus::Approved, "created".into(), &caller, at(0));
+    let version = versions::row(id, 1, content, ApprovalStatus::Approved, "created".into(), &caller, date());
     let tool = Tool {
         id,
         server_id: server.id,
@@ -53,11 +59,11 @@ fn located(server: &str, tool: &str) -> Located {
         latest_version: 1,
         live_version_id: Some(version.id),
         live_digest: Some(version.digest),
-        approved_at: Some(at(0)),
+        approved_at: Some(date()),
         approved_by: Some("admin:ada".into()),
         created_by: "local".into(),
-        created_at: at(0),
-        updated_at: at(0),
+        created_at: date(),
+        updated_at: date(),
     };
     Located { server, tool, version }
 }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::activity::LogType;
+use crate::domain::ids::CallId;
 use crate::domain::outcome::LogLevel;
-use crate::events::{Change as Told, Heard};
+use crate::events::{Activity, Change as Told, Heard, Listener};
 use crate::service::activity::{ActivityFilter, NewActivity};
+use crate::service::exchanges::{Answered, Asked, CallEnd};
 use crate::service::sessions::{Opening, Session, SessionKind};
 use crate::service::statistics::Period;
 use crate::telemetry::RequestId;
@@ -48,6 +50,68 @@ async fn a_row_is_there_when_it_is_told_and_only_people_read_it() -> Done {
     assert!(is_invalid(host.activity_recent(&person(), any.clone(), Some(101)).await));
     let empty = ActivityFilter { message_has: Some(String::new()), ..any };
     assert!(is_invalid(host.activity_list(&person(), empty, first_page()).await));
+    Ok(())
+}
+
+fn asked(subject: &'static str) -> Asked {
+    Asked {
+        method: "tools/call",
+        subject: subject.into(),
+        arguments_bytes: Some(2),
+        server_id: None,
+        caller: person(),
+        session: None,
+        request_id: RequestId::new(),
+    }
+}
+
+fn answered() -> Answered {
+    let call = CallEnd { call_id: CallId::new(), outcome: "raised", fuel: 7 };
+    let (level, end, duration) = (LogLevel::Warning, "answered with an error", Duration::from_micros(9));
+    Answered { level, end, duration, code: None, call: Some(call) }
+}
+
+/// The next row that is told of.
+async fn told(listener: &mut Listener) -> Activity {
+    let Some(Heard::Event(event)) = listener.next().await else { panic!("an event") };
+    let Told::Activity(told) = &event.change else { panic!("{event:?}") };
+    told.clone()
+}
+
+#[tokio::test]
+async fn a_request_that_is_answered_at_once_is_told_once_and_one_that_takes_long_twice() -> Done {
+    let host = host().await;
+    let mut listener = host.events().listen(None);
+    let quick = host.exchange_begin(asked("quick")).await;
+    host.exchange_end(quick, answered()).await;
+    let one = told(&mut listener).await;
+    assert_eq!((&*one.message, one.log_type), ("quick: answered with an error", LogType::McpResponse));
+    assert_eq!((one.level, one.duration_ms), (LogLevel::Warning, Some(0.009)));
+
+    let slow = host.exchange_begin(asked("slow")).await;
+    let running = told(&mut listener).await;
+    assert_eq!((&*running.message, running.log_type), ("slow", LogType::McpRequest));
+    let row = host.activity_get(&person(), running.activity_id).await?;
+    assert_eq!((row.details, row.duration_ms), (json!({"arguments_bytes": 2}), None));
+    host.exchange_end(slow, answered()).await;
+    let done = told(&mut listener).await;
+    assert_eq!((done.activity_id, &*done.message), (running.activity_id, "slow: answered with an error"));
+    let row = host.activity_get(&person(), running.activity_id).await?;
+    assert_eq!((row.log_type, row.level), (LogType::McpResponse, LogLevel::Warning));
+    assert_eq!((&row.details["outcome"], &row.details["fuel"]), (&json!("raised"), &json!(7)));
+    let all = host.activity_list(&person(), ActivityFilter::default(), first_page()).await?;
+    assert_eq!(all.total, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_answered_stays_one_that_is_not_answered() -> Done {
+    let host = host().await;
+    let lost = host.exchange_begin(asked("lost")).await;
+    drop(lost);
+    host.finish().await;
+    let all = host.activity_list(&person(), ActivityFilter::default(), first_page()).await?;
+    assert_eq!((all.total, all.items[0].log_type), (1, LogType::McpRequest));
     Ok(())
 }
 

@@ -136,8 +136,8 @@ async fn the_calls_of_a_tool_are_shown_newest_first() -> Done {
         arguments: arguments.into(),
         ..call_of(&tool)
     };
-    let tx = host.db.begin().await?;
-    execution_logs::insert_many(&tx, &[row(r#"{"city":"Oslo"}"#), row(r#"{"city":"Bergen"}"#)]).await?;
+    let mut tx = host.db.begin_appending().await?;
+    execution_logs::append(&mut tx, &[row(r#"{"city":"Oslo"}"#), row(r#"{"city":"Bergen"}"#)]).await?;
     tx.commit().await?;
     let newest = host.tool_logs(&model(), tool.id, 1).await?;
     assert_eq!((newest.len(), &newest[0].arguments), (1, &json!({ "city": "Bergen" })));

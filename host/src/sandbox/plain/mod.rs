@@ -15,9 +15,9 @@ mod shape;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
-use wasmtime::{Engine, Store};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Val};
+use wasmtime::{Engine, Store};
 
 use self::docs::Docs;
 use self::lift::LiftError;

@@ -22,6 +22,7 @@ use crate::db::audit::Act;
 use crate::domain::activity::LogType;
 use crate::domain::ids::{ActivityId, CallId, EventId, ServerId, TaskId, ToolId};
 use crate::domain::outcome::{Listing, LogLevel};
+use crate::domain::text::Text;
 
 /// Events that are kept for those who come back, and that a slow listener may be behind.
 pub const KEPT: usize = 1_024;
@@ -59,11 +60,11 @@ pub struct Activity {
     pub activity_id: ActivityId,
     pub log_type: LogType,
     pub level: LogLevel,
-    pub message: Arc<str>,
-    pub method: Option<&'static str>,
+    pub message: Text,
+    pub method: Option<Text>,
     pub server_id: Option<ServerId>,
-    pub caller: Option<Arc<str>>,
-    pub request_id: Option<Arc<str>>,
+    pub caller: Option<Text>,
+    pub request_id: Option<Text>,
     pub duration_ms: Option<f64>,
 }
 
@@ -73,11 +74,11 @@ pub struct Execution {
     pub call_id: CallId,
     pub server_id: ServerId,
     pub tool_id: ToolId,
-    pub tool_name: String,
-    pub caller: String,
-    pub request_id: String,
+    pub tool_name: Text,
+    pub caller: Text,
+    pub request_id: Text,
     pub is_test: bool,
-    pub outcome: String,
+    pub outcome: Text,
     pub success: bool,
     pub duration_ms: f64,
 }
@@ -342,7 +343,7 @@ mod tests {
             log_type: LogType::McpResponse,
             level: LogLevel::Warning,
             message: text(301).into(),
-            method: Some("a method, of which each is shorter than this"),
+            method: Some(text(64).into()),
             server_id: Some(ServerId::new()),
             caller: Some(text(101).into()),
             request_id: Some(text(64).into()),

@@ -13,6 +13,9 @@ pub(super) struct Compile {
     input: PathBuf,
     #[arg(long)]
     output: PathBuf,
+    /// For components that use the asynchronous part of the component model.
+    #[arg(long)]
+    asynchronous: bool,
     /// Address space of this process.
     #[arg(long)]
     memory_bytes: u64,
@@ -24,7 +27,7 @@ pub(super) struct Compile {
 impl Compile {
     /// Runs without a runtime: nothing here waits.
     pub(super) fn run(&self) -> ExitCode {
-        match compile_here(&self.input, &self.output, self.memory_bytes, self.cpu_s) {
+        match compile_here(&self.input, &self.output, self.asynchronous, self.memory_bytes, self.cpu_s) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{error}");

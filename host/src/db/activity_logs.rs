@@ -1,9 +1,6 @@
 //! The activity log: messages of clients and their answers, and what the host did by itself. Rows outlive
 //! what they tell of, and hold no argument, no result and no secret.
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query};
 use sea_orm::{
@@ -17,10 +14,11 @@ use entity::{Column, Entity};
 use super::error::Doing as _;
 use super::page::load;
 use super::rows::{Append, Cell};
-use super::{Appending, Conn, DbError, Page, PageRequest, Search, Tx, Whole};
+use super::{Address, Appending, Conn, DbError, Page, PageRequest, Search, Tx, Whole};
 use crate::domain::activity::LogType;
 use crate::domain::ids::{ActivityId, ServerId};
 use crate::domain::outcome::LogLevel;
+use crate::domain::text::Text;
 
 /// Ids that are looked for in one statement.
 const IDS_PER_STATEMENT: usize = 1_000;
@@ -36,7 +34,7 @@ const OTHER_TYPE: &str = r#""log_type" NOT IN ('mcp_request', 'mcp_response')"#;
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
 
-    use super::{ActivityId, DateTime, LogLevel, LogType, ServerId, Utc, Whole};
+    use super::{ActivityId, Address, DateTime, LogLevel, LogType, ServerId, Text, Utc, Whole};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "activity_logs")]
@@ -47,18 +45,18 @@ pub(super) mod entity {
         pub log_type: LogType,
         pub level: LogLevel,
         /// One line.
-        pub message: String,
+        pub message: Text,
         /// A JSON object of facts.
-        pub details: String,
+        pub details: Text,
         /// Of the protocol.
-        pub method: Option<String>,
+        pub method: Option<Text>,
         pub server_id: Option<ServerId>,
         /// As `Caller` prints itself.
-        pub caller: Option<String>,
+        pub caller: Option<Text>,
         /// The first characters of the digest of a session's id, which itself is as good as a key.
-        pub session: Option<String>,
-        pub from_address: Option<String>,
-        pub request_id: Option<String>,
+        pub session: Option<Text>,
+        pub from_address: Option<Address>,
+        pub request_id: Option<Text>,
         pub duration_us: Option<Whole>,
     }
 
@@ -66,24 +64,6 @@ pub(super) mod entity {
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// A row as it is made: its texts are shared with whoever else tells of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewActivityLog {
-    pub id: ActivityId,
-    pub at: DateTime<Utc>,
-    pub log_type: LogType,
-    pub level: LogLevel,
-    pub message: Arc<str>,
-    pub details: Arc<str>,
-    pub method: Option<&'static str>,
-    pub server_id: Option<ServerId>,
-    pub caller: Option<Arc<str>>,
-    pub session: Option<Arc<str>>,
-    pub from_address: Option<IpAddr>,
-    pub request_id: Option<Arc<str>>,
-    pub duration_us: Option<Whole>,
 }
 
 /// How many rows there are of a type and a level.
@@ -120,17 +100,17 @@ static APPEND: Append<13> = Append::new(
 /// [`DbError::Conflict`] when one of them is there already; the transaction is of no use then.
 pub async fn append<'a>(
     to: &mut Appending,
-    rows: impl ExactSizeIterator<Item = &'a NewActivityLog> + Send,
+    rows: impl ExactSizeIterator<Item = &'a ActivityLog> + Send,
 ) -> Result<(), DbError> {
-    let cells = |row: &NewActivityLog| -> [Cell; 13] {
+    let cells = |row: &ActivityLog| -> [Cell; 13] {
         [
             Cell::Id(Some(row.id.0)),
             Cell::Time(row.at),
-            Cell::Word(Some(row.log_type.as_str())),
-            Cell::Word(Some(row.level.as_str())),
-            Cell::Text(Some(Arc::clone(&row.message))),
-            Cell::Text(Some(Arc::clone(&row.details))),
-            Cell::Word(row.method),
+            Cell::Text(Some(row.log_type.as_str().into())),
+            Cell::Text(Some(row.level.as_str().into())),
+            (&row.message).into(),
+            (&row.details).into(),
+            Cell::Text(row.method.clone()),
             Cell::Id(row.server_id.map(|id| id.0)),
             Cell::Text(row.caller.clone()),
             Cell::Text(row.session.clone()),
@@ -144,12 +124,12 @@ pub async fn append<'a>(
 
 /// Writes over what a row said of a request what is known now that it is answered. A row that is gone stays
 /// so.
-pub async fn answer(to: &mut Appending, row: &NewActivityLog) -> Result<(), DbError> {
+pub async fn answer(to: &mut Appending, row: &ActivityLog) -> Result<(), DbError> {
     let update = Entity::update_many()
         .col_expr(Column::LogType, row.log_type.into())
         .col_expr(Column::Level, row.level.into())
-        .col_expr(Column::Message, row.message.to_string().into())
-        .col_expr(Column::Details, row.details.to_string().into())
+        .col_expr(Column::Message, row.message.clone().into())
+        .col_expr(Column::Details, row.details.clone().into())
         .col_expr(Column::DurationUs, row.duration_us.into())
         .filter(Column::Id.eq(row.id));
     let update = update.build(to.backend());
@@ -275,41 +255,21 @@ mod tests {
     use super::super::testing::{all, at, fresh, plan};
     use super::*;
 
-    fn row(log_type: LogType, level: LogLevel, seconds: i64) -> NewActivityLog {
-        NewActivityLog {
+    fn row(log_type: LogType, level: LogLevel, seconds: i64) -> ActivityLog {
+        ActivityLog {
             id: ActivityId::new(),
             at: at(seconds),
             log_type,
             level,
             message: "tools/call weather__forecast".into(),
             details: r#"{"arguments":1}"#.into(),
-            method: Some("tools/call"),
+            method: Some("tools/call".into()),
             server_id: None,
             caller: Some("local".into()),
             session: None,
-            from_address: Some([127, 0, 0, 1].into()),
+            from_address: Some(Address([127, 0, 0, 1].into())),
             request_id: Some("r1".into()),
             duration_us: Some(Whole(1_500)),
-        }
-    }
-
-    /// As it is read when it was appended.
-    fn read(row: &NewActivityLog) -> ActivityLog {
-        let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
-        ActivityLog {
-            id: row.id,
-            at: row.at,
-            log_type: row.log_type,
-            level: row.level,
-            message: row.message.to_string(),
-            details: row.details.to_string(),
-            method: row.method.map(str::to_owned),
-            server_id: row.server_id,
-            caller: text(&row.caller),
-            session: text(&row.session),
-            from_address: row.from_address.map(|address| address.to_string()),
-            request_id: text(&row.request_id),
-            duration_us: row.duration_us,
         }
     }
 
@@ -317,9 +277,9 @@ mod tests {
     async fn a_list_is_narrowed_by_everything_that_a_row_tells() -> Result<(), DbError> {
         let db = fresh().await;
         let server = ServerId::new();
-        let asked = NewActivityLog { server_id: Some(server), ..row(LogType::McpRequest, LogLevel::Info, 0) };
-        let answered = NewActivityLog { server_id: Some(server), ..row(LogType::McpResponse, LogLevel::Warning, 1) };
-        let alert = NewActivityLog {
+        let asked = ActivityLog { server_id: Some(server), ..row(LogType::McpRequest, LogLevel::Info, 0) };
+        let answered = ActivityLog { server_id: Some(server), ..row(LogType::McpResponse, LogLevel::Warning, 1) };
+        let alert = ActivityLog {
             method: None,
             caller: None,
             from_address: None,
@@ -336,7 +296,7 @@ mod tests {
         let mut tx = db.begin_appending().await?;
         append(&mut tx, rows.iter()).await?;
         tx.commit().await?;
-        let [asked, answered, alert] = rows.each_ref().map(read);
+        let [asked, answered, alert] = rows;
         assert_eq!(by_id(&*db, asked.id).await?, Some(asked.clone()));
         assert_eq!(known(&*db, &[alert.id, ActivityId::new()]).await?, [alert.id]);
         let any = Filter::default();
@@ -368,9 +328,9 @@ mod tests {
     #[tokio::test]
     async fn the_row_of_a_request_says_later_how_it_was_answered() -> Result<(), DbError> {
         let db = fresh().await;
-        let asked = NewActivityLog { duration_us: None, ..row(LogType::McpRequest, LogLevel::Info, 0) };
-        let other = NewActivityLog { id: ActivityId::new(), ..asked.clone() };
-        let answered = NewActivityLog {
+        let asked = ActivityLog { duration_us: None, ..row(LogType::McpRequest, LogLevel::Info, 0) };
+        let other = ActivityLog { id: ActivityId::new(), ..asked.clone() };
+        let answered = ActivityLog {
             log_type: LogType::McpResponse,
             level: LogLevel::Warning,
             message: "tools/call weather__forecast: answered with an error".into(),
@@ -378,14 +338,14 @@ mod tests {
             duration_us: Some(Whole(9)),
             ..asked.clone()
         };
-        let gone = NewActivityLog { id: ActivityId::new(), ..answered.clone() };
+        let gone = ActivityLog { id: ActivityId::new(), ..answered.clone() };
         let mut tx = db.begin_appending().await?;
         append(&mut tx, [&asked, &other].into_iter()).await?;
         answer(&mut tx, &answered).await?;
         answer(&mut tx, &gone).await?;
         tx.commit().await?;
-        assert_eq!(by_id(&*db, asked.id).await?, Some(read(&answered)));
-        assert_eq!(by_id(&*db, other.id).await?, Some(read(&other)));
+        assert_eq!(by_id(&*db, asked.id).await?, Some(answered));
+        assert_eq!(by_id(&*db, other.id).await?, Some(other));
         assert_eq!(by_id(&*db, gone.id).await?, None);
         Ok(())
     }

@@ -4,6 +4,9 @@
 //! A value that the host does not know (a status of a later release, a damaged digest) makes the
 //! read fail: nothing is guessed.
 
+use std::fmt;
+use std::net::IpAddr;
+
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr};
 use sea_orm::{ColIdx, DbErr, QueryResult, TryFromU64, TryGetError, TryGetable, Value};
 use uuid::Uuid;
@@ -22,6 +25,7 @@ use crate::domain::package::Distribution;
 use crate::domain::request::RequestStatus;
 use crate::domain::source::{SourceAuth, SourceStatus, SourceTransport};
 use crate::domain::task::TaskStatus;
+use crate::domain::text::Text;
 use crate::domain::tool::{ApprovalStatus, ChangeSource, ServerStatus, ToolKind};
 
 /// A number of things, bytes, milliseconds; kept as a signed 64-bit one, the largest in place of
@@ -32,6 +36,10 @@ pub struct Whole(pub u64);
 /// A TCP port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port(pub u16);
+
+/// Where somebody is: an IPv4 address as such, also when it came in the form of IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub IpAddr);
 
 /// A list of short texts, kept as a JSON array.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +52,18 @@ pub struct Exports(pub Vec<Export>);
 /// The distributions of a set of packages, kept as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Distributions(pub Vec<Distribution>);
+
+impl Texts {
+    pub(super) fn to_json(&self) -> String {
+        json(&self.0)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.to_canonical().fmt(f)
+    }
+}
 
 impl Whole {
     /// As it stands in a column.
@@ -144,11 +164,13 @@ column! {
     SourceTransport as String: |transport| transport.as_str().to_owned(), |text| SourceTransport::parse(text);
     TaskStatus as String: |status| status.as_str().to_owned(), |text| TaskStatus::parse(text);
     SourceStatus as String: |status| status.as_str().to_owned(), |text| SourceStatus::parse(text);
+    Text as String: |text| text.to_string(), |text| Some(Text::from(text.clone()));
+    Address as String: |address| address.to_string(), |text| text.parse().ok().map(Address);
     Digest as String: |digest| digest.to_string(), |text| text.parse().ok();
 
     Whole as i64: |whole| whole.stored(), |stored| (*stored).try_into().ok().map(Whole);
     Port as i32: |port| i32::from(port.0), |stored| (*stored).try_into().ok().map(Port);
-    Texts as String: |texts| json(&texts.0), |text| serde_json::from_str(text).ok().map(Texts);
+    Texts as String: |texts| texts.to_json(), |text| serde_json::from_str(text).ok().map(Texts);
     Exports as String: |exports| json(&exports.0), |text| serde_json::from_str(text).ok().map(Exports);
     Distributions as String: |all| json(&all.0), |text| serde_json::from_str(text).ok().map(Distributions);
     Surface as String: |surface| json(&surface), |text| serde_json::from_str(text).ok();

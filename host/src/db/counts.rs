@@ -42,7 +42,7 @@ fn alike(calls: &[ExecutionLog]) -> impl Iterator<Item = Alike<'_>> {
     let mut groups = HashMap::new();
     for call in calls.iter().filter(|call| !call.is_test) {
         let minute_s = start_of(call.started_at.timestamp(), MINUTE_S);
-        let (tool_id, server_id, tool_name) = (call.tool_id, call.server_id, call.tool_name.as_str());
+        let (tool_id, server_id, tool_name) = (call.tool_id, call.server_id, &*call.tool_name);
         let duration_class = latency::class(call.duration_us.0);
         let key = (minute_s, tool_id, tool_name, server_id, duration_class);
         let [calls, errors, duration_us] = [0; 3];
@@ -166,7 +166,7 @@ mod tests {
             call(server, one, 0),
             call(server, one, 59),
             ExecutionLog { success: false, duration_us: Whole(50_000), ..call(server, one, 60) },
-            ExecutionLog { tool_name: "weather__tides".to_owned(), ..call(server, one, 60) },
+            ExecutionLog { tool_name: "weather__tides".into(), ..call(server, one, 60) },
             call(server, two, 3_600),
             ExecutionLog { is_test: true, ..call(server, two, 3_600) },
         ];

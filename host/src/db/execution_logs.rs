@@ -14,6 +14,7 @@ use super::error::Doing as _;
 use super::rows::{Append, Cell};
 use super::{Appending, Conn, DbError, Page, PageRequest, Texts, Tx, Whole};
 use crate::domain::ids::{CallId, ServerId, ToolId, VersionId};
+use crate::domain::text::Text;
 
 /// Ids that are looked for in one statement.
 const IDS_PER_STATEMENT: usize = 500;
@@ -28,7 +29,7 @@ const NOT_RETURNED: &str = r#""outcome" <> 'returned'"#;
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
 
-    use super::{CallId, DateTime, ServerId, Texts, ToolId, Utc, VersionId, Whole};
+    use super::{CallId, DateTime, ServerId, Text, Texts, ToolId, Utc, VersionId, Whole};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "tool_execution_logs")]
@@ -40,17 +41,17 @@ pub(super) mod entity {
         pub version_id: VersionId,
         pub version_number: i32,
         /// The gateway name that was called.
-        pub tool_name: String,
-        pub caller: String,
-        pub request_id: String,
+        pub tool_name: Text,
+        pub caller: Text,
+        pub request_id: Text,
         /// Whether an author tried the tool out.
         pub is_test: bool,
         /// JSON, redacted, maybe cut.
-        pub arguments: String,
+        pub arguments: Text,
         /// Redacted, maybe cut.
-        pub result: Option<String>,
-        pub error: Option<String>,
-        pub stdout: String,
+        pub result: Option<Text>,
+        pub error: Option<Text>,
+        pub stdout: Text,
         /// Sizes of the whole, also where less was kept.
         pub arguments_bytes: Whole,
         pub result_bytes: Whole,
@@ -58,7 +59,7 @@ pub(super) mod entity {
         /// The names of what was not kept whole.
         pub cut: Texts,
         /// `Outcome::label`, or why the call never began.
-        pub outcome: String,
+        pub outcome: Text,
         pub success: bool,
         pub fuel: Whole,
         pub peak_memory_bytes: Whole,
@@ -123,19 +124,19 @@ pub async fn append(to: &mut Appending, rows: &[ExecutionLog]) -> Result<(), DbE
             Cell::Id(Some(row.tool_id.0)),
             Cell::Id(Some(row.version_id.0)),
             Cell::Small(row.version_number),
-            row.tool_name.as_str().into(),
+            (&row.tool_name).into(),
             storable(&row.caller),
             storable(&row.request_id),
             Cell::Flag(row.is_test),
             storable(&row.arguments),
-            row.result.as_deref().map_or(Cell::Text(None), storable),
-            row.error.as_deref().map_or(Cell::Text(None), storable),
+            row.result.as_ref().map_or(Cell::Text(None), storable),
+            row.error.as_ref().map_or(Cell::Text(None), storable),
             storable(&row.stdout),
             row.arguments_bytes.into(),
             row.result_bytes.into(),
             row.stdout_bytes.into(),
             (&row.cut).into(),
-            row.outcome.as_str().into(),
+            (&row.outcome).into(),
             Cell::Flag(row.success),
             row.fuel.into(),
             row.peak_memory_bytes.into(),
@@ -252,8 +253,8 @@ pub async fn delete_older_than(tx: &Tx, before: DateTime<Utc>, limit: u64) -> Re
     Ok(done.doing("delete old rows of the execution log")?.rows_affected)
 }
 
-fn storable(text: &str) -> Cell {
-    if text.contains('\0') { text.replace('\0', "\u{FFFD}").as_str().into() } else { text.into() }
+fn storable(text: &Text) -> Cell {
+    if text.contains('\0') { Cell::Text(Some(text.replace('\0', "\u{FFFD}").into())) } else { text.into() }
 }
 
 #[cfg(test)]
@@ -273,11 +274,8 @@ mod tests {
     async fn a_row_is_read_as_it_was_appended_and_needs_no_tool() -> Result<(), DbError> {
         let db = fresh().await;
         let one = row(ServerId::new(), ToolId::new(), 0);
-        let two = ExecutionLog {
-            stdout: "a\0b".to_owned(),
-            error: Some("\0".to_owned()),
-            ..row(one.server_id, one.tool_id, 1)
-        };
+        let two =
+            ExecutionLog { stdout: "a\0b".into(), error: Some("\0".into()), ..row(one.server_id, one.tool_id, 1) };
         let mut tx = db.begin_appending().await?;
         append(&mut tx, &[one.clone(), two.clone()]).await?;
         append(&mut tx, &[]).await?;
@@ -286,7 +284,7 @@ mod tests {
         assert!((one.duration_ms() - 1.5).abs() < f64::EPSILON);
         assert_eq!(by_id(&*db, one.id).await?, Some(one));
         let two = by_id(&*db, two.id).await?.expect("the row");
-        assert_eq!((two.stdout.as_str(), two.error.as_deref()), ("a\u{FFFD}b", Some("\u{FFFD}")));
+        assert_eq!((&*two.stdout, two.error.as_deref()), ("a\u{FFFD}b", Some("\u{FFFD}")));
         Ok(())
     }
 
@@ -316,10 +314,10 @@ mod tests {
         let (server, tool) = (ServerId::new(), ToolId::new());
         let plain = row(server, tool, 0);
         let failed = ExecutionLog {
-            error: Some("ValueError: no such City_1 %".to_owned()),
-            outcome: "raised".to_owned(),
+            error: Some("ValueError: no such City_1 %".into()),
+            outcome: "raised".into(),
             success: false,
-            caller: "key:ci".to_owned(),
+            caller: "key:ci".into(),
             ..row(server, tool, 1)
         };
         let test = ExecutionLog { is_test: true, ..row(ServerId::new(), ToolId::new(), 2) };

@@ -51,7 +51,7 @@ pub mod tool_names;
 pub mod tools;
 pub mod versions;
 
-pub use column::{Distributions, Exports, Port, Texts, Whole};
+pub use column::{Address, Distributions, Exports, Port, Texts, Whole};
 pub use connection::{Conn, Database, Lock, Tx};
 pub use decision::Decision;
 pub use error::DbError;

@@ -4,7 +4,6 @@
 //! few sizes: what a statement costs to write and to prepare is shared by all that use it. To SQLite values go
 //! past sea_orm, which copies each of them twice.
 
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
@@ -15,7 +14,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::error::Doing as _;
-use super::{DbError, Texts, Tx, Whole};
+use super::{Address, DbError, Texts, Tx, Whole};
+use crate::domain::text::Text;
 
 /// Rows in one statement. PostgreSQL takes 65,535 values in one, SQLite 32,766, and the widest table has 26.
 const GROUPS: [usize; 5] = [256, 64, 16, 4, 1];
@@ -23,11 +23,8 @@ const GROUPS: [usize; 5] = [256, 64, 16, 4, 1];
 /// What stands in one column of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Cell {
-    Text(Option<Arc<str>>),
-    /// One of a few words that the program knows.
-    Word(Option<&'static str>),
-    /// As text, an IPv4 address as such.
-    Address(Option<IpAddr>),
+    Text(Option<Text>),
+    Address(Option<Address>),
     Id(Option<Uuid>),
     Number(Option<i64>),
     Small(i32),
@@ -180,7 +177,7 @@ pub(super) fn of_driver(error: sqlx::Error) -> DbErr {
 #[derive(Default)]
 struct Words {
     known: Vec<(&'static str, Arc<str>)>,
-    address: Option<(IpAddr, Arc<str>)>,
+    address: Option<(Address, Arc<str>)>,
 }
 
 impl Words {
@@ -193,11 +190,11 @@ impl Words {
         shared
     }
 
-    fn address(&mut self, address: IpAddr) -> Arc<str> {
+    fn address(&mut self, address: Address) -> Arc<str> {
         match &self.address {
             Some((last, shared)) if *last == address => Arc::clone(shared),
             _ => {
-                let shared: Arc<str> = text_of(address).into();
+                let shared: Arc<str> = address.to_string().into();
                 self.address = Some((address, Arc::clone(&shared)));
                 shared
             }
@@ -205,14 +202,11 @@ impl Words {
     }
 }
 
-fn text_of(address: IpAddr) -> String {
-    address.to_canonical().to_string()
-}
-
 fn bind(arguments: &mut SqliteArguments, words: &mut Words, cell: Cell) -> Result<(), sqlx::error::BoxDynError> {
     match cell {
-        Cell::Text(text) => arguments.add(text),
-        Cell::Word(word) => arguments.add(word.map(|word| words.word(word))),
+        Cell::Text(Some(Text::Word(word))) => arguments.add(words.word(word)),
+        Cell::Text(Some(Text::Shared(text))) => arguments.add(text),
+        Cell::Text(None) => arguments.add(None::<String>),
         Cell::Address(address) => arguments.add(address.map(|address| words.address(address))),
         Cell::Id(id) => arguments.add(id),
         Cell::Number(number) => arguments.add(number),
@@ -225,9 +219,8 @@ fn bind(arguments: &mut SqliteArguments, words: &mut Words, cell: Cell) -> Resul
 impl From<Cell> for Value {
     fn from(cell: Cell) -> Self {
         match cell {
-            Cell::Text(text) => text.map(|text| text.to_string()).into(),
-            Cell::Word(word) => word.map(str::to_owned).into(),
-            Cell::Address(address) => address.map(text_of).into(),
+            Cell::Text(text) => text.into(),
+            Cell::Address(address) => address.into(),
             Cell::Id(id) => id.into(),
             Cell::Number(number) => number.into(),
             Cell::Small(number) => number.into(),
@@ -242,7 +235,7 @@ impl TryFrom<Value> for Cell {
     type Error = DbErr;
     fn try_from(value: Value) -> Result<Self, DbErr> {
         Ok(match value {
-            Value::String(text) => Self::Text(text.map(Arc::from)),
+            Value::String(text) => Self::Text(text.map(Text::from)),
             Value::Uuid(id) => Self::Id(id),
             Value::BigInt(number) => Self::Number(number),
             Value::Int(Some(number)) => Self::Small(number),
@@ -253,9 +246,9 @@ impl TryFrom<Value> for Cell {
     }
 }
 
-impl From<&str> for Cell {
-    fn from(text: &str) -> Self {
-        Self::Text(Some(text.into()))
+impl From<&Text> for Cell {
+    fn from(text: &Text) -> Self {
+        Self::Text(Some(text.clone()))
     }
 }
 
@@ -267,10 +260,7 @@ impl From<Whole> for Cell {
 
 impl From<&Texts> for Cell {
     fn from(texts: &Texts) -> Self {
-        if texts.0.is_empty() {
-            return Self::Word(Some("[]"));
-        }
-        Self::Text(serde_json::to_string(&texts.0).ok().map(Arc::from))
+        Self::Text(Some(if texts.0.is_empty() { "[]".into() } else { texts.to_json().into() }))
     }
 }
 
@@ -294,7 +284,7 @@ mod tests {
     #[test]
     fn a_text_that_rows_have_in_common_is_made_once() {
         let mut words = Words::default();
-        let (one, other) = (IpAddr::from([192, 0, 2, 7]), "::ffff:192.0.2.8".parse().expect("an address"));
+        let (one, other) = (Address([192, 0, 2, 7].into()), Address("::ffff:192.0.2.8".parse().expect("an address")));
         assert!(Arc::ptr_eq(&words.word("info"), &words.word("info")));
         assert!(Arc::ptr_eq(&words.address(one), &words.address(one)));
         assert_eq!((&*words.word("error"), &*words.address(other)), ("error", "192.0.2.8"));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::ids::{AdminId, ApiKeyId};
+use super::text::Text;
 
 /// Somebody who was recognised, and where they came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,11 @@ impl Caller {
         }
     }
 
+    /// As it prints itself.
+    pub fn text(&self) -> Text {
+        self.who.word().map_or_else(|| self.to_string().into(), Text::from)
+    }
+
     /// A short name that is the same for every request of the same caller: for rates, places and
     /// log rows.
     pub fn key(&self) -> String {
@@ -64,14 +70,24 @@ impl fmt::Display for Caller {
     }
 }
 
+impl Who {
+    /// The word for those of whom there is one.
+    pub fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::Local => Some("local"),
+            Self::Operator => Some("operator"),
+            Self::Admin { .. } | Self::ApiKey { .. } | Self::Source { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Admin { username, .. } => write!(f, "admin:{username}"),
             Self::ApiKey { name, .. } => write!(f, "key:{name}"),
-            Self::Local => f.write_str("local"),
-            Self::Operator => f.write_str("operator"),
             Self::Source { name } => write!(f, "source:{name}"),
+            Self::Local | Self::Operator => f.write_str(self.word().unwrap_or_default()),
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod secret;
 pub mod skill;
 pub mod source;
 pub mod task;
+pub mod text;
 pub mod tool;
 pub mod uri_template;
 pub mod version;

@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
-use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::child::{self, ChildBounds, ChildEnd};
-use super::engine;
+use super::engine::{self, Model};
+use super::machines::Machines;
 use crate::domain::digest::Digest;
 use crate::limits::Limits;
 use crate::telemetry::metrics;
@@ -76,7 +76,7 @@ pub struct Compilation {
 }
 
 pub(super) struct Compiler {
-    engine: Engine,
+    machines: Arc<Machines>,
     compatibility: u64,
     folder: PathBuf,
     program: PathBuf,
@@ -93,13 +93,19 @@ impl Compiler {
     ///
     /// # Errors
     /// When the folder cannot be made, or is not ours alone.
-    pub(super) fn new(engine: Engine, cache: &Path, program: PathBuf, limits: &Limits) -> Result<Self, CompileError> {
+    pub(super) fn new(
+        machines: Arc<Machines>,
+        cache: &Path,
+        program: PathBuf,
+        limits: &Limits,
+    ) -> Result<Self, CompileError> {
+        let engine = machines.engine(Model::Plain).map_err(|error| CompileError::broken("starting wasmtime", error))?;
         let folder = cache.join("compiled");
         make_private(&folder)?;
         remove_drafts(&folder);
         Ok(Self {
-            compatibility: engine::compatibility(&engine),
-            engine,
+            compatibility: engine::compatibility(engine),
+            machines,
             folder,
             program,
             one_at_a_time: Semaphore::new(1),
@@ -122,11 +128,11 @@ impl Compiler {
     /// # Errors
     /// When the component is refused, or cannot be compiled here.
     pub(super) async fn open(&self, bytes: &dyn FetchBytes, digest: Digest) -> Result<Component, CompileError> {
-        let key = Digest::of_parts([&digest.as_bytes()[..], &self.compatibility.to_be_bytes()]);
-        let file = self.folder.join(format!("{key}.cwasm"));
-        if let Some(component) = self.open_file(&file).await? {
-            metrics::compilation("cached");
-            return Ok(component);
+        for model in Model::EACH {
+            if let Some(component) = self.open_file(digest, model).await? {
+                metrics::compilation("cached");
+                return Ok(component);
+            }
         }
         let bytes = fetch(bytes).await?;
         let size_bytes = bytes.len() as u64;
@@ -140,15 +146,15 @@ impl Compiler {
             return Err(CompileError::Refused(OTHER_BYTES.to_owned()));
         }
         self.announce(Compilation { digest, size_bytes, running: false });
-        let result = self.compile(&bytes, digest, &file).await;
+        let result = self.compile(&bytes, digest).await;
         self.under_way.send_modify(|list| list.retain(|other| other.digest != digest));
         metrics::compilation(match &result {
-            Ok(()) => "compiled",
+            Ok(_) => "compiled",
             Err(CompileError::Refused(_)) => "refused",
             Err(CompileError::Broken { .. }) => "broken",
         });
-        result?;
-        self.open_file(&file).await?.ok_or_else(|| CompileError::broken("opening compiled code", "it is gone"))
+        let opened = self.open_file(digest, result?).await?;
+        opened.ok_or_else(|| CompileError::broken("opening compiled code", "it is gone"))
     }
 
     fn announce(&self, compilation: Compilation) {
@@ -158,47 +164,71 @@ impl Compiler {
         });
     }
 
+    /// Where the code for an engine is kept.
+    fn file(&self, digest: Digest, model: Model) -> PathBuf {
+        let compatibility = self.compatibility.to_be_bytes();
+        let parts = [&digest.as_bytes()[..], &compatibility];
+        let key = match model {
+            Model::Plain => Digest::of_parts(parts),
+            Model::Asynchronous => Digest::of_parts([parts[0], parts[1], b"asynchronous"]),
+        };
+        self.folder.join(format!("{key}.cwasm"))
+    }
+
     /// Opens compiled code if it is there and is what was written; what is not is removed.
-    async fn open_file(&self, file: &Path) -> Result<Option<Component>, CompileError> {
-        let (engine, file) = (self.engine.clone(), file.to_owned());
-        tokio::task::spawn_blocking(move || open_checked(&engine, &file))
+    async fn open_file(&self, digest: Digest, model: Model) -> Result<Option<Component>, CompileError> {
+        let (machines, file) = (Arc::clone(&self.machines), self.file(digest, model));
+        tokio::task::spawn_blocking(move || open_checked(&machines, model, &file))
             .await
             .map_err(|error| CompileError::broken("opening compiled code", error))?
     }
 
-    async fn compile(&self, bytes: &[u8], digest: Digest, file: &Path) -> Result<(), CompileError> {
-        const DOING: &str = "starting the compiler";
-        let _turn = self.one_at_a_time.acquire().await.map_err(|error| CompileError::broken(DOING, error))?;
+    /// Compiles for the plain engine, or else for the other; says for which.
+    async fn compile(&self, bytes: &[u8], digest: Digest) -> Result<Model, CompileError> {
+        let _turn = self.one_at_a_time.acquire().await.map_err(|error| CompileError::broken(STARTING, error))?;
         self.announce(Compilation { digest, size_bytes: bytes.len() as u64, running: true });
         // Names of their own: other processes may compile the same component into the same folder.
-        let draft = uuid::Uuid::now_v7();
+        let (draft, file) = (uuid::Uuid::now_v7(), self.file(digest, Model::Plain));
         let input = file.with_extension(format!("{draft}.wasm"));
         let output = file.with_extension(format!("{draft}.new"));
         write_private(&input, bytes).map_err(|error| CompileError::broken("writing the component", error))?;
         let _input = Removed(&input);
         let _output = Removed(&output);
+        let model = match self.run_child(&input, &output, Model::Plain).await {
+            // Found while it is read, before anything is compiled.
+            Err(CompileError::Refused(why)) if Model::Plain.is_too_plain(&why) => {
+                self.run_child(&input, &output, Model::Asynchronous).await?;
+                Model::Asynchronous
+            }
+            ended => ended.map(|()| Model::Plain)?,
+        };
+        let file = self.file(digest, model);
+        keep(&output, &file).map_err(|error| CompileError::broken("keeping compiled code", error))?;
+        Ok(model)
+    }
+
+    async fn run_child(&self, input: &Path, output: &Path, model: Model) -> Result<(), CompileError> {
         let bounds =
             ChildBounds { memory_bytes: self.memory_bytes, cpu_s: self.cpu_s, time: self.time, output_bytes: 0 };
-        let arguments =
-            ["compile".into(), "--input".into(), input.clone().into(), "--output".into(), output.clone().into()];
-        let ended = child::run(&self.program, arguments, &[], bounds).await;
-        match ended.map_err(|error| CompileError::broken(DOING, error))? {
-            ChildEnd::Done(_) => {}
-            ChildEnd::Refused(said) => return Err(CompileError::Refused(said)),
-            ChildEnd::Failed(said) => return Err(CompileError::broken("compiling", said)),
-            ChildEnd::Killed(_) => {
-                return Err(CompileError::Refused(format!(
-                    "compiling needed more than {} bytes of memory or {} s of CPU",
-                    self.memory_bytes, self.cpu_s
-                )));
-            }
+        let arguments = ["compile".into(), "--input".into(), input.into(), "--output".into(), output.into()];
+        let more = (model == Model::Asynchronous).then(|| "--asynchronous".into());
+        let ended = child::run(&self.program, arguments.into_iter().chain(more), &[], bounds).await;
+        match ended.map_err(|error| CompileError::broken(STARTING, error))? {
+            ChildEnd::Done(_) => Ok(()),
+            ChildEnd::Refused(said) => Err(CompileError::Refused(said)),
+            ChildEnd::Failed(said) => Err(CompileError::broken("compiling", said)),
+            ChildEnd::Killed(_) => Err(CompileError::Refused(format!(
+                "compiling needed more than {} bytes of memory or {} s of CPU",
+                self.memory_bytes, self.cpu_s
+            ))),
             ChildEnd::TooSlow => {
-                return Err(CompileError::Refused(format!("compiling took longer than {} s", self.time.as_secs())));
+                Err(CompileError::Refused(format!("compiling took longer than {} s", self.time.as_secs())))
             }
         }
-        keep(&output, file).map_err(|error| CompileError::broken("keeping compiled code", error))
     }
 }
+
+const STARTING: &str = "starting the compiler";
 
 /// Removes a file at the end of its scope.
 struct Removed<'a>(&'a Path);
@@ -256,7 +286,7 @@ fn keep(output: &Path, file: &Path) -> std::io::Result<()> {
     std::fs::rename(output, file)
 }
 
-fn open_checked(engine: &Engine, file: &Path) -> Result<Option<Component>, CompileError> {
+fn open_checked(machines: &Machines, model: Model, file: &Path) -> Result<Option<Component>, CompileError> {
     const DOING: &str = "opening compiled code";
     let folder = file.parent().unwrap_or(file);
     make_private(folder)?;
@@ -268,6 +298,7 @@ fn open_checked(engine: &Engine, file: &Path) -> Result<Option<Component>, Compi
         return Ok(None);
     }
     drop(bytes);
+    let engine = machines.engine(model).map_err(|error| CompileError::broken(DOING, error))?;
     #[expect(
         unsafe_code,
         reason = "native code from our own compiler, in a folder that only we can write, digest checked"
@@ -289,10 +320,17 @@ fn open_checked(engine: &Engine, file: &Path) -> Result<Option<Component>, Compi
 ///
 /// # Errors
 /// [`CompileError::Refused`] when the component is at fault.
-pub fn compile_here(input: &Path, output: &Path, memory_bytes: u64, cpu_s: u64) -> Result<(), CompileError> {
+pub fn compile_here(
+    input: &Path,
+    output: &Path,
+    is_asynchronous: bool,
+    memory_bytes: u64,
+    cpu_s: u64,
+) -> Result<(), CompileError> {
     child::bound_here(memory_bytes, cpu_s).map_err(|error| CompileError::broken("bounding the compiler", error))?;
     let bytes = std::fs::read(input).map_err(|error| CompileError::broken("reading the component", error))?;
-    let engine = engine::for_compiling().map_err(|error| CompileError::broken("starting wasmtime", error))?;
+    let model = if is_asynchronous { Model::Asynchronous } else { Model::Plain };
+    let engine = engine::for_compiling(model).map_err(|error| CompileError::broken("starting wasmtime", error))?;
     let code = engine.precompile_component(&bytes).map_err(|error| refusal(&format!("{error:#}")))?;
     write_private(output, &code).map_err(|error| CompileError::broken("writing compiled code", error))
 }

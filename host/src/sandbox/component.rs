@@ -3,9 +3,9 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
+use wasmtime::{Engine, Store};
 
 use super::bindings::tool::exports::mcpbox::guest::{completion, icons, prompts, resources, skills, tools};
 use super::compile::CompileError;
@@ -51,6 +51,10 @@ impl Contract {
             completion: exports(&pre, "completion").then(|| completion::GuestIndices::new(&pre)).transpose()?,
             pre,
         })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.pre.engine()
     }
 
     /// Its tools, and what it lists beside them. Refused is what it says of its skills, when that cannot be.

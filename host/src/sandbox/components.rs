@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
+use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
 use super::compile::{CompileError, Compiler, FetchBytes};
 use super::component::Contract;
+use super::machines::Machines;
 use super::offered::{self, Imports};
 use super::plain::Plain;
 use super::state::State;
@@ -27,6 +29,16 @@ pub(super) struct Opened {
     pub(super) exports: Vec<String>,
     pub(super) imports: Imports,
     pub(super) kind: Kind,
+}
+
+impl Opened {
+    /// The one that it was compiled for.
+    pub(super) fn engine(&self) -> &Engine {
+        match &self.kind {
+            Kind::Contract(contract) => contract.engine(),
+            Kind::Plain(plain) => plain.engine(),
+        }
+    }
 }
 
 pub(super) enum Kind {
@@ -58,7 +70,7 @@ impl Components {
     pub(super) async fn open(
         &self,
         compiler: &Compiler,
-        linker: &Linker<State>,
+        machines: &Machines,
         bytes: &dyn FetchBytes,
         digest: Digest,
     ) -> Result<Arc<Opened>, CompileError> {
@@ -68,7 +80,7 @@ impl Components {
         // Boxed: every call would carry the place for this along.
         let made = Box::pin(self.opened.try_get_with(digest, async {
             match compiler.open(bytes, digest).await {
-                Ok(component) => Ok(self.check(linker, &component).map(Arc::new)),
+                Ok(component) => Ok(self.check(machines.linker(&component), &component).map(Arc::new)),
                 Err(refused @ CompileError::Refused(_)) => Ok(Err(refused)),
                 Err(broken) => Err(broken),
             }

@@ -1,5 +1,4 @@
-//! The one wasmtime engine: what guests may be made of, how they are metered, and the pool that they
-//! live in.
+//! The wasmtime engines: what guests may be made of, how they are metered, and the pool that they live in.
 //!
 //! The compiling child process and the running host build the same engine but for the pool, so that
 //! what one compiles the other may open; wasmtime itself refuses code of another version, other
@@ -33,9 +32,29 @@ const KEEP_MEMORY_BYTES: usize = 1 << 20;
 const KEEP_TABLE_BYTES: usize = 1 << 20;
 const KEEP_STACK_BYTES: usize = 64 << 10;
 
-fn base() -> Config {
+/// Which part of the component model guests may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Model {
+    /// All but asynchronous functions, streams and futures.
+    Plain,
+    /// These too. None of the contract, nor of WASI 0.2, is one; components may have them beside those.
+    Asynchronous,
+}
+
+impl Model {
+    /// Without what few components need, and then with it.
+    pub(super) const EACH: [Self; 2] = [Self::Plain, Self::Asynchronous];
+
+    /// Whether a refusal, in the words of the validator, is for want of the asynchronous part.
+    pub(super) fn is_too_plain(self, why: &str) -> bool {
+        self == Self::Plain && why.contains("the component model async")
+    }
+}
+
+fn base(model: Model) -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
+    config.concurrency_support(model == Model::Asynchronous);
     config.consume_fuel(true);
     config.max_wasm_stack(WASM_STACK_BYTES);
     config.async_stack_size(FIBER_STACK_BYTES);
@@ -52,15 +71,15 @@ fn base() -> Config {
 ///
 /// # Errors
 /// When this machine cannot run wasmtime at all.
-pub(super) fn for_compiling() -> wasmtime::Result<Engine> {
-    Engine::new(&base())
+pub(super) fn for_compiling(model: Model) -> wasmtime::Result<Engine> {
+    Engine::new(&base(model))
 }
 
-/// The engine of the host, with places for `slots` live instances.
+/// An engine of the host, with places for `slots` live instances.
 ///
 /// # Errors
 /// When the pool does not fit into the address space.
-pub(super) fn for_running(limits: &Limits) -> wasmtime::Result<Engine> {
+pub(super) fn for_running(limits: &Limits, model: Model) -> wasmtime::Result<Engine> {
     let slots = slots(limits);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(slots)
@@ -82,7 +101,7 @@ pub(super) fn for_running(limits: &Limits) -> wasmtime::Result<Engine> {
             .table_keep_resident(KEEP_TABLE_BYTES)
             .async_stack_keep_resident(KEEP_STACK_BYTES);
     }
-    let mut config = base();
+    let mut config = base(model);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
 }

@@ -22,6 +22,7 @@ mod imports;
 mod interpreter;
 mod javascript;
 mod limiter;
+mod machines;
 mod modules;
 mod offered;
 mod offers;
@@ -44,7 +45,6 @@ use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 
 pub use self::cancel::Cancel;
@@ -55,6 +55,7 @@ use self::components::{Components, Kind, Opened};
 use self::guest::Watch;
 pub use self::interpreter::Description;
 pub use self::javascript::transpile_here;
+use self::machines::Machines;
 use self::offers::Listed;
 use self::pressure::Pressure;
 use self::sources::{Source, Sources};
@@ -132,8 +133,7 @@ pub enum SandboxError {
 pub struct Sandbox(Arc<Inner>);
 
 struct Inner {
-    engine: Engine,
-    linker: Linker<State>,
+    machines: Arc<Machines>,
     compiler: Compiler,
     components: Components,
     sources: Sources,
@@ -216,15 +216,14 @@ impl Sandbox {
     /// When this machine cannot run wasmtime within the limits, or the cache folder is not ours.
     pub fn start(settings: SandboxSettings, egress: Egress) -> Result<Self, SandboxError> {
         let SandboxSettings { limits, cache_dir, program } = settings;
-        let engine = engine::for_running(&limits).map_err(|error| SandboxError::Start(format!("{error:#}")))?;
-        let linker = imports::linker(&engine).map_err(|error| SandboxError::Start(format!("{error:#}")))?;
+        let machines = Machines::new(&limits).map_err(|error| SandboxError::Start(format!("{error:#}")))?;
+        let machines = Arc::new(machines);
         let sources = Sources::new(&limits, program.clone());
-        let compiler = Compiler::new(engine.clone(), &cache_dir, program, &limits)?;
+        let compiler = Compiler::new(Arc::clone(&machines), &cache_dir, program, &limits)?;
         let guests = Guests::new().map_err(|error| SandboxError::Start(error.to_string()))?;
         let components = Components::new(&limits);
         let io = Handle::current();
-        let sandbox =
-            Self(Arc::new(Inner { engine, linker, compiler, components, sources, egress, limits, guests, io }));
+        let sandbox = Self(Arc::new(Inner { machines, compiler, components, sources, egress, limits, guests, io }));
         sandbox.keep_spares();
         Ok(sandbox)
     }
@@ -283,7 +282,7 @@ impl Sandbox {
 
     /// Asks a component of the contract for what it offers, and reads its skills.
     async fn list(&self, opened: Arc<Opened>) -> Result<Result<(Vec<Export>, Listed), Outcome>, SandboxError> {
-        let mut store = self.store(&self.beside_budget(), &[])?;
+        let mut store = self.store(opened.engine(), &self.beside_budget(), &[])?;
         let limits = self.0.limits.clone();
         let listed = self
             .0
@@ -324,7 +323,7 @@ impl Sandbox {
             }
             Program::Component { bytes, digest, entry } => {
                 let opened = self.component(&*bytes, digest).await?;
-                let mut store = self.store(&job.budget, &reach.grants.folders)?;
+                let mut store = self.store(opened.engine(), &job.budget, &reach.grants.folders)?;
                 self.attach(&mut store, reach);
                 let time = job.budget.time;
                 self.0
@@ -357,8 +356,8 @@ impl Sandbox {
     }
 
     /// A store for one guest, which sees these folders and nothing else.
-    fn store(&self, budget: &Budget, folders: &[FolderGrant]) -> Result<Store<State>, SandboxError> {
-        state::new_store(&self.0.engine, budget, &self.0.egress, folders)
+    fn store(&self, engine: &Engine, budget: &Budget, folders: &[FolderGrant]) -> Result<Store<State>, SandboxError> {
+        state::new_store(engine, budget, &self.0.egress, folders)
             .map_err(|error| SandboxError::Place(format!("{error:#}")))
     }
 
@@ -367,6 +366,6 @@ impl Sandbox {
     }
 
     async fn component(&self, bytes: &dyn FetchBytes, digest: Digest) -> Result<Arc<Opened>, SandboxError> {
-        Ok(self.0.components.open(&self.0.compiler, &self.0.linker, bytes, digest).await?)
+        Ok(self.0.components.open(&self.0.compiler, &self.0.machines, bytes, digest).await?)
     }
 }

@@ -34,7 +34,7 @@ impl Sandbox {
             let mut next = rest.next();
             while next.is_some() {
                 // A fresh tank for each instance.
-                let store = sandbox.store(&sandbox.beside_budget(), &[])?;
+                let store = sandbox.store(pre.engine(), &sandbox.beside_budget(), &[])?;
                 let watch = || Watch::new(BESIDE_TIME.min(until - Instant::now()), CancellationToken::new());
                 let (mut store, instance) = interpreter::start(&pre, store, &watch()).await;
                 let instance = match instance {

@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn everything_on_the_list_is_linked() -> wasmtime::Result<()> {
-        let engine = engine::for_compiling()?;
+        let engine = engine::for_compiling(engine::Model::Plain)?;
         let linker = imports::linker(&engine)?;
         let linked = |import: &str, item: &str| -> wasmtime::Result<bool> {
             let item = match item.split_once(' ') {
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn every_import_that_is_not_offered_is_named() -> wasmtime::Result<()> {
-        let engine = engine::for_compiling()?;
+        let engine = engine::for_compiling(engine::Model::Plain)?;
         let text = r#"(component
                 (import "wasi:http/types@0.3.0" (instance (export "f" (func))))
                 (import "evil:host/shell" (instance (export "f" (func))))

@@ -236,6 +236,7 @@ mod tests {
     use wasmtime::component::Component;
     use wasmtime::{Engine, Store};
 
+    use super::super::engine::Model;
     use super::super::{imports, state};
     use super::*;
     use crate::domain::budget::Budget;
@@ -289,7 +290,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_guest_that_only_calls_the_host_lets_others_run() {
-        let engine = super::super::engine::for_compiling().expect("an engine");
+        let engine = super::super::engine::for_compiling(Model::Plain).expect("an engine");
         let bytes = "(param \"len\" u64) (result (list u8))";
         let large = "(call $call (i64.const 65536) (i32.const 8))";
         let small = "(call $call (i64.const 1) (i32.const 8))";

@@ -128,7 +128,7 @@ impl Sandbox {
             }
         };
         let pre = self.interpreter(source.language).await?.clone();
-        let store = self.store(&self.beside_budget(), &[])?;
+        let store = self.store(pre.engine(), &self.beside_budget(), &[])?;
         let text = Arc::clone(&source.text);
         let code = read.as_ref().and_then(|read| read.code.clone()).map_or(Arc::clone(&text), Arc::from);
         let found = self
@@ -173,7 +173,7 @@ impl Sandbox {
         let found = match self.described(&source).await? {
             Ok(found) => found,
             Err(outcome) => {
-                let mut store = self.store(&budget, &[])?;
+                let mut store = self.store(pre.engine(), &budget, &[])?;
                 return Ok(guest::report(&mut store, &Watch::new(budget.time, cancel), outcome));
             }
         };
@@ -187,7 +187,7 @@ impl Sandbox {
         let sandbox = self.clone();
         let fresh = match &spare {
             Some(_) => None,
-            None => Some(self.store(&budget, &with_packages(folders, &grants.imports))?),
+            None => Some(self.store(pre.engine(), &budget, &with_packages(folders, &grants.imports))?),
         };
         let report = self
             .0
@@ -247,7 +247,7 @@ impl Sandbox {
         };
         cell.get_or_try_init(|| async {
             let component = self.0.compiler.open(&runner, Digest::of(runner)).await?;
-            let pre = self.0.linker.instantiate_pre(&component);
+            let pre = self.0.machines.linker(&component).instantiate_pre(&component);
             pre.and_then(InterpreterPre::new)
                 .map_err(|error| SandboxError::Start(format!("the {} runner does not fit: {error:#}", language.name())))
         })
@@ -284,7 +284,7 @@ impl Sandbox {
             pressure.quiet().await;
             let watch = Watch::new(BESIDE_TIME, CancellationToken::new());
             let folders = with_packages(Vec::new(), imports);
-            let Ok(store) = self.store(&Budget::new(&self.0.limits, None), &folders) else { return };
+            let Ok(store) = self.store(pre.engine(), &Budget::new(&self.0.limits, None), &folders) else { return };
             let (store, Ok(instance)) = interpreter::start(pre, store, &watch).await else { return };
             if !pressure.is_quiet() {
                 // The half that is done is given up: the call that came needs the machine now.

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -31,13 +31,14 @@ use super::permission::people_only;
 use super::statistics::{Period, Window};
 use super::{Error, Page, PageRequest, Service, servers};
 pub use crate::db::activity_logs::Filter as ActivityFilter;
-use crate::db::activity_logs::{self as rows, ActivityLog, NewActivityLog};
-use crate::db::{PageRequest as RowPage, Whole, execution_logs};
+use crate::db::activity_logs::{self as rows, ActivityLog};
+use crate::db::{Address, PageRequest as RowPage, Whole, execution_logs};
 use crate::domain::activity::{LogType, is_one_line, one_line};
 use crate::domain::address;
-use crate::domain::caller::{Caller, Who};
+use crate::domain::caller::Caller;
 use crate::domain::ids::{ActivityId, ServerId};
 use crate::domain::outcome::LogLevel;
+use crate::domain::text::Text;
 use crate::telemetry::RequestId;
 
 /// Characters of a message.
@@ -82,7 +83,7 @@ pub struct NewActivity {
 
 /// What is on its way to be a row.
 pub(super) enum Made {
-    Row(Box<NewActivityLog>),
+    Row(Box<ActivityLog>),
     Asked(Arc<Begun>),
     /// The answer of a request whose row is made already.
     Answered(Arc<Begun>, Box<Answered>),
@@ -214,42 +215,41 @@ impl NewActivity {
         self
     }
 
-    fn row(self, at: DateTime<Utc>) -> NewActivityLog {
+    fn row(self, at: DateTime<Utc>) -> ActivityLog {
         // Texts for keys and plain values: it is always JSON.
         let mut details = serde_json::to_string(&self.details).unwrap_or_default();
         if details.len() > DETAILS_BYTES {
             details = json!({"left_out_bytes": details.len()}).to_string();
         }
         let from = self.from.or_else(|| self.caller.as_ref().and_then(|caller| caller.from));
-        NewActivityLog {
+        ActivityLog {
             id: ActivityId::new(),
             at,
             log_type: self.log_type,
             level: self.level,
             message: line(self.message),
             details: details.into(),
-            method: self.method,
+            method: self.method.map(Text::from),
             server_id: self.server_id,
             caller: self.caller.as_ref().map(name_of),
-            session: self.session,
-            from_address: from,
-            request_id: self.request_id.map(|id| id.shared()),
+            session: self.session.map(Text::from),
+            from_address: from.map(Address),
+            request_id: self.request_id.map(|id| id.shared().into()),
             duration_us: self.duration.map(micros),
         }
     }
 }
 
 /// A message as it stands in a row.
-pub(super) fn line(message: String) -> Arc<str> {
+pub(super) fn line(message: String) -> Text {
     if is_one_line(&message, MESSAGE) { message.into() } else { one_line(&message, MESSAGE).into() }
 }
 
 /// Who called, as it stands in a row.
-pub(super) fn name_of(caller: &Caller) -> Arc<str> {
-    static LOCAL: LazyLock<Arc<str>> = LazyLock::new(|| Who::Local.to_string().into());
-    match &caller.who {
-        Who::Local => Arc::clone(&LOCAL),
-        who => one_line(&who.to_string(), CALLER).into(),
+pub(super) fn name_of(caller: &Caller) -> Text {
+    match caller.who.word() {
+        Some(word) => word.into(),
+        None => one_line(&caller.to_string(), CALLER).into(),
     }
 }
 
@@ -428,14 +428,14 @@ fn view(row: ActivityLog) -> ActivityView {
         at: row.at,
         log_type: row.log_type,
         level: row.level,
-        message: row.message,
+        message: row.message.into(),
         details: serde_json::from_str(&row.details).unwrap_or_default(),
-        method: row.method,
+        method: row.method.map(String::from),
         server_id: row.server_id,
-        caller: row.caller,
-        session: row.session,
-        from_address: row.from_address,
-        request_id: row.request_id,
+        caller: row.caller.map(String::from),
+        session: row.session.map(String::from),
+        from_address: row.from_address.map(|address| address.to_string()),
+        request_id: row.request_id.map(String::from),
         duration_ms: row.duration_us.map(|us| us.0 as f64 / 1e3),
     }
 }

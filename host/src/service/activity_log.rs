@@ -1,10 +1,8 @@
 //! Rows of the activity log on their way to the database.
 
-use std::sync::Arc;
-
 use super::activity::Made;
 use super::writer::Store;
-use crate::db::activity_logs::{self, NewActivityLog};
+use crate::db::activity_logs::{self, ActivityLog};
 use crate::db::{Database, DbError};
 use crate::events::{Activity, Change, Events};
 use crate::telemetry::metrics;
@@ -17,13 +15,13 @@ pub(super) struct ActivityRows {
 /// What is written.
 #[derive(Clone)]
 pub(super) enum Row {
-    New(NewActivityLog),
+    New(ActivityLog),
     /// Over what it said when its request was not answered yet.
-    Answered(NewActivityLog),
+    Answered(ActivityLog),
 }
 
 impl Row {
-    fn log(&self) -> &NewActivityLog {
+    fn log(&self) -> &ActivityLog {
         match self {
             Self::New(log) | Self::Answered(log) => log,
         }
@@ -68,8 +66,8 @@ impl Store for ActivityRows {
                 activity_id: log.id,
                 log_type: log.log_type,
                 level: log.level,
-                message: Arc::clone(&log.message),
-                method: log.method,
+                message: log.message.clone(),
+                method: log.method.clone(),
                 server_id: log.server_id,
                 caller: log.caller.clone(),
                 request_id: log.request_id.clone(),

@@ -10,6 +10,7 @@ use crate::db::execution_logs::ExecutionLog as Row;
 use crate::domain::caller::Caller;
 use crate::domain::outcome::{Outcome, Report};
 use crate::domain::redact::{Redactor, redact_arguments};
+use crate::domain::text::Text;
 use crate::telemetry::RequestId;
 
 impl Service {
@@ -56,9 +57,9 @@ impl Service {
             tool_id: ready.tool.id,
             version_id: ready.version.id,
             version_number: ready.version.number,
-            tool_name: format!("{}__{}", ready.server.name, ready.runnable.name),
-            caller: caller.to_string(),
-            request_id: request_id.to_string(),
+            tool_name: format!("{}__{}", ready.server.name, ready.runnable.name).into(),
+            caller: caller.text(),
+            request_id: request_id.shared().into(),
             is_test: !matches!(call.purpose, Purpose::Call { .. }),
             arguments,
             result,
@@ -68,7 +69,7 @@ impl Service {
             stdout_bytes: (report.stdout.text.len() as u64).saturating_add(report.stdout.dropped_bytes).into(),
             stdout,
             cut: Texts(cut),
-            outcome: report.outcome.label().to_owned(),
+            outcome: report.outcome.label().into(),
             success: report.outcome.is_success(),
             fuel: report.usage.fuel.into(),
             peak_memory_bytes: report.usage.peak_memory_bytes.into(),
@@ -95,14 +96,14 @@ fn logged_arguments(arguments: &str, redactor: &Redactor) -> String {
 
 /// Text up to a bound, with a word about what is missing. Without U+0000, which PostgreSQL does not
 /// keep.
-fn kept(text: String, bytes: u64) -> String {
+fn kept(text: String, bytes: u64) -> Text {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     let clean = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
     if clean.len() <= bytes {
-        return clean;
+        return clean.into();
     }
     let end = (0..=bytes).rev().find(|at| clean.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}… ({} more bytes)", &clean[..end], clean.len() - end)
+    format!("{}… ({} more bytes)", &clean[..end], clean.len() - end).into()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -16,11 +16,13 @@ use serde::Serialize;
 use super::Service;
 use super::activity::{self, Made};
 use super::activity_log::Row;
-use crate::db::activity_logs::NewActivityLog;
+use crate::db::Address;
+use crate::db::activity_logs::ActivityLog;
 use crate::domain::activity::LogType;
 use crate::domain::caller::Caller;
 use crate::domain::ids::{ActivityId, CallId, ServerId};
 use crate::domain::outcome::LogLevel;
+use crate::domain::text::Text;
 use crate::telemetry::RequestId;
 
 /// What a client wants.
@@ -96,10 +98,9 @@ struct Facts {
 }
 
 impl Facts {
-    fn text(&self) -> Arc<str> {
-        static NONE: LazyLock<Arc<str>> = LazyLock::new(|| "{}".into());
+    fn text(&self) -> Text {
         if *self == Self::default() {
-            return Arc::clone(&NONE);
+            return "{}".into();
         }
         // Numbers and plain words: it is always JSON.
         serde_json::to_string(self).unwrap_or_default().into()
@@ -148,7 +149,7 @@ impl Begun {
         Row::Answered(self.log(Some(answered)))
     }
 
-    fn log(&self, answered: Option<&Answered>) -> NewActivityLog {
+    fn log(&self, answered: Option<&Answered>) -> ActivityLog {
         let Asked { method, subject, arguments_bytes, server_id, caller, session, request_id } = &self.asked;
         let end = answered.map(|answered| answered.end);
         let mut message = String::with_capacity(subject.len() + end.map_or(0, |end| end.len() + 2));
@@ -165,19 +166,19 @@ impl Begun {
             fuel: call.map(|call| call.fuel),
             outcome: call.map(|call| call.outcome),
         };
-        NewActivityLog {
+        ActivityLog {
             id: self.id,
             at: self.at,
             log_type: if answered.is_some() { LogType::McpResponse } else { LogType::McpRequest },
             level: answered.map_or(LogLevel::Info, |answered| answered.level),
             message: activity::line(message),
             details: facts.text(),
-            method: Some(method),
+            method: Some((*method).into()),
             server_id: *server_id,
             caller: Some(activity::name_of(caller)),
-            session: session.clone(),
-            from_address: caller.from,
-            request_id: Some(request_id.shared()),
+            session: session.clone().map(Text::from),
+            from_address: caller.from.map(Address),
+            request_id: Some(request_id.shared().into()),
             duration_us: answered.map(|answered| activity::micros(answered.duration)),
         }
     }

@@ -132,19 +132,19 @@ pub(super) fn view(row: ExecutionLog) -> ExecutionView {
         tool_id: row.tool_id,
         version_id: row.version_id,
         version_number: row.version_number,
-        tool_name: row.tool_name,
-        caller: row.caller,
-        request_id: row.request_id,
+        tool_name: row.tool_name.into(),
+        caller: row.caller.into(),
+        request_id: row.request_id.into(),
         is_test: row.is_test,
-        arguments: json_or_text(row.arguments),
-        result: row.result.map(json_or_text),
-        error: row.error,
-        stdout: row.stdout,
+        arguments: json_or_text(&row.arguments),
+        result: row.result.as_deref().map(json_or_text),
+        error: row.error.map(String::from),
+        stdout: row.stdout.into(),
         arguments_bytes: row.arguments_bytes.0,
         result_bytes: row.result_bytes.0,
         stdout_bytes: row.stdout_bytes.0,
         cut: row.cut.0,
-        outcome: row.outcome,
+        outcome: row.outcome.into(),
         success: row.success,
         fuel: row.fuel.0,
         peak_memory_bytes: row.peak_memory_bytes.0,
@@ -155,8 +155,8 @@ pub(super) fn view(row: ExecutionLog) -> ExecutionView {
     }
 }
 
-fn json_or_text(text: String) -> Value {
-    serde_json::from_str(&text).unwrap_or(Value::String(text))
+fn json_or_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
 #[cfg(test)]

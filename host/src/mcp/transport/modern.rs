@@ -28,7 +28,8 @@ pub(super) async fn serve(mcp: &McpState, sent: Sent, request: Request, meta: Me
         check_mirrors(mcp, &sent, &request.params).await.map_err(refuse)?;
     }
     let mut work = work(sent.arrived, request, declared, progress_token, None)?;
-    work.guard = Some(work.context.cancel.clone().drop_guard());
+    // Whatever is quick is dropped where it stands.
+    work.guard = work.method.is_long().then(|| work.context.cancel.clone().drop_guard());
     answer(mcp, sent.accepts, work).await
 }
 

@@ -15,9 +15,9 @@ mod shape;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
-use wasmtime::Store;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Val};
+use wasmtime::{Engine, Store};
 
 use self::docs::Docs;
 use self::lift::LiftError;
@@ -116,6 +116,10 @@ impl Plain {
         let index = index.ok_or("it cannot be found in the component")?;
         self.functions.insert(name, Function { index, exported, signature, input_schema, output_schema });
         Ok(())
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.pre.engine()
     }
 
     /// The tools, sorted by name. `bytes` is the component as it was uploaded, for its author's words.

@@ -101,14 +101,14 @@ pub(super) fn call_of(tool: &ToolView) -> execution_logs::ExecutionLog {
         tool_id: tool.id,
         version_id: VersionId::new(),
         version_number: 1,
-        tool_name: tool.gateway_name.clone(),
+        tool_name: tool.gateway_name.clone().into(),
         caller: "local".into(),
         request_id: "r".into(),
         is_test: false,
         arguments: "{}".into(),
         result: None,
         error: Some("ValueError: no such city".into()),
-        stdout: String::new(),
+        stdout: "".into(),
         arguments_bytes: 15.into(),
         result_bytes: 0.into(),
         stdout_bytes: 0.into(),
@@ -131,7 +131,7 @@ async fn the_calls_of_a_tool_are_shown_newest_first() -> Done {
     let server = host.server("weather").await?;
     let tool = host.approved(server.id, "forecast").await?;
     let version = tool_rows::by_id(&*host.db, tool.id).await?.and_then(|tool| tool.live_version_id);
-    let row = |arguments: &str| execution_logs::ExecutionLog {
+    let row = |arguments: &'static str| execution_logs::ExecutionLog {
         version_id: version.expect("it is approved"),
         arguments: arguments.into(),
         ..call_of(&tool)

@@ -60,24 +60,19 @@ pub(crate) fn confirm_delete(filename: &str) -> Result<Content> {
     Ok(Content::text(format!("{filename} {done}.")))
 }
 
-#[derive(Deserialize, JsonSchema)]
-struct Value {
-    value: String,
-}
-
 /// Asks two questions at once.
 #[tool]
 pub(crate) fn multi_input() -> Result<Content> {
     client::become_task();
     let answers = client::ask(&[
-        Question::form::<Value>("first", "The first value?")?,
-        Question::form::<Value>("second", "The second value?")?,
+        Question::form::<Name>("first", "The first name?")?,
+        Question::form::<Name>("second", "The second name?")?,
     ])?;
-    let mut values = Vec::new();
+    let mut names = Vec::new();
     for answer in answers {
-        values.extend(answer.read::<Elicited<Value>>()?.accepted().map(|accepted| accepted.value));
+        names.extend(answer.read::<Elicited<Name>>()?.accepted().map(|accepted| accepted.name));
     }
-    Ok(Content::text(format!("These values have arrived: {}.", values.join(", "))))
+    Ok(Content::text(format!("These names have arrived: {}.", names.join(", "))))
 }
 
 #[derive(Deserialize, JsonSchema)]

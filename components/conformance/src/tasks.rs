@@ -61,8 +61,8 @@ pub(crate) fn confirm_delete(filename: &str) -> Result<Content> {
 }
 
 #[derive(Deserialize, JsonSchema)]
-struct Value {
-    value: String,
+struct Name {
+    name: String,
 }
 
 /// Asks two questions at once.
@@ -70,19 +70,14 @@ struct Value {
 pub(crate) fn multi_input() -> Result<Content> {
     client::become_task();
     let answers = client::ask(&[
-        Question::form::<Value>("first", "The first value?")?,
-        Question::form::<Value>("second", "The second value?")?,
+        Question::form::<Name>("first", "The first name?")?,
+        Question::form::<Name>("second", "The second name?")?,
     ])?;
-    let mut values = Vec::new();
+    let mut names = Vec::new();
     for answer in answers {
-        values.extend(answer.read::<Elicited<Value>>()?.accepted().map(|accepted| accepted.value));
+        names.extend(answer.read::<Elicited<Name>>()?.accepted().map(|accepted| accepted.name));
     }
-    Ok(Content::text(format!("These values have arrived: {}.", values.join(", "))))
-}
-
-#[derive(Deserialize, JsonSchema)]
-struct Name {
-    name: String,
+    Ok(Content::text(format!("These names have arrived: {}.", names.join(", "))))
 }
 
 /// Asks for a name and then works on, as a task.

@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_is_shown_as_text() {
-        assert_eq!(json_or_text(r#"{"city":"Oslo"}"#.into()), json!({ "city": "Oslo" }));
-        assert_eq!(json_or_text(r#"{"city":"Os… (4 more bytes)"#.into()), json!("{\"city\":\"Os… (4 more bytes)"));
+        assert_eq!(json_or_text(r#"{"city":"Oslo"}"#), json!({ "city": "Oslo" }));
+        assert_eq!(json_or_text(r#"{"city":"Os… (4 more bytes)"#), json!("{\"city\":\"Os… (4 more bytes)"));
     }
 }

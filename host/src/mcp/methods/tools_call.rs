@@ -188,6 +188,8 @@ fn end_of(context: &Context, answered: Result<CallAnswer, Error>) -> TaskEnd {
             _ => completed(told(context, answer)),
         },
         Err(error) => match tell(error, &context.request_id) {
+            // It never began: the host was full, or is going down.
+            Told::Client(failure) if failure.kind == Kind::Busy => TaskEnd::failed(&failure.message),
             Told::Client(failure) => completed(Err(failure)),
             Told::Model(text) => {
                 let result = ToolResult { content: vec![Content::text(text)], structured_content: None };

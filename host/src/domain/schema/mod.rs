@@ -11,6 +11,7 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
@@ -138,7 +139,7 @@ impl Schema {
         }
         let misfit = |error: jsonschema::ValidationError<'_>| Misfit {
             pointer: error.instance_path().to_string(),
-            expected: shorten(&error.masked_with("the value").to_string()),
+            expected: expected(&error),
         };
         let misfits = if steps > STEPS_FOR_ALL {
             self.validator.validate(value).err().map(misfit).into_iter().collect()
@@ -175,6 +176,18 @@ fn knows(named: Option<&Value>) -> bool {
             | "https://json-schema.org/draft/2019-09/schema"
             | "https://json-schema.org/draft/2020-12/schema"
     )
+}
+
+/// What the schema has in place of what is there. Where it has nothing, the words of the library say that it is
+/// false.
+fn expected(error: &jsonschema::ValidationError<'_>) -> String {
+    if !matches!(error.kind(), ValidationErrorKind::FalseSchema) {
+        return shorten(&error.masked_with("the value").to_string());
+    }
+    let takes_none = error.schema_path().as_str().ends_with("/additionalProperties");
+    let words =
+        if takes_none { "no properties are taken here; send `{}`" } else { "nothing is taken here; leave it out" };
+    words.to_owned()
 }
 
 fn shorten(text: &str) -> String {

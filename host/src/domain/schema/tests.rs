@@ -37,6 +37,22 @@ fn a_misfit_names_its_place_and_quotes_no_value() {
 }
 
 #[test]
+fn where_nothing_is_taken_a_misfit_says_what_to_leave_out() {
+    let told = |text: Value, value: Value| match schema(&text).check(&value, STEPS) {
+        Err(Unfit::Misfits(misfits)) => misfits.into_iter().map(|misfit| (misfit.pointer, misfit.expected)).collect(),
+        other => panic!("{other:?}"),
+    };
+    let none = |place: &str, words: &str| vec![(place.to_owned(), words.to_owned())];
+    let empty = json!({"type": "object", "additionalProperties": false});
+    assert_eq!(told(empty, json!({"city": "Bern"})), none("", "no properties are taken here; send `{}`"));
+    let never = json!({"properties": {"city": false}});
+    assert_eq!(told(never, json!({"city": "Bern"})), none("/city", "nothing is taken here; leave it out"));
+    let other = json!({"properties": {"city": {}}, "additionalProperties": false});
+    let told: Vec<(String, String)> = told(other, json!({"town": "Bern"}));
+    assert!(told[0].1.contains("'town' was unexpected"), "{told:?}");
+}
+
+#[test]
 fn references_stay_within_the_schema() {
     for outside in ["https://example.com/a.json", "file:///etc/passwd", "other.json", "//host/a", "http:", "a#/b", ""] {
         let words = if outside.is_empty() { "outside" } else { "outside a schema is ever fetched" };

@@ -16,7 +16,6 @@ use super::jsonrpc::{Params, Payload};
 use super::outbox::events_of_a_call;
 use super::sessions::learn_initialized;
 use super::spoken::Spoken;
-use super::versions::Version;
 use super::{abilities, about};
 use crate::domain::client::{Abilities, Client, Nobody, Question, Said};
 use crate::domain::component::Entry;
@@ -107,11 +106,7 @@ impl Call {
             // What was answered once stays as it is.
             answers.entry(key).or_insert_with(|| Said::Result(answer.to_owned()));
         }
-        let retried = Arc::new(Retried::new(
-            abilities::declared(&declared.capabilities, Version::V2026_07_28),
-            answers,
-            dispatcher.waiting.clone(),
-        ));
+        let retried = Arc::new(Retried::new(declared.abilities(), answers, dispatcher.waiting.clone()));
         let client: Arc<dyn Client> = Arc::<Retried>::clone(&retried);
         Ok(Self { entry, arguments, client, retried: Some(retried), version })
     }

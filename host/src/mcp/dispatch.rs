@@ -19,7 +19,7 @@ use super::session::Session;
 use super::sessions;
 use super::tasks::Tasks;
 use super::versions::Version;
-use super::{abilities, about, call};
+use super::{about, call};
 use crate::domain::caller::Caller;
 use crate::domain::client::Abilities;
 use crate::service::Error;
@@ -81,14 +81,18 @@ impl Context {
         }
     }
 
+    /// Whether the client said that it follows tasks.
+    pub(super) fn follows_tasks(&self) -> bool {
+        matches!(&self.era, Era::Modern(declared) if declared.abilities().tasks)
+    }
+
     /// # Errors
-    /// -32021 when the client did not say that it follows tasks.
-    pub(super) fn follows_tasks(&self) -> Result<(), Failure> {
-        let follows = match &self.era {
-            Era::Modern(declared) => abilities::declared(&declared.capabilities, Version::V2026_07_28).tasks,
-            Era::Legacy(_) => false,
-        };
-        if follows { Ok(()) } else { Err(call::lacks(Abilities { tasks: true, ..Abilities::default() })) }
+    /// -32021 when it does not.
+    pub(super) fn must_follow_tasks(&self) -> Result<(), Failure> {
+        match self.follows_tasks() {
+            true => Ok(()),
+            false => Err(call::lacks(Abilities { tasks: true, ..Abilities::default() })),
+        }
     }
 
     /// Whether there may be something to tell the client before its answer.
@@ -139,37 +143,27 @@ impl Dispatcher {
         match method {
             Method::Ping => methods::ping::answer(),
             Method::SetLevel => Box::pin(methods::set_level::answer(self, context, params)).await,
-            Method::Discover => {
-                let record = Record::begin(&self.service, context, method).await;
-                record.end(methods::discover::answer(self, context).await).await
-            }
+            Method::Discover => self.recorded(context, method, methods::discover::answer(self, context)).await,
             Method::ToolsList => {
-                let record = Record::begin(&self.service, context, method).await;
-                record.end(methods::tools_list::answer(self, context, params).await).await
+                self.recorded(context, method, methods::tools_list::answer(self, context, params)).await
             }
             Method::PromptsList => {
-                let record = Record::begin(&self.service, context, method).await;
-                record.end(methods::prompts_list::answer(self, context, params).await).await
+                self.recorded(context, method, methods::prompts_list::answer(self, context, params)).await
             }
             Method::ResourcesList => {
-                let record = Record::begin(&self.service, context, method).await;
-                record.end(methods::resources_list::answer(self, context, params).await).await
+                self.recorded(context, method, methods::resources_list::answer(self, context, params)).await
             }
             Method::TemplatesList => {
-                let record = Record::begin(&self.service, context, method).await;
-                record.end(methods::templates_list::answer(self, context, params).await).await
+                self.recorded(context, method, methods::templates_list::answer(self, context, params)).await
             }
             Method::SkillsList => {
-                let record = Record::begin(&self.service, context, method).await;
-                record.end(methods::skills_list::answer(self, context, params).await).await
+                self.recorded(context, method, methods::skills_list::answer(self, context, params)).await
             }
             Method::SkillsGet => {
-                let record = Record::begin(&self.service, context, method).await;
-                record.end(Box::pin(methods::skills_get::answer(self, context, params)).await).await
+                self.recorded(context, method, Box::pin(methods::skills_get::answer(self, context, params))).await
             }
             Method::DirectoryRead => {
-                let record = Record::begin(&self.service, context, method).await;
-                record.end(Box::pin(methods::directory_read::answer(self, context, params)).await).await
+                self.recorded(context, method, Box::pin(methods::directory_read::answer(self, context, params))).await
             }
             Method::ResourcesSubscribe => Box::pin(methods::resources_subscribe::answer(self, context, params)).await,
             Method::ResourcesUnsubscribe => Box::pin(methods::resources_subscribe::undo(self, context, params)).await,
@@ -182,6 +176,12 @@ impl Dispatcher {
             Method::Complete => Box::pin(methods::complete::answer(self, context, params)).await,
             Method::ToolsCall => Box::pin(methods::tools_call::answer(self, context, params)).await,
         }
+    }
+
+    /// Answers a request that is written down by its method alone.
+    async fn recorded(&self, context: &Context, method: Method, answer: impl Future<Output = Reply>) -> Reply {
+        let record = Record::begin(&self.service, context, method).await;
+        record.end(answer.await).await
     }
 
     /// Takes note of what a legacy client said. What is not known here is nothing to us.

@@ -10,8 +10,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::abilities;
 use super::error::{Failure, Kind, shorten};
 use super::jsonrpc::{Id, Params};
+use super::versions::Version;
+use crate::domain::client::Abilities;
 use crate::domain::outcome::LogLevel;
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -41,6 +44,13 @@ pub struct Declared {
     pub capabilities: serde_json::Map<String, Value>,
     /// None: no log messages, whatever happens.
     pub log_level: Option<Threshold>,
+}
+
+impl Declared {
+    /// The same, as what a guest may count on.
+    pub(super) fn abilities(&self) -> Abilities {
+        abilities::declared(&self.capabilities, Version::V2026_07_28)
+    }
 }
 
 /// The least serious log line that a client wants (RFC 5424, section 6.2.1).

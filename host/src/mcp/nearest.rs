@@ -1,6 +1,17 @@
-//! Which name or URI a model probably meant.
+//! Which name or URI a model probably meant, and what it is told when there is no such thing.
 
+use super::error::shorten;
 use crate::service::offered::parts_of_uri;
+
+/// What a model reads when it asks for what is not there: its list, which `list` answers, is old, or it slipped.
+pub fn not_there(what: &str, asked: &str, list: &str, near: Option<&str>) -> String {
+    let asked = shorten(asked);
+    let mut message = format!("there is no {what} `{asked}`; call {list} again, the list may have changed");
+    if let Some(near) = near {
+        message.push_str(&format!("; did you mean `{near}`?"));
+    }
+    message
+}
 
 /// The name in `known` that is nearest to `asked`, if one is near enough to be a slip: at most a
 /// third of its letters differ, or only what stands before `__` does. Of equals, the first.

@@ -1,9 +1,10 @@
 //! What this server asks of a legacy client while a call of it runs: a request on the stream of that call,
 //! answered by a message of the client in the same session.
 //!
-//! Nobody is asked before saying that it is ready to be. A question is open until it is answered, until its time is over, or until whoever asked no longer wants to
-//! know; the client is told of one that was given up. Its id is random, so that no late answer to a question
-//! of another time or process can be taken for one to this. How many are open in one session is bounded.
+//! Nobody is asked before saying that it is ready to be. A question is open until it is answered, until its time is
+//! over, or until whoever asked no longer wants to know; the client is told of one that was given up. Its id is
+//! random, so that no late answer to a question of another time or process can be taken for one to this. How many are
+//! open in one session is bounded.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -147,7 +147,7 @@ pub(super) fn named(context: &Context, params: &Params) -> Result<TaskId, Failur
     struct Named {
         task_id: String,
     }
-    context.follows_tasks()?;
+    context.must_follow_tasks()?;
     let Named { task_id } = super::methods::read(params)?;
     task_id.parse().map_err(|_| unknown(&task_id))
 }

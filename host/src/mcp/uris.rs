@@ -2,31 +2,31 @@
 
 use super::scope::Scope;
 use crate::domain::content::Content;
-use crate::service::offered::{prefix_of, uri_under};
+use crate::service::offered::uri_under;
 
 impl Scope {
     /// The URI under which the service knows what is called `uri` here.
     pub fn full_uri(&self, uri: &str) -> String {
         match self {
             Self::Everything => uri.to_owned(),
-            Self::Server(server) => uri_under(&prefix_of(server.as_str()), uri),
+            Self::Server(server) => uri_under(server.as_str(), uri),
         }
     }
 
-    /// How a URI of a component is written here, when those of its resources begin with `prefix`.
-    pub fn uri_here(&self, prefix: &str, own: String) -> String {
+    /// How a URI of a component of this server is written here.
+    pub fn uri_here(&self, server: &str, own: String) -> String {
         match self {
-            Self::Everything => uri_under(prefix, &own),
+            Self::Everything => uri_under(server, &own),
             Self::Server(_) => own,
         }
     }
 }
 
-/// A result's content with the URIs of its component's resources as they are read here. `prefix` is none when it
+/// A result's content with the URIs of its component's resources as they are read here. `server` is none when it
 /// offers no resources; what is on the web is of nobody.
-pub(super) fn placed(content: Vec<Content>, scope: &Scope, prefix: Option<&str>) -> Vec<Content> {
-    let Some(prefix) = prefix else { return content };
-    let here = |uri: String| if is_of_the_web(&uri) { uri } else { scope.uri_here(prefix, uri) };
+pub(super) fn placed(content: Vec<Content>, scope: &Scope, server: Option<&str>) -> Vec<Content> {
+    let Some(server) = server else { return content };
+    let here = |uri: String| if is_of_the_web(&uri) { uri } else { scope.uri_here(server, uri) };
     let place = |block: Content| match block {
         Content::ResourceLink { uri, name, title, description, mime_type, size, annotations } => {
             Content::ResourceLink { uri: here(uri), name, title, description, mime_type, size, annotations }
@@ -62,16 +62,16 @@ mod tests {
             let (title, description, mime_type) = (none.clone(), none.clone(), none);
             Content::ResourceLink { uri, name, title, description, mime_type, size: None, annotations: None }
         };
-        let prefix = Some("mcpbox+data:");
-        let shown = |uri: &str, scope: &Scope, prefix| match placed(vec![link(uri)], scope, prefix).remove(0) {
+        let data = Some("data");
+        let shown = |uri: &str, scope: &Scope, server| match placed(vec![link(uri)], scope, server).remove(0) {
             Content::ResourceLink { uri, .. } => uri,
             _ => String::new(),
         };
-        assert_eq!(shown("test://a", &all, prefix), "mcpbox+data:test://a");
-        assert_eq!(shown("skill://a/b.md", &all, prefix), "skill://data/a/b.md");
-        assert_eq!(shown("skill://a/b.md", &one, prefix), "skill://a/b.md");
-        assert_eq!(shown("test://a", &one, prefix), "test://a");
+        assert_eq!(shown("test://a", &all, data), "mcpbox+data:test://a");
+        assert_eq!(shown("skill://a/b.md", &all, data), "skill://data/a/b.md");
+        assert_eq!(shown("skill://a/b.md", &one, data), "skill://a/b.md");
+        assert_eq!(shown("test://a", &one, data), "test://a");
         assert_eq!(shown("test://a", &all, None), "test://a");
-        assert_eq!(shown("HTTPS://a.test/", &all, prefix), "HTTPS://a.test/");
+        assert_eq!(shown("HTTPS://a.test/", &all, data), "HTTPS://a.test/");
     }
 }

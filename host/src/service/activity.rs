@@ -25,7 +25,7 @@ use utoipa::ToSchema;
 
 use super::activity_log::Row;
 use super::audit::{self, Act};
-use super::exchanges::{Answered, Begun};
+use super::exchanges::{Answered, Shared};
 use super::logs::{self, ExecutionView};
 use super::permission::people_only;
 use super::statistics::{Period, Window};
@@ -84,9 +84,9 @@ pub struct NewActivity {
 /// What is on its way to be a row.
 pub(super) enum Made {
     Row(Box<ActivityLog>),
-    Asked(Arc<Begun>),
+    Asked(Arc<Shared>),
     /// The answer of a request whose row is made already.
-    Answered(Arc<Begun>, Box<Answered>),
+    Answered(Arc<Shared>, Box<Answered>),
 }
 
 impl Made {

@@ -78,8 +78,8 @@ pub struct CallAnswer {
     pub end: End,
     /// What ran, as it was approved.
     pub version: Digest,
-    /// What the URIs of its resources begin with for clients of everything; none when it offers none.
-    pub uri_prefix: Option<String>,
+    /// The server under whose name clients of everything know its resources; none when it offers none.
+    pub uris_of: Option<String>,
     pub execution: Execution,
 }
 
@@ -302,7 +302,7 @@ impl Service {
             is_error: answer.error.is_some(),
             end: answer::end(&report.outcome, &shown),
             version: version.digest,
-            uri_prefix: offered::uri_prefix(server, version),
+            uris_of: offered::uris_of(server, version),
             execution: Execution {
                 call_id: call.id,
                 outcome: report.outcome.label(),

@@ -63,10 +63,10 @@ pub struct CallEnd {
 
 /// A request that has begun.
 #[must_use = "its row says that it is not answered until `exchange_end` is told how it was"]
-pub struct Exchange(Arc<Begun>);
+pub struct Exchange(Arc<Shared>);
 
 /// What the writer and those who answer have in common.
-pub(super) struct Begun {
+pub(super) struct Shared {
     id: ActivityId,
     at: DateTime<Utc>,
     asked: Asked,
@@ -111,7 +111,7 @@ impl Service {
     /// Takes note of a request. Waits when too many rows are on their way.
     pub async fn exchange_begin(&self, asked: Asked) -> Exchange {
         let (id, at, progress) = (ActivityId::new(), self.clock().now(), Mutex::new(Progress::Waiting));
-        let begun = Arc::new(Begun { id, at, asked, progress });
+        let begun = Arc::new(Shared { id, at, asked, progress });
         self.0.activity.push(Made::Asked(Arc::clone(&begun))).await;
         Exchange(begun)
     }
@@ -124,7 +124,7 @@ impl Service {
     }
 }
 
-impl Begun {
+impl Shared {
     /// Keeps the answer for the row, or gives it back when there is a row already.
     fn answer(&self, answered: Answered) -> Option<Answered> {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);

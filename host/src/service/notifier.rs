@@ -1,7 +1,7 @@
 //! What a guest says has changed, told to MCP clients that listen: of the guest's own server only. How often a call
 //! may say so is bounded where it runs.
 
-use super::offered::{prefix_of, uri_under};
+use super::offered::uri_under;
 use crate::db::servers::Server;
 use crate::db::versions::Version;
 use crate::domain::component::Capability;
@@ -26,9 +26,7 @@ impl Notifier {
     pub(super) fn tell(&self, event: &GuestEvent) {
         let notice = match event {
             GuestEvent::ListChanged(listing) => Notice::ListChanged { server: self.server.clone(), listing: *listing },
-            GuestEvent::ResourceUpdated(uri) => {
-                Notice::ResourceUpdated { uri: uri_under(&prefix_of(&self.server), uri) }
-            }
+            GuestEvent::ResourceUpdated(uri) => Notice::ResourceUpdated { uri: uri_under(&self.server, uri) },
             GuestEvent::Progress(_) | GuestEvent::Log(_) => return,
         };
         self.events.notice(notice);

@@ -74,18 +74,15 @@ impl Default for Faces {
     }
 }
 
-/// The start of the URIs of a server's resources, where several servers are offered, but for those of skills.
-pub fn prefix_of(server: &str) -> String {
-    format!("mcpbox+{server}:")
-}
+/// What the URIs of resources begin with where several servers are offered, but for those of skills.
+const SEVERAL: &str = "mcpbox+";
 
-/// A URI of a server's resources as clients of everything call it; `prefix` is that of the server. Those of skills
-/// keep their scheme, which hosts look for, and have their server in front of their path.
-pub fn uri_under(prefix: &str, own: &str) -> String {
-    let server = prefix.strip_prefix("mcpbox+").and_then(|rest| rest.strip_suffix(':'));
-    match (own.strip_prefix(SCHEME), server) {
-        (Some(path), Some(server)) => format!("{SCHEME}{server}/{path}"),
-        _ => format!("{prefix}{own}"),
+/// A URI of a server's resources as clients of everything call it. Those of skills keep their scheme, which hosts
+/// look for, and have their server in front of their path.
+pub fn uri_under(server: &str, own: &str) -> String {
+    match own.strip_prefix(SCHEME) {
+        Some(path) => format!("{SCHEME}{server}/{path}"),
+        None => format!("{SEVERAL}{server}:{own}"),
     }
 }
 
@@ -94,7 +91,7 @@ pub fn parts_of_uri(uri: &str) -> Option<(&str, &str)> {
     match uri.strip_prefix(SCHEME) {
         Some(path) => path.split_once('/'),
         // What has the scheme of skills is called by it alone.
-        None => uri.strip_prefix("mcpbox+")?.split_once(':').filter(|(_, own)| !own.starts_with(SCHEME)),
+        None => uri.strip_prefix(SEVERAL)?.split_once(':').filter(|(_, own)| !own.starts_with(SCHEME)),
     }
 }
 
@@ -105,11 +102,11 @@ pub fn split_uri(uri: &str) -> Option<(&str, Cow<'_, str>)> {
     Some((server, own))
 }
 
-/// The start of the URIs of this version's resources; none when it offers none.
-pub(super) fn uri_prefix(server: &Server, version: &Version) -> Option<String> {
+/// The server under whose name the URIs of this version's resources are known; none when it offers none.
+pub(super) fn uris_of(server: &Server, version: &Version) -> Option<String> {
     let offer = &version.surface.as_ref()?.offer;
     let has_any = !offer.resources.is_empty() || !offer.templates.is_empty() || !offer.skills.is_empty();
-    has_any.then(|| prefix_of(&server.name))
+    has_any.then(|| server.name.clone())
 }
 
 impl Offered {
@@ -126,23 +123,22 @@ impl Offered {
             tool: tool.id,
             completes: *completes,
         });
-        let prefix = prefix_of(&server.name);
         for own in prompts {
             let (name, own) = (tools::called(server, &own.name)?, own.clone());
             self.prompts.push(Offering { name, owner: Arc::clone(&owner), own });
         }
         for own in resources {
-            let (name, own) = (uri_under(&prefix, &own.uri), own.clone());
+            let (name, own) = (uri_under(&server.name, &own.uri), own.clone());
             self.resources.push(Offering { name, owner: Arc::clone(&owner), own });
         }
         for own in templates {
-            let (name, own) = (uri_under(&prefix, &own.uri_template), own.clone());
+            let (name, own) = (uri_under(&server.name, &own.uri_template), own.clone());
             self.templates.push(Offering { name, owner: Arc::clone(&owner), own });
         }
         for Skill { uri, frontmatter, files, .. } in skills {
             let (uri, frontmatter, files) = (uri.clone(), frontmatter.clone(), files.clone());
             let own = Skill { uri, frontmatter, files, instructions: String::new() };
-            self.skills.push(Offering { name: uri_under(&prefix, &own.uri), owner: Arc::clone(&owner), own });
+            self.skills.push(Offering { name: uri_under(&server.name, &own.uri), owner: Arc::clone(&owner), own });
         }
         Ok(())
     }

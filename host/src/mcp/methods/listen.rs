@@ -10,15 +10,14 @@ use super::read;
 use crate::domain::ids::TaskId;
 use crate::domain::outcome::Listing;
 use crate::mcp::about;
-use crate::mcp::dispatch::{Context, Dispatcher, Era, Reply};
+use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::jsonrpc::{Id, Params, Payload};
 use crate::mcp::methods::Method;
 use crate::mcp::notices::{Notices, Told, method_of, notifications};
 use crate::mcp::outbox::Outbox;
 use crate::mcp::record::Record;
-use crate::mcp::versions::Version;
-use crate::mcp::{abilities, tasks};
+use crate::mcp::tasks;
 
 /// Which subscription a message belongs to: the id of the request that opened it.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -84,11 +83,7 @@ async fn listen(dispatcher: &Dispatcher, context: &Context, params: &Params) -> 
             format!("one subscription names at most {most} resources or tasks (MCPBOX_SESSION_SUBSCRIPTIONS)");
         return Err(Failure::new(Kind::InvalidParams, message));
     }
-    let follows = match &context.era {
-        Era::Modern(declared) => abilities::declared(&declared.capabilities, Version::V2026_07_28).tasks,
-        Era::Legacy(_) => false,
-    };
-    if !follows {
+    if !context.follows_tasks() {
         filter.task_ids.clear();
     }
     let Some(outbox) = &context.outbox else {

@@ -10,11 +10,11 @@ use crate::domain::content::{Content, Role};
 use crate::mcp::about::{COMPLETE, ResultMeta};
 use crate::mcp::call::{Again, Call, failed, refused};
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
-use crate::mcp::error::{Failure, Kind, shorten};
+use crate::mcp::error::{Failure, Kind};
 use crate::mcp::fit::fit_block;
 use crate::mcp::jsonrpc::{Params, Payload};
 use crate::mcp::methods::Method;
-use crate::mcp::nearest::nearest;
+use crate::mcp::nearest::{nearest, not_there};
 use crate::mcp::pages::called;
 use crate::mcp::record::Record;
 use crate::mcp::uris::placed;
@@ -86,13 +86,13 @@ fn write(context: &Context, answer: CallAnswer) -> Reply {
     if let Some(failure) = failed(&answer) {
         return Err(failure);
     }
-    let CallAnswer { end: End::Answered(json), uri_prefix, execution, .. } = answer else {
+    let CallAnswer { end: End::Answered(json), uris_of, execution, .. } = answer else {
         return Err(Failure::internal(&context.request_id));
     };
     let broken = |_| Failure::internal(&context.request_id);
     let Got { description, messages } = serde_json::from_str(json.get()).map_err(broken)?;
     let messages = messages.into_iter().flat_map(|Message { role, content }| {
-        let content = placed(vec![content], &context.scope, uri_prefix.as_deref());
+        let content = placed(vec![content], &context.scope, uris_of.as_deref());
         content.into_iter().map(move |content| Message { role, content: fit_block(content, context.version()) })
     });
     let modern = context.is_modern();
@@ -105,13 +105,8 @@ fn write(context: &Context, answer: CallAnswer) -> Reply {
 }
 
 async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str) -> Failure {
-    let mut message =
-        format!("there is no prompt `{}`; call prompts/list again, the list may have changed", shorten(name));
-    if let Ok(catalogue) = dispatcher.catalogue(context).await {
-        let names = catalogue.offered.prompts.iter().map(|offering| called(offering, &context.scope));
-        if let Some(near) = nearest(name, names) {
-            message.push_str(&format!("; did you mean `{near}`?"));
-        }
-    }
-    Failure::new(Kind::InvalidParams, message)
+    let catalogue = dispatcher.catalogue(context).await.ok();
+    let offered = catalogue.iter().flat_map(|catalogue| &catalogue.offered.prompts);
+    let near = nearest(name, offered.map(|offering| called(offering, &context.scope)));
+    Failure::new(Kind::InvalidParams, not_there("prompt", name, "prompts/list", near))
 }

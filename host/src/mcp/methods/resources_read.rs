@@ -9,10 +9,10 @@ use crate::domain::content::EmbeddedResource;
 use crate::mcp::about::{COMPLETE, ResultMeta};
 use crate::mcp::call::{Again, Call, failed, refused};
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
-use crate::mcp::error::{Failure, Kind, shorten};
+use crate::mcp::error::{Failure, Kind};
 use crate::mcp::jsonrpc::{Params, Payload};
 use crate::mcp::methods::Method;
-use crate::mcp::nearest::nearest_uri;
+use crate::mcp::nearest::{nearest_uri, not_there};
 use crate::mcp::pages::called;
 use crate::mcp::record::Record;
 use crate::service::Error;
@@ -83,7 +83,7 @@ fn write(context: &Context, answer: CallAnswer) -> Result<Option<Payload>, Failu
     if let Some(failure) = failed(&answer) {
         return Err(failure);
     }
-    let CallAnswer { end: End::Answered(json), uri_prefix, execution, .. } = answer else {
+    let CallAnswer { end: End::Answered(json), uris_of, execution, .. } = answer else {
         return Err(Failure::internal(&context.request_id));
     };
     let broken = |_| Failure::internal(&context.request_id);
@@ -91,9 +91,10 @@ fn write(context: &Context, answer: CallAnswer) -> Result<Option<Payload>, Failu
     if contents.is_empty() {
         return Ok(None);
     }
-    let prefix = uri_prefix.unwrap_or_default();
-    for part in &mut contents {
-        part.uri = context.scope.uri_here(&prefix, std::mem::take(&mut part.uri));
+    if let Some(server) = uris_of {
+        for part in &mut contents {
+            part.uri = context.scope.uri_here(&server, std::mem::take(&mut part.uri));
+        }
     }
     let modern = context.is_modern();
     let written = Written {
@@ -109,13 +110,9 @@ fn write(context: &Context, answer: CallAnswer) -> Result<Option<Payload>, Failu
 /// By the code of each era, with the resource that was probably meant.
 pub(super) async fn unknown(dispatcher: &Dispatcher, context: &Context, uri: &str) -> Failure {
     let kind = if context.is_modern() { Kind::InvalidParams } else { Kind::ResourceUnknown };
-    let mut message =
-        format!("there is no resource `{}`; call resources/list again, the list may have changed", shorten(uri));
-    if let Ok(catalogue) = dispatcher.catalogue(context).await {
-        let uris = catalogue.offered.resources.iter().map(|offering| called(offering, &context.scope));
-        if let Some(near) = nearest_uri(uri, uris) {
-            message.push_str(&format!("; did you mean `{near}`?"));
-        }
-    }
+    let catalogue = dispatcher.catalogue(context).await.ok();
+    let offered = catalogue.iter().flat_map(|catalogue| &catalogue.offered.resources);
+    let near = nearest_uri(uri, offered.map(|offering| called(offering, &context.scope)));
+    let message = not_there("resource", uri, "resources/list", near);
     Failure { data: Some(json!({ "uri": uri })), ..Failure::new(kind, message) }
 }

@@ -6,9 +6,9 @@ use serde_json::{Map, json};
 use super::read;
 use crate::mcp::about;
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
-use crate::mcp::error::{Failure, Kind, shorten};
+use crate::mcp::error::{Failure, Kind};
 use crate::mcp::jsonrpc::{Params, Payload};
-use crate::mcp::nearest::nearest_uri;
+use crate::mcp::nearest::{nearest_uri, not_there};
 use crate::mcp::pages::{FRESH_MS, cached, called};
 use crate::mcp::skills::Entry;
 
@@ -24,12 +24,8 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
     let Get { uri } = read(params)?;
     let catalogue = dispatcher.catalogue(context).await?;
     let Some(skill) = catalogue.offered.skill(&context.scope.full_uri(&uri)) else {
-        let mut message =
-            format!("there is no skill `{}`; call skills/list again, the list may have changed", shorten(&uri));
         let known = catalogue.offered.skills.iter().map(|offering| called(offering, &context.scope));
-        if let Some(near) = nearest_uri(&uri, known) {
-            message.push_str(&format!("; did you mean `{near}`?"));
-        }
+        let message = not_there("skill", &uri, "skills/list", nearest_uri(&uri, known));
         let data = Some(json!({ "uri": uri }));
         return Err(Failure { data, ..Failure::new(Kind::InvalidParams, message) });
     };

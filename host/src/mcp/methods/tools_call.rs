@@ -14,12 +14,12 @@ use crate::mcp::asking::Retried;
 use crate::mcp::call::{Again, Call, lacks, words};
 use crate::mcp::call_through;
 use crate::mcp::dispatch::{Context, Dispatcher, Reply};
-use crate::mcp::error::{Failure, Kind, Told, shorten, tell};
+use crate::mcp::error::{Failure, Kind, Told, tell};
 use crate::mcp::fit::fit;
 use crate::mcp::jsonrpc::{Params, Payload};
 use crate::mcp::manage::{self, Answered};
 use crate::mcp::methods::Method;
-use crate::mcp::nearest::nearest;
+use crate::mcp::nearest::{nearest, not_there};
 use crate::mcp::outbox::events_of_a_call;
 use crate::mcp::record::Record;
 use crate::mcp::spoken::Spoken;
@@ -234,8 +234,8 @@ fn mend(context: &Context, error: Error, record: &mut Record) -> Reply {
 
 /// What a guest answered.
 fn told(context: &Context, answer: CallAnswer) -> Reply {
-    let CallAnswer { result, is_error, uri_prefix, execution, .. } = answer;
-    let content = placed(result.content, &context.scope, uri_prefix.as_deref());
+    let CallAnswer { result, is_error, uris_of, execution, .. } = answer;
+    let content = placed(result.content, &context.scope, uris_of.as_deref());
     write(context, ToolResult { content, ..result }, is_error, Some(&execution))
 }
 
@@ -266,13 +266,8 @@ fn write(context: &Context, result: ToolResult, is_error: bool, execution: Optio
     Payload::of(&written).map_err(|_| Failure::internal(&context.request_id))
 }
 
-/// What a model reads when it calls what is not there: its list is old, or it slipped.
 async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str, shows_management: bool) -> Failure {
-    let mut message = format!("there is no tool `{}`; call tools/list again, the list may have changed", shorten(name));
-    if let Ok(listing) = dispatcher.listings.current(&dispatcher.service, &context.caller, &context.scope).await
-        && let Some(near) = nearest(name, listing.names(shows_management))
-    {
-        message.push_str(&format!("; did you mean `{near}`?"));
-    }
-    Failure::new(Kind::InvalidParams, message)
+    let listing = dispatcher.listings.current(&dispatcher.service, &context.caller, &context.scope).await.ok();
+    let near = listing.iter().find_map(|listing| nearest(name, listing.names(shows_management)));
+    Failure::new(Kind::InvalidParams, not_there("tool", name, "tools/list", near))
 }

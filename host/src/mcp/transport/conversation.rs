@@ -62,6 +62,8 @@ struct Inner {
     modern: Arc<Session>,
     places: Arc<Semaphore>,
     most: u64,
+    /// Held while a request is cancelled and while something is said of one, so that what is said is said before.
+    cancelling: tokio::sync::Mutex<()>,
     answering: TaskTracker,
     /// No message comes any more.
     silent: CancellationToken,
@@ -93,6 +95,7 @@ impl Conversation {
             session: Mutex::default(),
             places: Arc::new(Semaphore::new(Limits::size(most))),
             most,
+            cancelling: tokio::sync::Mutex::default(),
             answering: TaskTracker::new(),
             silent: CancellationToken::new(),
             over: CancellationToken::new(),
@@ -157,12 +160,16 @@ impl Conversation {
         let _ = self.0.out.send(message.into()).await;
     }
 
-    /// Says the last of a request. Its place is free before anybody hears it, but not before it can be said, so
-    /// that answers that nobody reads are bounded.
-    async fn say_last(&self, message: impl Into<Bytes>, place: Option<OwnedSemaphorePermit>) {
+    /// Says something of a request, unless it was cancelled: of that nothing more is said (2026-07-28, "stdio").
+    /// With the last of it its place is free before anybody hears it, but not before it can be said, so that
+    /// answers that nobody reads are bounded.
+    async fn say_of(&self, cancel: &CancellationToken, message: impl Into<Bytes>, place: Option<OwnedSemaphorePermit>) {
         let slot = self.0.out.reserve().await;
         drop(place);
-        if let Ok(slot) = slot {
+        let _in_order = self.0.cancelling.lock().await;
+        if let Ok(slot) = slot
+            && !cancel.is_cancelled()
+        {
             slot.send(message.into());
         }
     }
@@ -249,25 +256,24 @@ impl Conversation {
         let answering: BoxFuture<'static, ()> = async move {
             let mut place = Some(place);
             let (id, mcp) = (work.id.clone(), &conversation.0.mcp);
+            let cancel = work.context.cancel.clone();
             if work.method.is_long() {
                 let outbox = Outbox::new(id.clone(), mcp.limits());
-                let (only_listens, cancel) = (work.method.is_stream(), work.context.cancel.clone());
+                let only_listens = work.method.is_stream();
                 begin(mcp, work, &outbox, true).go_on();
                 let mut reader = outbox.reader();
                 loop {
                     tokio::select! {
-                        message = reader.next() => match message {
-                            // Of what was cancelled nothing more is said (2026-07-28, "stdio").
-                            Some(_) if cancel.is_cancelled() => {}
-                            Some((_, message)) if reader.is_at_end() => conversation.say_last(message, place.take()).await,
-                            Some((_, message)) => conversation.say(message).await,
-                            None => break,
-                        },
+                        message = reader.next() => {
+                            let Some((_, message)) = message else { break };
+                            let last = if reader.is_at_end() { place.take() } else { None };
+                            conversation.say_of(&cancel, message, last).await;
+                        }
                         () = conversation.0.silent.cancelled(), if only_listens && !cancel.is_cancelled() => cancel.cancel(),
                     }
                 }
             } else if let Some(reply) = run(mcp, work).await {
-                conversation.say_last(text(&id, &reply), place).await;
+                conversation.say_of(&cancel, text(&id, &reply), place).await;
             }
         }
         .boxed();
@@ -276,7 +282,9 @@ impl Conversation {
 
     async fn notification(&self, notification: &Notification) -> Result<(), Error> {
         let dispatcher = &self.0.mcp.dispatcher;
-        if notification.method == "notifications/cancelled" && is_running(&self.0.modern, &notification.params) {
+        let cancels = notification.method == "notifications/cancelled";
+        let _in_order = if cancels { Some(self.0.cancelling.lock().await) } else { None };
+        if cancels && is_running(&self.0.modern, &notification.params) {
             return dispatcher.notification(&self.0.modern, notification).await;
         }
         let Some(session) = self.session().clone() else { return Ok(()) };
@@ -320,7 +328,7 @@ impl Conversation {
         let answering: BoxFuture<'static, ()> = async move {
             let answers = batch::answers(&conversation.0.mcp, &session, &conversation.arrived(), messages).await;
             if !answers.is_empty() {
-                conversation.say_last(batch::array(&answers), Some(place)).await;
+                conversation.say_of(&conversation.0.over, batch::array(&answers), Some(place)).await;
             }
         }
         .boxed();

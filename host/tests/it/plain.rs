@@ -200,20 +200,24 @@ async fn the_authors_words_describe_a_function_where_the_component_has_them() {
 }
 
 #[tokio::test]
-async fn functions_that_hold_a_stream_are_left_out_by_name_and_the_rest_works() {
+async fn what_is_asynchronous_is_left_out_by_name_and_the_rest_works() {
     let wat = r#"(module (memory (export "memory") 1) (func (export "f") (param i32)) (func (export "g") (result i32) (i32.const 1))
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable))"#;
-    let wit = |ty: &str| format!("package a:b; world w {{ export f: func(x: {ty}); export g: func() -> u8; }}");
-    for (ty, word) in [("stream<u8>", "a stream"), ("future<string>", "a future")] {
-        let bytes = fixtures::built(&wit(ty), wat);
+    let wit = |f: &str| format!("package a:b; world w {{ export f: {f}; export g: func() -> u8; }}");
+    for (f, word) in [
+        ("func(x: stream<u8>)", "a stream"),
+        ("func(x: future<string>)", "a future"),
+        ("async func(x: u8)", "an async function"),
+    ] {
+        let bytes = fixtures::built(&wit(f), wat);
         let found = inspect(&bytes).await;
         let skipped: Vec<_> = found.skipped.iter().map(|left_out| left_out.name.as_str()).collect();
-        assert_eq!(skipped, ["f"], "{ty}");
+        assert_eq!(skipped, ["f"], "{f}");
         assert!(found.skipped[0].reason.contains(word), "{:?}", found.skipped);
-        assert_eq!(text(&run(&bytes, "g", json!({})).await), "1", "{ty}");
+        assert_eq!(text(&run(&bytes, "g", json!({})).await), "1", "{f}");
     }
     // What the engine has switched off is refused whole, in words.
-    let why = refused(&sandbox(), &fixtures::built(&wit("error-context"), wat)).await;
+    let why = refused(&sandbox(), &fixtures::built(&wit("func(x: error-context)"), wat)).await;
     assert!(why.contains("not offered here") && why.contains("error-context"), "{why}");
 }
 

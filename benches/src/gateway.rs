@@ -3,7 +3,8 @@
 //! types. All take turns.
 //!
 //! Of a call the guest's own time is not the gateway's. It is measured apart, in the same turns: the same
-//! program in a sandbox in this process, with its fresh instance, and without doors.
+//! program in a sandbox in this process, as many calls at once, each with its fresh instance, and without doors.
+//! What MCPbox writes down of each request, which the others do not, is told by the threads of SQLite.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,6 +30,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio::task::JoinSet;
 
 use crate::client::{Asked, Client, load};
 use crate::page::Table;
@@ -42,6 +44,8 @@ pub const RMCP: &str = "rmcp";
 const CLIENTS: usize = 16;
 /// Tools of one component.
 const TOOLS_EACH: usize = 200;
+/// What the threads of SQLite are called: sqlx says more, of which Linux keeps 15 bytes.
+const SQLITE: &str = "sqlx-sqlite-wor";
 /// After a turn, so that rows that it left to write are counted with it.
 const SETTLE: Duration = Duration::from_millis(200);
 
@@ -123,31 +127,35 @@ struct Series {
     requests: usize,
     samples: Samples,
     cpu: Duration,
+    /// Of the threads of SQLite alone.
+    database: Duration,
     bytes: usize,
 }
 
 impl Series {
     fn new(what: &'static str, name: &'static str, who: Who, asked: &Asked, requests: usize, bytes: usize) -> Self {
-        let (samples, cpu) = (Samples::default(), Duration::ZERO);
-        Self { what, name, who, asked: asked.clone(), requests, samples, cpu, bytes }
+        let (samples, cpu, database) = Default::default();
+        Self { what, name, who, asked: asked.clone(), requests, samples, cpu, database, bytes }
     }
 
     async fn turn(&mut self, requests: usize) -> anyhow::Result<()> {
-        let before = self.cpu_so_far()?;
+        let (cpu, database) = (self.cpu_so_far()?, self.database_so_far()?);
         let samples = match &self.who {
             Who::Server(server) => load(server.address, &self.asked, CLIENTS, requests, Duration::ZERO).await?.samples,
-            Who::Sandbox(sandbox, program) => {
-                let mut samples = Samples::default();
-                for _ in 0..requests {
-                    samples.push(guests::call(sandbox, program).await?);
-                }
-                samples
-            }
+            Who::Sandbox(sandbox, program) => guests_alone(sandbox, program, requests).await?,
         };
         self.samples.append(samples);
         tokio::time::sleep(SETTLE).await;
-        self.cpu += self.cpu_so_far()?.saturating_sub(before);
+        self.cpu += self.cpu_so_far()?.saturating_sub(cpu);
+        self.database += self.database_so_far()?.saturating_sub(database);
         Ok(())
+    }
+
+    /// Of threads that live: the one that writes does as long as its host.
+    fn database_so_far(&self) -> anyhow::Result<Duration> {
+        let Who::Server(server) = &self.who else { return Ok(Duration::ZERO) };
+        let threads = proc::threads(server.pid()?)?;
+        Ok(threads.values().filter(|thread| thread.name.starts_with(SQLITE)).map(|thread| thread.ran).sum())
     }
 
     fn cpu_so_far(&self) -> anyhow::Result<Duration> {
@@ -157,16 +165,35 @@ impl Series {
         })
     }
 
-    fn cost(&self) -> Cost {
+    /// Of all its threads, and of those of SQLite where there are some.
+    fn costs(&self) -> impl Iterator<Item = Cost> {
         let count = self.samples.len().max(1);
-        Cost {
-            what: self.what,
-            name: self.name,
-            count,
-            bytes: self.bytes,
-            us: self.cpu.as_secs_f64() * 1e6 / count as f64,
-        }
+        let (what, bytes) = (self.what, self.bytes);
+        let cost =
+            move |name, cpu: Duration| Cost { what, name, count, bytes, us: cpu.as_secs_f64() * 1e6 / count as f64 };
+        let database = (!self.database.is_zero()).then(|| cost(DATABASE, self.database));
+        [cost(self.name, self.cpu)].into_iter().chain(database)
     }
+}
+
+/// As many calls at once as the servers have clients.
+async fn guests_alone(sandbox: &Sandbox, program: &Program, calls: usize) -> anyhow::Result<Samples> {
+    let mut running = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let (sandbox, program) = (sandbox.clone(), program.clone());
+        running.spawn(async move {
+            let mut samples = Samples::default();
+            for _ in 0..calls / CLIENTS {
+                samples.push(guests::call(&sandbox, &program).await?);
+            }
+            anyhow::Ok(samples)
+        });
+    }
+    let mut all = Samples::default();
+    while let Some(samples) = running.join_next().await {
+        all.append(samples??);
+    }
+    Ok(all)
 }
 
 const CALL: &str = "`tools/call` of a no-op";
@@ -175,6 +202,7 @@ const PAGE: &str = "`tools/list`, a page of 10,000 tools";
 const OURS: &str = "MCPbox";
 const GUEST: &str = "the guest alone, in a sandbox";
 const SHARE: &str = "MCPbox without the guest";
+const DATABASE: &str = "of that SQLite, for the rows that each leaves";
 const BARE: &str = "bare axum handler";
 
 /// CPU of one request.
@@ -288,7 +316,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Table> {
             one.turn(bench.shorten(one.requests)).await?;
         }
     }
-    let costs: Vec<Cost> = series.iter().map(Series::cost).collect();
+    let costs: Vec<Cost> = series.iter().flat_map(Series::costs).collect();
     for one in series {
         if let Who::Server(server) = one.who {
             server.stop().await.context("stopping what was measured")?;

@@ -225,6 +225,15 @@ pub struct Report {
     pub usage: Usage,
 }
 
+impl Report {
+    /// Of a call that ended after so long, before there was a guest.
+    pub fn unbegun(outcome: Outcome, duration: Duration) -> Self {
+        let usage = Usage { duration, ..Usage::default() };
+        let (stdout, stderr) = Default::default();
+        Self { outcome, stdout, stderr, log: Vec::new(), dropped_lines: 0, usage }
+    }
+}
+
 impl Outcome {
     pub fn is_success(&self) -> bool {
         // A call that has a question has done what it could.

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
@@ -102,7 +102,7 @@ impl Compiler {
         let engine = machines.engine(Model::Plain).map_err(|error| CompileError::broken("starting wasmtime", error))?;
         let folder = cache.join("compiled");
         make_private(&folder)?;
-        remove_drafts(&folder);
+        clear(&folder);
         Ok(Self {
             compatibility: engine::compatibility(engine),
             machines,
@@ -204,7 +204,15 @@ impl Compiler {
         };
         let file = self.file(digest, model);
         keep(&output, &file).map_err(|error| CompileError::broken("keeping compiled code", error))?;
+        clear(&self.folder);
         Ok(model)
+    }
+
+    /// Removes the code of a component that was refused after it was compiled.
+    pub(super) fn forget(&self, digest: Digest) {
+        for model in Model::EACH {
+            remove_compiled(&self.file(digest, model));
+        }
     }
 
     async fn run_child(&self, input: &Path, output: &Path, model: Model) -> Result<(), CompileError> {
@@ -258,18 +266,29 @@ pub(super) fn make_private(folder: &Path) -> Result<(), CompileError> {
     Ok(())
 }
 
-/// Removes what compilations left behind that were killed. Those of others may still run, so only
-/// what is old goes; what cannot be removed costs only its room.
-fn remove_drafts(folder: &Path) {
-    const OLD: Duration = Duration::from_secs(86_400);
+/// Removes what compilations left behind that were killed, and code that was not opened for long: it is made again
+/// when it is wanted. Compilations of others may still run, so of drafts only what is old goes; what cannot be
+/// removed costs only its room.
+fn clear(folder: &Path) {
+    const DRAFT: Duration = Duration::from_secs(86_400);
+    const UNUSED: Duration = Duration::from_secs(30 * 86_400);
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
+        let (path, age) = (entry.path(), age.unwrap_or_default());
         // KEY.cwasm and KEY.sha256 stay; drafts have another part in between.
         let is_draft = entry.file_name().to_str().is_some_and(|name| name.split('.').count() > 2);
-        let age = entry.metadata().and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
-        if is_draft && age.is_some_and(|age| age > OLD) {
-            let _ = std::fs::remove_file(entry.path());
+        if is_draft && age > DRAFT {
+            let _ = std::fs::remove_file(path);
+        } else if !is_draft && age > UNUSED && path.extension().is_some_and(|end| end == "cwasm") {
+            remove_compiled(&path);
         }
     }
+}
+
+/// Its digest goes first: code without one is never opened. Whoever has it open keeps it.
+fn remove_compiled(file: &Path) {
+    let _ = std::fs::remove_file(file.with_extension("sha256"));
+    let _ = std::fs::remove_file(file);
 }
 
 fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -298,6 +317,8 @@ fn open_checked(machines: &Machines, model: Model, file: &Path) -> Result<Option
         return Ok(None);
     }
     drop(bytes);
+    // Noted as used; where that fails it is made again in a month.
+    let _ = std::fs::File::open(file).and_then(|opened| opened.set_modified(SystemTime::now()));
     let engine = machines.engine(model).map_err(|error| CompileError::broken(DOING, error))?;
     #[expect(
         unsafe_code,
@@ -338,11 +359,52 @@ pub fn compile_here(
 fn refusal(why: &str) -> CompileError {
     // The words of the validator for what this engine has switched off.
     let hint = match why.contains("requires the component model ") {
-        true => {
+        true if ["error-context", "map", "fixed-length"].iter().any(|part| why.contains(part)) => {
             ". Error contexts, maps and lists of fixed length are not offered here; a component whose types name one is \
              refused whole"
         }
+        true => ". This part of the component model is not offered here; build the component without it",
         false => "",
     };
     CompileError::Refused(format!("this is not a component that can run here: {why}{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_switched_off_is_told_by_its_name() {
+        let told = |why: &str| match refusal(why) {
+            CompileError::Refused(said) => said,
+            broken @ CompileError::Broken { .. } => panic!("{broken}"),
+        };
+        let named = told("`error-context` requires the component model error-context feature");
+        assert!(named.contains("Error contexts"), "{named}");
+        let other = told("`stream.read` requires the component model more async builtins feature");
+        assert!(!other.contains("Error contexts") && other.contains("build the component without it"), "{other}");
+        assert!(told("unexpected end").ends_with(": unexpected end"));
+    }
+
+    #[test]
+    fn code_that_was_not_opened_for_long_is_cleared_away() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let day = Duration::from_secs(86_400);
+        for (name, days) in [
+            ("old.cwasm", 31),
+            ("old.sha256", 31),
+            ("used.cwasm", 29),
+            ("used.sha256", 31),
+            ("a.b.new", 2),
+            ("b.c.new", 0),
+        ] {
+            let file = std::fs::File::create(folder.path().join(name)).expect("a file");
+            file.set_modified(SystemTime::now() - days * day).expect("it is ours");
+        }
+        clear(folder.path());
+        let entries = std::fs::read_dir(folder.path()).expect("a folder");
+        let mut left: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["b.c.new", "used.cwasm", "used.sha256"]);
+    }
 }

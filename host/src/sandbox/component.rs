@@ -265,8 +265,19 @@ pub(super) fn has_none(entry: &Entry) -> Outcome {
     }
 }
 
-fn raised(message: String) -> Outcome {
-    Outcome::Raised(Exception { message, ..Exception::default() })
+/// Of an error no more is told than of a result.
+fn raised(message: String, result_bytes: usize) -> Outcome {
+    match message.len() > result_bytes {
+        true => Outcome::Stopped(Bound::ResultSize),
+        false => Outcome::Raised(Exception { message, ..Exception::default() }),
+    }
+}
+
+fn refused(message: String, result_bytes: usize) -> Outcome {
+    match message.len() > result_bytes {
+        true => Outcome::Stopped(Bound::ResultSize),
+        false => Outcome::InvalidArguments { message },
+    }
 }
 
 /// The members of MCP's result.
@@ -281,8 +292,8 @@ fn tool_answered(name: &str, answer: ToolAnswer, result_bytes: usize) -> Outcome
     match answer {
         Ok(result) => returned(result, result_bytes),
         Err(tools::ToolError::UnknownTool) => has_none(&Entry::Tool(name.to_owned())),
-        Err(tools::ToolError::InvalidArguments(message)) => Outcome::InvalidArguments { message },
-        Err(tools::ToolError::Failed(message)) => raised(message),
+        Err(tools::ToolError::InvalidArguments(message)) => refused(message, result_bytes),
+        Err(tools::ToolError::Failed(message)) => raised(message, result_bytes),
     }
 }
 
@@ -326,8 +337,8 @@ fn prompt_answered(
     let prompts::PromptResult { description, messages } = match answer {
         Ok(result) => result,
         Err(prompts::PromptError::UnknownPrompt) => return has_none(asked),
-        Err(prompts::PromptError::InvalidArguments(message)) => return Outcome::InvalidArguments { message },
-        Err(prompts::PromptError::Failed(message)) => return raised(message),
+        Err(prompts::PromptError::InvalidArguments(message)) => return refused(message, result_bytes),
+        Err(prompts::PromptError::Failed(message)) => return raised(message, result_bytes),
     };
     let size = messages.iter().map(|message| size_bytes(&message.content)).sum::<usize>();
     if size + description.as_ref().map_or(0, String::len) > result_bytes {
@@ -353,9 +364,12 @@ fn resource_answered(
         Ok(contents) if contents.is_empty() => return has_none(asked),
         Ok(contents) => contents,
         Err(resources::ReadError::NotFound) => return has_none(asked),
-        Err(resources::ReadError::Failed(message)) => return raised(message),
+        Err(resources::ReadError::Failed(message)) => return raised(message, result_bytes),
     };
-    if contents.iter().map(|one| body_bytes(&one.body)).sum::<usize>() > result_bytes {
+    let size = |one: &resources::Contents| {
+        one.uri.len() + one.mime_type.as_ref().map_or(0, String::len) + body_bytes(&one.body)
+    };
+    if contents.iter().map(size).sum::<usize>() > result_bytes {
         return Outcome::Stopped(Bound::ResultSize);
     }
     let one = |one: resources::Contents| embedded(one.uri, one.mime_type, one.body);
@@ -380,4 +394,28 @@ fn suggested(suggestions: completion::Suggestions, result_bytes: usize) -> Outco
         return Outcome::Stopped(Bound::ResultSize);
     }
     answered(&Suggested { values, total, has_more })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_bounded_like_a_result() {
+        let long = || "x".repeat(11);
+        let is_too_large = |outcome| matches!(outcome, Outcome::Stopped(Bound::ResultSize));
+        assert!(is_too_large(tool_answered("t", Err(tools::ToolError::Failed(long())), 10)));
+        assert!(is_too_large(tool_answered("t", Err(tools::ToolError::InvalidArguments(long())), 10)));
+        let raised = tool_answered("t", Err(tools::ToolError::Failed(long())), 11);
+        assert!(matches!(raised, Outcome::Raised(exception) if exception.message == long()));
+        let asked = Entry::Resource { uri: "a:b".to_owned() };
+        assert!(is_too_large(resource_answered(&asked, Err(resources::ReadError::Failed(long())), 10)));
+        let empty = |uri: &str| resources::Contents {
+            uri: uri.to_owned(),
+            mime_type: None,
+            body: resources::ResourceBody::Text(String::new()),
+        };
+        assert!(is_too_large(resource_answered(&asked, Ok(vec![empty(&long())]), 10)), "names count too");
+        assert!(matches!(resource_answered(&asked, Ok(vec![empty("a:b")]), 10), Outcome::Answered(_)));
+    }
 }

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use wasmtime::Engine;
+use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Linker};
 
 use super::compile::{CompileError, Compiler, FetchBytes};
 use super::component::Contract;
 use super::machines::Machines;
 use super::offered::{self, Imports};
 use super::plain::Plain;
-use super::state::State;
+use super::unmetered;
 use crate::domain::digest::Digest;
 use crate::limits::Limits;
 
@@ -28,6 +28,8 @@ const CONTRACT: &str = "mcpbox:guest/tools@1.";
 pub(super) struct Opened {
     pub(super) exports: Vec<String>,
     pub(super) imports: Imports,
+    /// Whether it can have the host do much that no fuel counts.
+    pub(super) has_unmetered_work: bool,
     pub(super) kind: Kind,
 }
 
@@ -74,13 +76,13 @@ impl Components {
         bytes: &dyn FetchBytes,
         digest: Digest,
     ) -> Result<Arc<Opened>, CompileError> {
-        if let Some(known) = self.opened.get(&digest).await {
+        if let Some(known) = self.known(digest).await {
             return known;
         }
         // Boxed: every call would carry the place for this along.
         let made = Box::pin(self.opened.try_get_with(digest, async {
             match compiler.open(bytes, digest).await {
-                Ok(component) => Ok(self.check(machines.linker(&component), &component).map(Arc::new)),
+                Ok(component) => Ok(self.check(machines, &component).map(Arc::new)),
                 Err(refused @ CompileError::Refused(_)) => Ok(Err(refused)),
                 Err(broken) => Err(broken),
             }
@@ -88,18 +90,24 @@ impl Components {
         made.await.unwrap_or_else(|broken| Err(CompileError::clone(&broken)))
     }
 
-    fn check(&self, linker: &Linker<State>, component: &Component) -> Result<Opened, CompileError> {
+    /// What is open, or refused, by now.
+    pub(super) async fn known(&self, digest: Digest) -> Option<Result<Arc<Opened>, CompileError>> {
+        self.opened.get(&digest).await
+    }
+
+    fn check(&self, machines: &Machines, component: &Component) -> Result<Opened, CompileError> {
         let imports = Imports::of(component).map_err(CompileError::Refused)?;
         let unfit =
             |error| CompileError::Refused(format!("the component asks for what is not offered here: {error:#}"));
-        let pre = linker.instantiate_pre(component).map_err(unfit)?;
+        let pre = machines.linker(component).instantiate_pre(component).map_err(unfit)?;
         let exports = offered::exports(component).map_err(CompileError::Refused)?;
         let kind = if speaks_the_contract(component) {
             Kind::Contract(Contract::new(pre).map_err(unfit)?)
         } else {
             Kind::Plain(Plain::new(component, pre, self.tools_max).map_err(CompileError::Refused)?)
         };
-        Ok(Opened { exports, imports, kind })
+        let has_unmetered_work = unmetered::is_possible(component, &imports, machines.model(component));
+        Ok(Opened { exports, imports, has_unmetered_work, kind })
     }
 }
 

@@ -8,6 +8,7 @@ use std::hash::{Hash as _, Hasher};
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
+use super::BESIDE_AT_ONCE;
 use crate::limits::Limits;
 
 /// Stack of a guest, in bytes. CPython's parser needs 1 MiB to fail cleanly on deep nesting, QuickJS
@@ -24,6 +25,9 @@ pub(super) const YIELD_FUEL: u64 = 1_000_000;
 const CORE_INSTANCES_PER_COMPONENT: u32 = 40;
 const MEMORIES_PER_COMPONENT: u32 = 2;
 const TABLES_PER_COMPONENT: u32 = 8;
+/// Stacks that a call may hold where its tasks run side by side: each that waits inside another function keeps one,
+/// and needs three of the call's 64 handles.
+const STACKS_OF_A_CALL: u32 = 24;
 /// Metadata of one instance, in bytes; the Python runner's is the largest known, under 1 MiB.
 const INSTANCE_BYTES: usize = 4 << 20;
 /// Memory that a used slot keeps for its next guest. Only with `PAGEMAP_SCAN` (Linux 6.7) does this
@@ -86,7 +90,7 @@ pub(super) fn for_running(limits: &Limits, model: Model) -> wasmtime::Result<Eng
         .total_core_instances(slots * CORE_INSTANCES_PER_COMPONENT)
         .total_memories(slots * MEMORIES_PER_COMPONENT)
         .total_tables(slots * TABLES_PER_COMPONENT)
-        .total_stacks(slots)
+        .total_stacks(if model == Model::Asynchronous { slots * STACKS_OF_A_CALL } else { slots })
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(MEMORIES_PER_COMPONENT)
         .max_tables_per_component(TABLES_PER_COMPONENT)
@@ -107,10 +111,10 @@ pub(super) fn for_running(limits: &Limits, model: Model) -> wasmtime::Result<Eng
 }
 
 /// Live instances at most: running calls, spares, one on each thread that is just being cleared away,
-/// and a few that describe code.
+/// and those that describe code.
 fn slots(limits: &Limits) -> u32 {
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    u32::try_from(limits.calls_at_once + limits.spares_total + threads + 8).unwrap_or(u32::MAX)
+    u32::try_from(limits.calls_at_once + limits.spares_total + threads + u64::from(BESIDE_AT_ONCE)).unwrap_or(u32::MAX)
 }
 
 /// A number for everything that compiled code depends on beside the component: wasmtime's version,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use super::cancel::Cancel;
 use super::fetch::Fetches;
@@ -188,6 +188,9 @@ fn judge(store: &mut Store<State>, error: &wasmtime::Error) -> Outcome {
     }
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return Outcome::Stopped(Bound::Handles);
+    }
+    if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
+        return Outcome::Trapped { message: "this host has no room for one more instance now; try again".to_owned() };
     }
     // A trap has no words; a guest that gives up by itself may have said why.
     if let (Some(Trap::UnreachableCodeReached), Some(said)) = (error.downcast_ref(), &store.data().panic) {

@@ -17,10 +17,34 @@ use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi_http::p2::bindings::http::types::{self, Method};
+use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView as _};
 
 use super::fetch::{Admitted, Failures, Fetches};
+use super::pace::replace;
+use super::state::State;
 use crate::egress::{OutboundRequest, OutboundResponse, SendError};
+
+/// The longest name of a method, in bytes: those that are registered have at most 17.
+const METHOD_BYTES: usize = 64;
+
+/// Refuses methods that are too long: each request that a guest makes would keep its own.
+///
+/// # Errors
+/// When WASI is defined under another version.
+pub(super) fn bound_methods(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let name = "[method]outgoing-request.set-method";
+    replace(linker, "wasi:http/types", name, |mut store, (request, method): (Resource<HostOutgoingRequest>, Method)| {
+        Box::new(async move {
+            if matches!(&method, Method::Other(name) if name.len() > METHOD_BYTES) {
+                return Ok((Err(()),));
+            }
+            Ok((types::HostOutgoingRequest::set_method(&mut store.data_mut().http(), request, method)?,))
+        })
+    })
+}
 
 /// A task that is stopped when this is dropped.
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);

@@ -27,6 +27,7 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     pace::take_turns(&mut linker)?;
     files::keep_within_bounds(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    super::http::bound_methods(&mut linker)?;
     http::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
@@ -171,10 +172,28 @@ impl system::Host for State {
     }
 }
 
-/// Shortens text to at most `bytes`, at a character.
+/// Shortens text to at most `bytes`, at a character, and gives back what it took beyond that: a guest may hand over
+/// megabytes a thousand times.
 fn cut(text: &mut String, bytes: usize) {
     if text.len() > bytes {
         let end = (0..=bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);
+        text.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_was_cut_keeps_no_more_memory_than_it_needs() {
+        let mut text = "é".repeat(1 << 20);
+        cut(&mut text, 4_097);
+        assert_eq!(text.len(), 4_096);
+        assert!(text.capacity() < 8_192, "{} bytes", text.capacity());
+        let mut short = "as it is".to_owned();
+        cut(&mut short, 4_097);
+        assert_eq!(short, "as it is");
     }
 }

@@ -62,9 +62,17 @@ impl Machines {
 
     /// What a component that was opened here may import.
     pub(super) fn linker(&self, component: &Component) -> &Linker<State> {
-        match self.asynchronous.get() {
-            Some(machine) if Engine::same(&machine.engine, component.engine()) => &machine.linker,
+        match (self.model(component), self.asynchronous.get()) {
+            (Model::Asynchronous, Some(machine)) => &machine.linker,
             _ => &self.plain.linker,
+        }
+    }
+
+    /// The one that a component was opened for here.
+    pub(super) fn model(&self, component: &Component) -> Model {
+        match Engine::same(&self.plain.engine, component.engine()) {
+            true => Model::Plain,
+            false => Model::Asynchronous,
         }
     }
 }

@@ -35,6 +35,7 @@ mod spares;
 mod state;
 mod stdio;
 mod threads;
+mod unmetered;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -43,7 +44,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Engine, Store};
 
@@ -68,7 +70,7 @@ use crate::domain::client::Client;
 use crate::domain::component::{ComponentWorld, Entry, Export, Inspection, Offer};
 use crate::domain::digest::Digest;
 use crate::domain::grant::{FolderGrant, Grants};
-use crate::domain::outcome::{Outcome, Report};
+use crate::domain::outcome::{Bound, Outcome, Report};
 use crate::domain::secret::Secrets;
 use crate::domain::tool::Language;
 use crate::egress::Egress;
@@ -77,6 +79,8 @@ use crate::telemetry;
 
 /// Time for the steps that are no call: describing a source, preparing a spare.
 const BESIDE_TIME: Duration = Duration::from_secs(10);
+/// So many of these steps at once, spares apart; more of them wait. Each has an instance of its own.
+const BESIDE_AT_ONCE: u32 = 8;
 
 /// Where the sandbox keeps compiled code, and with what it compiles.
 #[derive(Clone, Debug)]
@@ -141,6 +145,8 @@ struct Inner {
     limits: Limits,
     /// Where guests compute, apart from the runtime that serves.
     guests: Guests,
+    /// The places of steps that are no call.
+    beside: Semaphore,
     /// Where requests of guests run.
     io: Handle,
 }
@@ -222,8 +228,9 @@ impl Sandbox {
         let compiler = Compiler::new(Arc::clone(&machines), &cache_dir, program, &limits)?;
         let guests = Guests::new().map_err(|error| SandboxError::Start(error.to_string()))?;
         let components = Components::new(&limits);
-        let io = Handle::current();
-        let sandbox = Self(Arc::new(Inner { machines, compiler, components, sources, egress, limits, guests, io }));
+        let (beside, io) = (Semaphore::new(BESIDE_AT_ONCE as usize), Handle::current());
+        let sandbox =
+            Self(Arc::new(Inner { machines, compiler, components, sources, egress, limits, guests, beside, io }));
         sandbox.keep_spares();
         Ok(sandbox)
     }
@@ -242,13 +249,25 @@ impl Sandbox {
     }
 
     /// What a component offers and asks for. None of its tools is called; one of the contract is
-    /// asked for its list, without grants or secrets.
+    /// asked for its list, without grants or secrets. Of one that is refused nothing stays.
     ///
     /// The outer error is the host's; the inner one tells how the component failed to answer.
     ///
     /// # Errors
     /// When the component is refused by the compiler, or the host is broken.
     pub async fn inspect(
+        &self,
+        bytes: &dyn FetchBytes,
+        digest: Digest,
+    ) -> Result<Result<Inspection, Outcome>, SandboxError> {
+        let inspected = self.inspected(bytes, digest).await;
+        if matches!(inspected, Ok(Err(_)) | Err(SandboxError::Compile(CompileError::Refused(_)))) {
+            self.0.compiler.forget(digest);
+        }
+        inspected
+    }
+
+    async fn inspected(
         &self,
         bytes: &dyn FetchBytes,
         digest: Digest,
@@ -282,7 +301,8 @@ impl Sandbox {
 
     /// Asks a component of the contract for what it offers, and reads its skills.
     async fn list(&self, opened: Arc<Opened>) -> Result<Result<(Vec<Export>, Listed), Outcome>, SandboxError> {
-        let mut store = self.store(opened.engine(), &self.beside_budget(), &[])?;
+        let _place = self.place_beside().await?;
+        let mut store = self.store_of(&opened, &self.beside_budget(), &[])?;
         let limits = self.0.limits.clone();
         let listed = self
             .0
@@ -322,10 +342,13 @@ impl Sandbox {
                 Box::pin(self.run_source(source, job.arguments, reach, job.budget, cancel)).await
             }
             Program::Component { bytes, digest, entry } => {
-                let opened = self.component(&*bytes, digest).await?;
-                let mut store = self.store(opened.engine(), &job.budget, &reach.grants.folders)?;
+                let (began, time) = (Instant::now(), job.budget.time);
+                let opened = match self.component_within(bytes, digest, time, &cancel).await? {
+                    Ok(opened) => opened,
+                    Err(outcome) => return Ok(Report::unbegun(outcome, began.elapsed())),
+                };
+                let mut store = self.store_of(&opened, &job.budget, &reach.grants.folders)?;
                 self.attach(&mut store, reach);
-                let time = job.budget.time;
                 self.0
                     .guests
                     .call(async move {
@@ -361,8 +384,52 @@ impl Sandbox {
             .map_err(|error| SandboxError::Place(format!("{error:#}")))
     }
 
+    /// As [`store`](Self::store), for a guest of this component.
+    fn store_of(
+        &self,
+        opened: &Opened,
+        budget: &Budget,
+        folders: &[FolderGrant],
+    ) -> Result<Store<State>, SandboxError> {
+        let mut store = self.store(opened.engine(), budget, folders)?;
+        if opened.has_unmetered_work {
+            unmetered::take_turns(&mut store);
+        }
+        Ok(store)
+    }
+
+    /// Waits for a place of a step that is no call.
+    async fn place_beside(&self) -> Result<SemaphorePermit<'_>, SandboxError> {
+        self.0.beside.acquire().await.map_err(|error| SandboxError::Place(error.to_string()))
+    }
+
     fn beside_budget(&self) -> Budget {
         Budget::new(&self.0.limits, Some(BESIDE_TIME))
+    }
+
+    /// As [`component`](Self::component), for a call: it waits no longer than the call may last, and what it began
+    /// goes on for the next one.
+    async fn component_within(
+        &self,
+        bytes: Arc<dyn FetchBytes>,
+        digest: Digest,
+        time: Duration,
+        cancel: &Cancel,
+    ) -> Result<Result<Arc<Opened>, Outcome>, SandboxError> {
+        if let Some(known) = self.0.components.known(digest).await {
+            return Ok(Ok(known?));
+        }
+        let sandbox = self.clone();
+        let opening = async move { sandbox.component(&*bytes, digest).await };
+        tokio::select! {
+            biased;
+            opened = tokio::spawn(telemetry::carried(opening)) => match opened {
+                Ok(opened) => opened.map(Ok),
+                Err(error) => Err(SandboxError::Panicked(error.to_string())),
+            },
+            () = cancel.cancelled() => Ok(Err(Outcome::Cancelled)),
+            () = tokio::time::sleep(time) => Ok(Err(Outcome::Stopped(Bound::Time))),
+        }
     }
 
     async fn component(&self, bytes: &dyn FetchBytes, digest: Digest) -> Result<Arc<Opened>, SandboxError> {

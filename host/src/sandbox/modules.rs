@@ -33,6 +33,7 @@ impl Sandbox {
             let mut rest = sources.into_iter();
             let mut next = rest.next();
             while next.is_some() {
+                let _place = sandbox.place_beside().await?;
                 // A fresh tank for each instance.
                 let store = sandbox.store(pre.engine(), &sandbox.beside_budget(), &[])?;
                 let watch = || Watch::new(BESIDE_TIME.min(until - Instant::now()), CancellationToken::new());

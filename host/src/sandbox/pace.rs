@@ -3,12 +3,14 @@
 //! A guest that computes yields after each slice of fuel, and is looked at there. A call of the host burns
 //! a handful of fuel, however long the host is at it. Therefore each call of the host is itself a look (at
 //! the count, the deadline, the caller), and lets others run once a turn is used up: [`TURN`] calls, or
-//! fewer large ones. That holds for all functions of the contract, and for those of WASI that do more the
-//! more they are given, or that need no handle. The rest of WASI does a small, fixed work on a handle, and
-//! finds none once the guest has come to its end: others wait for `call_host_calls` of these at most.
+//! fewer large ones. That holds for all functions of the contract, and for those of WASI that need no
+//! handle, or hand over bytes. What else of WASI does more the more it is given (requests, paths of files) takes
+//! its turns by time (`unmetered.rs`). The rest does a small, fixed work on a handle, and finds none once the
+//! guest has come to its end: others wait for `call_host_calls` of these at most.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentNamedList, Lift, Linker, Lower, Resource};
@@ -30,6 +32,8 @@ use super::state::State;
 
 /// Calls of the host, as [`HostCalls::weigh`] counts them, after which others get their turn.
 const TURN: u64 = 64;
+/// So long a work of the host weighs as much as a call: a turn is two milliseconds of it.
+const TIME_OF_A_CALL: Duration = Duration::from_micros(2_000 / TURN);
 /// So many bytes handed over weigh as much as a call.
 const BYTES_OF_A_CALL: usize = 16 << 10;
 /// The version under which wasmtime defines WASI; components import it under any 0.2.
@@ -64,8 +68,16 @@ impl HostCalls {
     /// Adds the weight of a call that hands over so many bytes, and lets others run if that was
     /// enough.
     pub(super) async fn weigh(&self, bytes: usize) {
-        let more = 1 + (bytes / BYTES_OF_A_CALL) as u64;
-        if self.0.weight.fetch_add(more, Ordering::Relaxed) + more >= TURN {
+        self.add_weight(1 + (bytes / BYTES_OF_A_CALL) as u64).await;
+    }
+
+    /// Adds the weight of work that took so long, and lets others run if that was enough.
+    pub(super) async fn weigh_time(&self, took: Duration) {
+        self.add_weight(u64::try_from(took.as_micros() / TIME_OF_A_CALL.as_micros()).unwrap_or(TURN)).await;
+    }
+
+    async fn add_weight(&self, more: u64) {
+        if self.0.weight.fetch_add(more, Ordering::Relaxed).saturating_add(more) >= TURN {
             self.turn_over();
             tokio::task::yield_now().await;
         }

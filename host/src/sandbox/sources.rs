@@ -128,6 +128,7 @@ impl Sandbox {
             }
         };
         let pre = self.interpreter(source.language).await?.clone();
+        let _place = self.place_beside().await?;
         let store = self.store(pre.engine(), &self.beside_budget(), &[])?;
         let text = Arc::clone(&source.text);
         let code = read.as_ref().and_then(|read| read.code.clone()).map_or(Arc::clone(&text), Arc::from);

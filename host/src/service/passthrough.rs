@@ -14,7 +14,7 @@ use crate::db::external_mcp_sources::ExternalSource;
 use crate::db::external_mcp_tools;
 use crate::db::versions::Version;
 use crate::domain::budget::Budget;
-use crate::domain::outcome::{Bound, Captured, GuestEvent, Outcome, Report, Usage};
+use crate::domain::outcome::{Bound, GuestEvent, Outcome, Report};
 use crate::domain::redact::Redactor;
 use crate::domain::source::PassThrough;
 use crate::upstream::{Access, Listener, ToolCall, UpstreamError};
@@ -164,12 +164,5 @@ fn without(mut report: Report, hidden: &Redactor) -> Report {
 }
 
 fn ended(outcome: Outcome, begun: Instant) -> Report {
-    Report {
-        outcome,
-        stdout: Captured::default(),
-        stderr: Captured::default(),
-        log: Vec::new(),
-        dropped_lines: 0,
-        usage: Usage { duration: begun.elapsed(), ..Usage::default() },
-    }
+    Report::unbegun(outcome, begun.elapsed())
 }

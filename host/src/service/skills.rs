@@ -49,7 +49,7 @@ fn is_as_approved(json: &str, uri: &str, file: &SkillFile) -> bool {
             Err(_) => return false,
         },
     };
-    one.uri == uri && digest == file.digest
+    one.uri == uri && one.mime_type == file.mime_type && digest == file.digest
 }
 
 #[cfg(test)]
@@ -71,6 +71,7 @@ mod tests {
             json!([{"uri": "skill://b/SKILL.md", "text": "text"}]),
             json!([{"uri": "skill://a/SKILL.md", "blob": "?"}]),
             json!([{"uri": "skill://a/SKILL.md", "text": "text"}, {"uri": "skill://a/SKILL.md", "text": "text"}]),
+            json!([{"uri": "skill://a/SKILL.md", "mimeType": "text/html", "text": "text"}]),
             json!([]),
         ] {
             assert!(!is_it(other.clone()), "{other}");

@@ -91,6 +91,7 @@ mod probes;
 mod program;
 mod python_context;
 mod sandbox;
+mod sandbox_host_work;
 mod schema;
 mod secrets;
 mod settings;

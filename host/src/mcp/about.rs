@@ -23,12 +23,17 @@ pub struct Implementation {
 pub const IMPLEMENTATION: Implementation =
     Implementation { name: "mcpbox", title: "MCPbox", version: env!("CARGO_PKG_VERSION") };
 
-/// What a model is told before it sees any tool.
+/// What a model is told before it sees any tool, when it may write some.
 pub const INSTRUCTIONS: &str = "MCPbox runs tools that you write yourself, each call in a fresh sandbox. \
 Tools named `server__tool` are ready to be called. \
 To make a new one: mcpbox_create_server (or mcpbox_list_servers), mcpbox_validate_code, mcpbox_create_tool, \
 mcpbox_request_publish; then a person approves it, and it appears in the list of tools as `server__tool` as long \
 as its server runs (mcpbox_start_server). A tool is Python or JavaScript with a function `main`; mcpbox_help tells all about it. \
+If mcpbox_search_tools is listed, there are more tools than the list shows: find them with it. \
+When a tool is unknown, list the tools again: the list changes whenever a person approves one.";
+
+/// The same for a caller to whom no tools of management are shown.
+pub const INSTRUCTIONS_OF_A_CALLER: &str = "Tools of MCPbox, each call of them in a fresh sandbox. \
 If mcpbox_search_tools is listed, there are more tools than the list shows: find them with it. \
 When a tool is unknown, list the tools again: the list changes whenever a person approves one.";
 
@@ -105,14 +110,20 @@ pub const COMPLETE: &str = "complete";
 
 #[cfg(test)]
 mod tests {
+    use super::super::manage;
     use super::*;
 
     #[test]
     fn the_instructions_name_only_tools_that_exist() {
-        for word in INSTRUCTIONS.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-            if word.starts_with("mcpbox_") {
-                assert!(super::super::manage::find(word).is_some(), "{word}");
-            }
+        let names = |text: &'static str| {
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            words.filter(|word| word.starts_with("mcpbox_"))
+        };
+        for word in names(INSTRUCTIONS) {
+            assert!(manage::find(word).is_some(), "{word}");
+        }
+        for word in names(INSTRUCTIONS_OF_A_CALLER) {
+            assert!(manage::is_meta(word), "{word}");
         }
     }
 

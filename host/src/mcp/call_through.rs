@@ -1,15 +1,14 @@
 //! `mcpbox_call_tool`: a call of another tool, for models whose list does not show it.
 //!
 //! It is no tool of its own. What it names is called in its place, on the one way that every call takes, with
-//! the same answers and the same errors.
+//! the same answers. What is wrong with its own arguments, the name among them, the model reads as a result: the
+//! tool that it called, this one, is there.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-
-use super::error::{Failure, Kind};
 
 pub const NAME: &str = "mcpbox_call_tool";
 
@@ -42,8 +41,8 @@ pub fn line() -> &'static Value {
 /// The call that arguments of this one stand for.
 ///
 /// # Errors
-/// -32602 when they name no tool, or have arguments that are no object.
-pub fn inner(arguments: Option<&RawValue>) -> Result<(String, Option<Box<RawValue>>), Failure> {
+/// What a model is told when they name no tool, or have arguments that are no object.
+pub fn inner(arguments: Option<&RawValue>) -> Result<(String, Option<Box<RawValue>>), String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Inner {
@@ -51,15 +50,14 @@ pub fn inner(arguments: Option<&RawValue>) -> Result<(String, Option<Box<RawValu
         #[serde(default)]
         arguments: Option<Box<RawValue>>,
     }
-    let invalid = |message: String| Failure::new(Kind::InvalidParams, message);
     let text = arguments.map_or("{}", RawValue::get);
     let Inner { name, arguments } = serde_json::from_str(text)
-        .map_err(|error| invalid(format!("the arguments of `{NAME}` are `name` and `arguments`: {error}")))?;
+        .map_err(|error| format!("the arguments of `{NAME}` are `name` and `arguments`: {error}"))?;
     if name == NAME {
-        return Err(invalid(format!("`{NAME}` calls another tool, not itself")));
+        return Err(format!("`{NAME}` calls another tool, not itself"));
     }
     if arguments.as_ref().is_some_and(|raw| !raw.get().starts_with('{')) {
-        return Err(invalid(format!("`arguments` of `{NAME}` must be an object, the arguments of `{name}`")));
+        return Err(format!("`arguments` of `{NAME}` must be an object, the arguments of `{name}`"));
     }
     Ok((name, arguments))
 }
@@ -81,7 +79,7 @@ mod tests {
             r#"{"name":"a","x":1}"#,
             r#"{"name":"mcpbox_call_tool","arguments":{"name":"a"}}"#,
         ] {
-            assert!(inner(Some(&raw(bad))).is_err_and(|failure| failure.kind == Kind::InvalidParams), "{bad}");
+            assert!(inner(Some(&raw(bad))).is_err_and(|message| message.contains(NAME)), "{bad}");
         }
         assert!(inner(None).is_err());
         assert!(jsonschema::draft202012::new(&line()["inputSchema"]).is_ok());

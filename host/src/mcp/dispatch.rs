@@ -217,13 +217,16 @@ impl Dispatcher {
         }
     }
 
-    /// What a model is told of this address before it sees any tool.
+    /// What a model is told of this address before it sees any tool; only of what its caller is shown.
     ///
     /// # Errors
     /// Those of the catalogue.
     pub async fn instructions(&self, caller: &Caller, scope: &Scope) -> Result<String, Error> {
         match scope {
-            Scope::Everything => Ok(about::INSTRUCTIONS.to_owned()),
+            Scope::Everything => Ok(match self.service.shown(caller).await?.management {
+                true => about::INSTRUCTIONS.to_owned(),
+                false => about::INSTRUCTIONS_OF_A_CALLER.to_owned(),
+            }),
             Scope::Server(name) => {
                 let catalogue = self.service.catalogue_of(caller, name.as_str()).await?;
                 let description = catalogue.servers.first().map_or("", |server| &server.description);

@@ -1,13 +1,19 @@
 //! Results in the shapes that an older client knows.
 //!
-//! What a revision has no word for is told in text, never dropped without one.
+//! What a revision has no word for is told in text, never dropped without one. So is a structured result that comes
+//! without a text, as every revision asks of servers ("Structured Content").
 
 use crate::domain::content::{Content, ToolResult};
 
 use super::versions::Version;
 
 /// The result as a client of `version` can read it.
-pub fn fit(result: ToolResult, version: Version) -> ToolResult {
+pub fn fit(mut result: ToolResult, version: Version) -> ToolResult {
+    if result.content.is_empty()
+        && let Some(structured) = &result.structured_content
+    {
+        result.content.push(Content::text(structured.get()));
+    }
     if version.is_modern() {
         return result;
     }
@@ -71,6 +77,15 @@ mod tests {
             assert_eq!(fitted.structured_content.is_some(), structured, "{version}");
         }
         assert_eq!(fit(result(), Version::V2024_11_05).content[0], Content::text("a: test://a"));
+    }
+
+    #[test]
+    fn structured_output_without_a_text_is_told_in_one() {
+        for version in Version::ALL {
+            let structured_content = serde_json::value::to_raw_value(&[1, 2]).ok();
+            let fitted = fit(ToolResult { content: Vec::new(), structured_content }, version);
+            assert_eq!(fitted.content, [Content::text("[1,2]")], "{version}");
+        }
     }
 
     #[test]

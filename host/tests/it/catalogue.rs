@@ -143,9 +143,13 @@ async fn in_place_of_too_many_tools_a_model_gets_two_that_find_and_call_them() {
     assert_eq!(echoed["structuredContent"], json!({"text": "a"}));
     let misfit = through("s__echo", json!({"text": 7})).await.result().await;
     assert!(text(&misfit).contains("/text"), "{misfit}");
-    let unknown = through("s__ecko", json!({})).await.json().await;
-    assert!(unknown["error"]["message"].as_str().is_some_and(|words| words.contains("`s__echo`")), "{unknown}");
-    assert_eq!(through("mcpbox_call_tool", json!({})).await.code().await, (200, -32602));
+    // The tool that it called is there, so that it reads what is wrong.
+    for (name, words) in [("s__ecko", "`s__echo`"), ("mcpbox_call_tool", "not itself")] {
+        let told = through(name, json!({})).await.result().await;
+        assert!(told["isError"] == true && text(&told).contains(words), "{told}");
+    }
+    let told = tool("mcpbox_call_tool", json!({})).await.result().await;
+    assert!(told["isError"] == true && text(&told).contains("missing field `name`"), "{told}");
     let listing = through("mcpbox_list_servers", json!({})).await.result().await;
     assert_eq!(listing["isError"], false, "management tools too");
     assert_eq!(tool("s__echo", json!({"text": "b"})).await.result().await["isError"], false, "and by their names");
@@ -192,7 +196,11 @@ async fn what_is_outside_a_profile_does_not_exist_for_its_caller() {
         assert!(!words.contains("did you mean"), "{words}");
     }
     let through = json!({"name": "mcpbox_call_tool", "arguments": {"name": "s__echo"}});
-    assert_eq!(client.modern(&shows, "tools/call", through).await.code().await, (200, -32602));
+    let told = client.modern(&shows, "tools/call", through).await.result().await;
+    assert!(told["isError"] == true && !text(&told).contains("did you mean"), "{told}");
+    let discovered = client.modern(&shows, "server/discover", json!({})).await.result().await;
+    let words = discovered["instructions"].as_str().expect("words");
+    assert!(words.contains("list the tools again") && !words.contains("mcpbox_create"), "{words}");
     let search = json!({"name": "mcpbox_search_tools", "arguments": {"query": "echo lies"}});
     let found = client.modern(&shows, "tools/call", search).await.result().await;
     assert_eq!(found["structuredContent"]["total"], 1, "{found}");

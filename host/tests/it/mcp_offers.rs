@@ -66,6 +66,11 @@ async fn what_a_component_offers_is_listed_and_had_under_the_names_of_each_addre
             json!({"ref": {"type": "ref/prompt", "name": prompt}, "argument": {"name": "who", "value": "y"}});
         let completed = client.modern(&[], "completion/complete", complete).await.result().await;
         assert_eq!(completed["completion"], json!({"values": [], "hasMore": false}), "{completed}");
+        let slip = format!("{prompt}s");
+        let complete = json!({"ref": {"type": "ref/prompt", "name": slip}, "argument": {"name": "who", "value": "y"}});
+        let refused = client.modern(&[], "completion/complete", complete).await.json().await;
+        let words = refused["error"]["message"].as_str().expect("words");
+        assert!(words.contains(&format!("`{slip}`")) && words.contains("did you mean"), "{refused}");
 
         let (session, opened) = client.open("2025-11-25").await;
         assert_eq!(opened["capabilities"]["resources"], json!({"subscribe": true, "listChanged": true}));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::prompts_get::unknown;
 use super::read;
 use crate::domain::component::{Completion, CompletionOf, Entry};
 use crate::mcp::about::{COMPLETE, ResultMeta};
@@ -84,11 +85,12 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
 
 async fn complete(dispatcher: &Dispatcher, context: &Context, params: &Params, record: &mut Record) -> Reply {
     let Complete { of, argument, context: others } = read(params)?;
-    let of = match of {
+    let (of, prompt) = match of {
         Reference::Prompt { name } => {
-            CompletionOf::Prompt(context.scope.full_name(&name).unwrap_or_default().into_owned())
+            let full_name = context.scope.full_name(&name).unwrap_or_default().into_owned();
+            (CompletionOf::Prompt(full_name), Some(name))
         }
-        Reference::Template { uri } => CompletionOf::Template(context.scope.full_uri(&uri)),
+        Reference::Template { uri } => (CompletionOf::Template(context.scope.full_uri(&uri)), None),
     };
     let Argument { name, value } = argument;
     let entry = Entry::Completion(Completion { of, name, value, others: others.arguments });
@@ -98,8 +100,11 @@ async fn complete(dispatcher: &Dispatcher, context: &Context, params: &Params, r
         return write(context, Suggestions::default(), ResultMeta::new(context.is_modern(), None));
     }
     let request = CallRequest::new(entry, context.request_id.clone(), context.cancel.clone());
-    let answer = dispatcher.service.call_run(&context.caller, request).await;
-    let answer = answer.map_err(|error: Error| refused(error, context))?;
+    let answer = match (dispatcher.service.call_run(&context.caller, request).await, prompt) {
+        (Ok(answer), _) => answer,
+        (Err(Error::NotFound { .. }), Some(name)) => return Err(unknown(dispatcher, context, &name).await),
+        (Err(error), _) => return Err(refused(error, context)),
+    };
     record.called(answer.is_error, Some(&answer.execution));
     if let Some(failure) = failed(&answer) {
         return Err(failure);

@@ -7,10 +7,8 @@ use crate::mcp::dispatch::{Context, Dispatcher, Reply};
 use crate::mcp::error::Failure;
 use crate::mcp::jsonrpc::Payload;
 use crate::mcp::meta::SERVER_INFO;
+use crate::mcp::pages::FRESH_MS;
 use crate::mcp::versions::Version;
-
-/// For how long a client may keep the answer: it changes only with the program.
-const FRESH_MS: u64 = 300_000;
 
 /// # Errors
 /// Those of the catalogue.

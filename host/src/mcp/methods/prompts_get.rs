@@ -104,7 +104,7 @@ fn write(context: &Context, answer: CallAnswer) -> Reply {
     Payload::of(&written).map_err(broken)
 }
 
-async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str) -> Failure {
+pub(super) async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str) -> Failure {
     let catalogue = dispatcher.catalogue(context).await.ok();
     let offered = catalogue.iter().flat_map(|catalogue| &catalogue.offered.prompts);
     let near = nearest(name, offered.map(|offering| called(offering, &context.scope)));

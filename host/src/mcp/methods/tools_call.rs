@@ -1,7 +1,8 @@
 //! `tools/call`: runs a management tool or a guest and tells what came of it.
 //!
 //! A guest's failure, and arguments that do not fit, are results with `isError`, so that the model
-//! reads them; a name that nobody knows is a protocol error that says what to do.
+//! reads them; a name that nobody knows is a protocol error that says what to do, unless it came through
+//! `mcpbox_call_tool`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -70,8 +71,15 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
 
 async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, record: &mut Record) -> Reply {
     let (mut name, mut arguments, again) = read(params)?;
-    if context.scope.has_management() && name == call_through::NAME {
-        (name, arguments) = call_through::inner(arguments.as_deref())?;
+    let goes_through = context.scope.has_management() && name == call_through::NAME;
+    if goes_through {
+        match call_through::inner(arguments.as_deref()) {
+            Ok(inner) => (name, arguments) = inner,
+            Err(message) => {
+                record.begin_call(&name, true, arguments.as_deref()).await;
+                return said(context, message, record);
+            }
+        }
     }
     let shown = dispatcher.service.shown(&context.caller).await;
     let shown = shown.map_err(|error| Dispatcher::failure(error, &context.request_id))?;
@@ -112,7 +120,10 @@ async fn call(dispatcher: &Dispatcher, context: &Context, params: &Params, recor
             }
             Err(error) => mend(context, error, record),
         },
-        Err(Error::NotFound { .. }) => Err(unknown(dispatcher, context, &name, shown.management).await),
+        Err(Error::NotFound { .. }) => {
+            let message = unknown(dispatcher, context, &name, shown.management).await;
+            if goes_through { said(context, message, record) } else { Err(Failure::new(Kind::InvalidParams, message)) }
+        }
         Err(error) => mend(context, error, record),
     }
 }
@@ -224,12 +235,15 @@ async fn manage(
 fn mend(context: &Context, error: Error, record: &mut Record) -> Reply {
     match tell(error, &context.request_id) {
         Told::Client(failure) => Err(failure),
-        Told::Model(text) => {
-            record.called(true, None);
-            let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
-            write(context, result, true, None)
-        }
+        Told::Model(text) => said(context, text, record),
     }
+}
+
+/// What is wrong, for a model to read.
+fn said(context: &Context, text: String, record: &mut Record) -> Reply {
+    record.called(true, None);
+    let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
+    write(context, result, true, None)
 }
 
 /// What a guest answered.
@@ -266,8 +280,8 @@ fn write(context: &Context, result: ToolResult, is_error: bool, execution: Optio
     Payload::of(&written).map_err(|_| Failure::internal(&context.request_id))
 }
 
-async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str, shows_management: bool) -> Failure {
+async fn unknown(dispatcher: &Dispatcher, context: &Context, name: &str, shows_management: bool) -> String {
     let listing = dispatcher.listings.current(&dispatcher.service, &context.caller, &context.scope).await.ok();
     let near = listing.iter().find_map(|listing| nearest(name, listing.names(shows_management)));
-    Failure::new(Kind::InvalidParams, not_there("tool", name, "tools/list", near))
+    not_there("tool", name, "tools/list", near)
 }

@@ -218,6 +218,8 @@ async fn what_an_author_does_wrong_is_said() {
         ("export async function main() { await import('node:fs') }", "ReferenceError", "node:fs"),
         ("export function main() { return ( }", "SyntaxError", ""),
         ("export const x = 1", "NoMain", "exports no main"),
+        ("export const main = 3", "NoMain", "exports main, but not as a function"),
+        ("const make = () => 3;\nexport const main = make()", "NoMain", "exports main, but not as a function"),
         ("const again = () => again();\nexport const main = again", "RangeError", "stack"),
         (
             "export function main() { const all = []; for (;;) all.push('x'.repeat(1 << 20) + all.length) }",
@@ -232,8 +234,6 @@ async fn what_an_author_does_wrong_is_said() {
     }
 }
 
-#[tokio::test]
-async fn code_that_is_nested_without_end_is_the_authors_mistake() {
 /// What of it would be lost in JSON without a word.
 #[tokio::test]
 async fn a_result_that_is_not_json_is_refused_with_its_place_and_what_to_return() {
@@ -275,6 +275,8 @@ async fn a_result_that_is_not_json_is_refused_with_its_place_and_what_to_return(
     assert!(raised(&report).message.contains("[...x]"), "{report:?}");
 }
 
+#[tokio::test]
+async fn code_that_is_nested_without_end_is_the_authors_mistake() {
     let source = format!("export function main() {{ return {}1{} }}", "(".repeat(40_000), ")".repeat(40_000));
     let report = run(&source).await;
     assert_eq!(raised(&report).kind, "SyntaxError", "{:?}", report.outcome);

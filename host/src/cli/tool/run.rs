@@ -92,12 +92,14 @@ impl FromStr for Folder {
 
 /// What a file holds, by the end of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Source(Language),
     Component,
 }
 
-fn form(file: &Path) -> anyhow::Result<Form> {
+/// # Errors
+/// When a name ends in what nothing is known about.
+pub(super) fn form(file: &Path) -> anyhow::Result<Form> {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("py") => Ok(Form::Source(Language::Python)),
         Some("js" | "mjs" | "ts" | "mts") => Ok(Form::Source(Language::Javascript)),
@@ -217,7 +219,7 @@ async fn source(
 }
 
 /// Reads a source, never more of it than may be.
-fn source_text(file: &Path, limits: &Limits) -> anyhow::Result<String> {
+pub(super) fn source_text(file: &Path, limits: &Limits) -> anyhow::Result<String> {
     let text = String::from_utf8(read(file, limits.source_bytes)?);
     text.with_context(|| format!("{} is not UTF-8", file.display()))
 }

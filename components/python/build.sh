@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Python runner: dist/python.wasm. Needs python3 (3.10 or newer) with venv, and the package
+# Builds the Python runner: dist/python.wasm. Needs python3 (3.11 or newer) with venv, and the package
 # index the first time. What was built is kept by the digest of everything it is made of, so building
 # again without a change does nothing. Safe to run several times at once.
 set -euo pipefail

@@ -6,7 +6,73 @@ const step = (key, inArray) => (inArray ? `[${key}]` : /^[A-Za-z_$][\w$]*$/.test
 const paired = (json) =>
   json.includes("\\ud") ? json.replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (found, lone) => (lone ? "\\ufffd" : found)) : json;
 
-// JSON of what main returned. Beside what JSON has: Map is an object, Set an array, bytes are base64,
+// What has no JSON of its own, and what to return in its place.
+const NOT_JSON = [
+  [Promise, "`await` it first"],
+  [Response, "return await response.json() or response.text()"],
+  [Request, "return what you need of it, such as request.url"],
+  [URLSearchParams, "return Object.fromEntries(…) of it, or its toString()"],
+  [RegExp, "return its source"],
+  [WeakRef, "return what its deref() gives"],
+];
+for (const one of [WeakMap, WeakSet, FinalizationRegistry, AbortController, AbortSignal, Event, CryptoKey, TextEncoder, TextDecoder]) {
+  NOT_JSON.push([one, "return what you need of it"]);
+}
+const BOXES = [String, Number, Boolean, BigInt, Symbol];
+const plainObject = Object.prototype;
+const plainArray = Array.prototype;
+const { getPrototypeOf, fromEntries, keys: keysOf } = Object;
+const { iterator, asyncIterator } = Symbol;
+
+const isBox = (value) => {
+  for (let at = 0; at < BOXES.length; at++) if (value instanceof BOXES[at]) return true;
+  return false;
+};
+
+// A Map as an object: its keys become text, and none of them may be lost by that.
+const ofMap = (map, refuse) => {
+  for (const [key] of map) {
+    if (typeof key === "symbol" || typeof key === "function" || (typeof key === "object" && key !== null)) {
+      throw refuse(`a Map with the key ${show(key, 0)}, and keys of JSON are text; return [...map], or text as its keys`);
+    }
+  }
+  const made = fromEntries(map);
+  if (keysOf(made).length !== map.size) throw refuse("a Map with two keys that are the same as text; return [...map]");
+  return made;
+};
+
+// A header that came several times has one value, as get() gives it.
+const ofHeaders = (headers) => {
+  const pairs = [];
+  for (const name of headers.keys()) pairs[pairs.length] = [name, headers.get(name)];
+  return fromEntries(pairs);
+};
+
+// What an object of a class is in JSON: itself for an author's own. `refuse` makes an error of what it is called.
+const ofClass = (one, refuse) => {
+  if (one instanceof Map) return ofMap(one, refuse);
+  if (one instanceof Set) return [...one];
+  if (one instanceof Headers) return ofHeaders(one);
+  const bytes = bytesOf(one);
+  if (bytes !== undefined) return host.base64Encode(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (recordOf(one) !== undefined || resultOf(one) !== undefined) {
+    throw refuse("content inside of a value; return it by itself, in an array, or by ctx.result(content, value)");
+  }
+  if (one instanceof Error) throw refuse(`an Error (${headline(one)}), which is not JSON; throw it instead`);
+  for (let at = 0; at < NOT_JSON.length; at++) {
+    const [constructor, instead] = NOT_JSON[at];
+    if (!(one instanceof constructor)) continue;
+    const { name } = constructor;
+    throw refuse(`${name[0] === "A" || name[0] === "E" ? "an" : "a"} ${name}, which is not JSON; ${instead}`);
+  }
+  if (!isArray(one) && keysOf(one).length === 0) {
+    if (iterator in one) throw refuse("an iterator or another iterable, which is not JSON; return an array of what it gives, [...x]");
+    if (asyncIterator in one) throw refuse("an asynchronous iterator, which is not JSON; return an array of what it gives, await Array.fromAsync(x)");
+  }
+  return one;
+};
+
+// JSON of what main returned. Beside what JSON has: Map and Headers are objects, Set an array, bytes are base64,
 // a bigint is a number if that is exact and text otherwise. What JSON cannot say is refused with its place.
 const encode = (value) => {
   const path = [];
@@ -39,18 +105,20 @@ const encode = (value) => {
       default:
         break;
     }
-    if (one === null) return null;
+    if (one === null) {
+      // A Date that is none has become null on its way here.
+      if (this[key] instanceof Date && Number.isNaN(this[key].getTime())) {
+        throw bad("an invalid Date, which is not JSON; return null or a string instead", place(this, key));
+      }
+      return null;
+    }
+    const kind = getPrototypeOf(one);
     let made = one;
-    if (one instanceof Map) made = Object.fromEntries(one);
-    else if (one instanceof Set) made = [...one];
-    else if (bytesOf(one) !== undefined) {
-      const bytes = bytesOf(one);
-      return host.base64Encode(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    } else if (recordOf(one) !== undefined || resultOf(one) !== undefined) {
-      throw bad("content inside of a value; return it by itself, in an array, or by ctx.result(content, value)", place(this, key));
-    } else if (one instanceof Promise) throw bad("a Promise, which is not JSON; `await` it first", place(this, key));
-    else if (one instanceof Response) throw bad("a Response, which is not JSON; return await response.json() or response.text()", place(this, key));
-    else if (one instanceof Error) throw bad(`an Error (${headline(one)}), which is not JSON; throw it instead`, place(this, key));
+    if (kind !== plainObject && kind !== plainArray && kind !== null) {
+      if (isBox(one)) return replacer.call(this, key, one.valueOf());
+      made = ofClass(one, (what) => bad(what, place(this, key)));
+      if (typeof made === "string") return made;
+    }
     climb(this);
     for (let above = 0; above < path.length; above++) {
       if (path[above].value === one) throw bad("a value that contains itself; JSON cannot", place(this, key));

@@ -12,6 +12,7 @@ use crate::mcpbox::guest::types::Content;
 const NAME: &str = "<tool>";
 
 const NO_MAIN: &str = "the module exports no main; write `export function main({ name }) { … }` or `export default`";
+const NO_FUNCTION: &str = "the module exports main, but not as a function; write `export function main({ name }) { … }`";
 const NEVER: &str = "never settles: it awaits a promise that nothing can resolve any more (no request, no timer is left)";
 
 /// Bytecode of a module. Runs none of it.
@@ -39,13 +40,17 @@ fn evaluate<'js>(engine: &Engine, ctx: &Ctx<'js>, code: Vec<u8>) -> Result<Funct
     let (module, evaluated): (_, Promise<'js>) = module.eval().map_err(told)?;
     let begun = engine.entry(ctx, "awaitModule").and_then(|begin| begin.call((evaluated,))).map_err(told)?;
     settle(engine, ctx, &begun, "the top level of the module")?;
+    let mut message = NO_MAIN;
     for name in ["main", "default"] {
         let found: Value<'js> = module.get(name).map_err(told)?;
+        if !found.is_undefined() {
+            message = NO_FUNCTION;
+        }
         if let Some(main) = found.into_function() {
             return Ok(main);
         }
     }
-    Err(errors::made("NoMain", NO_MAIN))
+    Err(errors::made("NoMain", message))
 }
 
 /// Calls `main` and answers its result: JSON, and content if it is made of that.

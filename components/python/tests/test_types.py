@@ -13,14 +13,19 @@ LOOKS = '''
 import ast, inspect
 
 before = set(globals()) - {"ast", "inspect"}
-# What the standard modules lend whose names these have too.
-HTTP = ["HTTPMethod", "HTTPStatus", "IntEnum", "StrEnum", "client", "cookiejar", "cookies", "server"]
-SECRETS = ["DEFAULT_ENTROPY", "SystemRandom", "base64", "choice", "compare_digest", "randbelow", "randbits", "token_bytes",
-           "token_hex", "token_urlsafe"]
+# What the standard modules have whose names these have too, beside what they are for.
+HTTP = ["IntEnum", "StrEnum", "client", "cookiejar", "cookies", "server"]
+SECRETS = ["base64"]
 
 
 def public(names):
     return sorted(name for name in set(names) if not name.startswith("_"))
+
+
+def parameters(function):
+    arguments = function.args
+    given = [*arguments.posonlyargs, *arguments.args, arguments.vararg, *arguments.kwonlyargs, arguments.kwarg]
+    return [name.arg for name in given if name is not None and name.arg != "self"]
 
 
 def declared(stub):
@@ -31,18 +36,15 @@ def declared(stub):
         elif isinstance(one, ast.AnnAssign):
             names[one.target.id] = one.annotation.id if isinstance(one.annotation, ast.Name) else None
         elif isinstance(one, ast.FunctionDef):
-            names[one.name] = None
+            names[one.name] = parameters(one)
         elif isinstance(one, ast.ClassDef):
             members = {}
             for member in one.body:
                 if isinstance(member, ast.AnnAssign):
                     members[member.target.id] = None
                 elif isinstance(member, ast.FunctionDef):
-                    arguments = member.args
-                    given = [*arguments.posonlyargs, *arguments.args, arguments.vararg, *arguments.kwonlyargs, arguments.kwarg]
                     is_property = any(isinstance(mark, ast.Name) and mark.id == "property" for mark in member.decorator_list)
-                    wanted = [name.arg for name in given if name is not None and name.arg != "self"]
-                    members[member.name] = None if is_property else wanted
+                    members[member.name] = None if is_property else parameters(member)
             classes[one.name] = {name: wanted for name, wanted in members.items() if not name.startswith("_")}
     public_classes = {name: None for name in classes if not name.startswith("_")}
     return {**names, **public_classes}, classes
@@ -54,6 +56,9 @@ def main(stub: str) -> list[str]:
     names = {name: of for name, of in names.items() if not name.startswith("_")}
     if public(before) != public(names):
         faults.append(f"globals: {public(set(before) ^ set(names))}")
+    for name, wanted in names.items():
+        if isinstance(wanted, list) and list(inspect.signature(globals()[name]).parameters) != wanted:
+            faults.append(f"{name}: {list(inspect.signature(globals()[name]).parameters)} is declared as {wanted}")
     answer = ctx.elicit("?", {"a": str})
     response = http.sync.get("https://site.test/")
     samples = {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use reqwest::Method;
 use serde_json::Value;
@@ -47,7 +47,8 @@ impl Import {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let bytes = std::fs::read(&self.file).with_context(|| format!("reading {}", self.file.display()))?;
         let path = self.path();
-        let report = self.decider.with_login(async |client| client.bytes(Method::POST, &path, bytes).await).await?;
+        let report = self.decider.with_login(async |client| client.bytes(Method::POST, &path, bytes).await).await;
+        let report = report.map_err(|error| anyhow!(by_flags(&format!("{error:#}"))))?;
         print(&report);
         let refused = report["problems"].as_array().is_some_and(|problems| !problems.is_empty());
         Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -69,6 +70,13 @@ impl Import {
         }
         format!("/api/export/import?{}", query.finish())
     }
+}
+
+/// What the host says of parameters, as it is written here.
+fn by_flags(text: &str) -> String {
+    let parameters =
+        [(" trust=", " --trust "), ("(clashes=rename)", "(--clashes rename)"), ("(clashes=skip)", "(--clashes skip)")];
+    parameters.iter().fold(text.to_owned(), |text, (parameter, flag)| text.replace(parameter, flag))
 }
 
 /// What happened, in lines. Names come from the file: control characters are shown, not obeyed.
@@ -96,6 +104,6 @@ fn print(report: &Value) {
         println!("Left out: {}", text(&line));
     }
     for problem in list(&report["problems"]) {
-        println!("Refused: {}: {}", text(&problem["pointer"]), text(&problem["message"]));
+        println!("Refused: {}: {}", text(&problem["pointer"]), by_flags(&text(&problem["message"])));
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::content::ToolResult;
 use crate::domain::digest::Digest;
 use crate::domain::outcome::{Outcome, Report};
 use crate::domain::schema::{Misfit, Schema, SchemaError, Unfit, in_words};
+use crate::limits::Limits;
 
 /// Schemas by their text's digest, also those that cannot be used.
 pub(super) struct Schemas(Cache<Digest, Read>);
@@ -22,7 +23,7 @@ pub(super) struct Schemas(Cache<Digest, Read>);
 pub(super) type Read = Arc<Result<Schema, SchemaError>>;
 
 /// What the arguments and the results of something are held to.
-pub(super) struct Held {
+pub struct Held {
     input: Read,
     output: Option<Read>,
 }
@@ -57,6 +58,14 @@ impl Service {
         };
         Held { input: self.schema(&runnable.input_schema).await, output }
     }
+}
+
+impl Held {
+    /// Reads the schemas of a tool that no host keeps.
+    pub fn read(input: &str, output: Option<&str>) -> Self {
+        let read = |text| Arc::new(Schema::read(text));
+        Self { input: read(input), output: output.map(read) }
+    }
 
     /// Checks arguments, given as JSON text, against the schema of a tool, and sees to it that the schema of its
     /// results can be used.
@@ -64,8 +73,8 @@ impl Service {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::Invalid`] with the place of each problem, or [`Error::Forbidden`] when a
     /// schema is one that nothing can be held to.
-    pub(super) fn arguments_checked(&self, tool: &str, held: &Held, arguments: &str) -> Result<(), Error> {
-        let limit = self.limits().arguments_bytes;
+    pub fn arguments_checked(&self, tool: &str, arguments: &str, limits: &Limits) -> Result<(), Error> {
+        let limit = limits.arguments_bytes;
         if arguments.len() as u64 > limit {
             return Err(Error::TooLarge { message: format!("the arguments have more than {limit} bytes") });
         }
@@ -74,9 +83,9 @@ impl Service {
         if !value.is_object() {
             return Err(Error::invalid("", "the arguments must be a JSON object"));
         }
-        let schema = held.input.as_ref().as_ref().map_err(|why| unusable(tool, "input", why))?;
-        match schema.check(&value, self.limits().schema_steps) {
-            Ok(()) => match held.output.as_deref() {
+        let schema = self.input.as_ref().as_ref().map_err(|why| unusable(tool, "input", why))?;
+        match schema.check(&value, limits.schema_steps) {
+            Ok(()) => match self.output.as_deref() {
                 Some(Err(why)) => Err(unusable(tool, "output", why)),
                 Some(Ok(_)) | None => Ok(()),
             },
@@ -92,45 +101,45 @@ impl Service {
     }
 
     /// Holds what a tool returned to its output schema. What does not fit is a failure of the tool.
-    pub(super) fn result_checked(&self, held: &Held, mut report: Report) -> Report {
-        if let (Some(schema), Outcome::Returned(result)) = (held.output.as_deref(), &report.outcome)
-            && let Some(message) = self.misfit_of(schema, result)
+    pub fn result_checked(&self, mut report: Report, limits: &Limits) -> Report {
+        if let (Some(schema), Outcome::Returned(result)) = (self.output.as_deref(), &report.outcome)
+            && let Some(message) = misfit_of(schema, result, limits.schema_steps)
         {
             report.outcome = Outcome::InvalidResult { message };
         }
         report
     }
+}
 
-    /// What is wrong with a result, in one sentence for whoever can mend the tool.
-    fn misfit_of(&self, schema: &Result<Schema, SchemaError>, result: &ToolResult) -> Option<String> {
-        const MEND: &str = "its author has to mend the tool or its output schema";
-        let schema = match schema {
-            Ok(schema) => schema,
-            Err(why) => return Some(format!("the output schema of the tool cannot be used: {why}; {MEND}")),
-        };
-        let Some(given) = &result.structured_content else {
-            return Some(format!("the tool returned no structured content, which its output schema promises; {MEND}"));
-        };
-        let value = match serde_json::from_str(given.get()) {
-            Ok(value) => value,
-            Err(error) => return Some(format!("the structured content of the result cannot be read: {error}; {MEND}")),
-        };
-        let misfits = match schema.check(&value, self.limits().schema_steps) {
-            Ok(()) => return None,
-            Err(Unfit::TooMuch) => {
-                return Some(format!("to hold the result to its output schema takes too long; {MEND}"));
-            }
-            Err(Unfit::Misfits(misfits)) => misfits,
-        };
-        let places: Vec<String> = misfits
-            .into_iter()
-            .map(|misfit| match misfit.pointer.as_str() {
-                "" => misfit.expected,
-                pointer => format!("{pointer}: {}", misfit.expected),
-            })
-            .collect();
-        Some(format!("the result does not fit the output schema of the tool: {}; {MEND}", places.join("; ")))
-    }
+/// What is wrong with a result, in one sentence for whoever can mend the tool.
+fn misfit_of(schema: &Result<Schema, SchemaError>, result: &ToolResult, steps_max: u64) -> Option<String> {
+    const MEND: &str = "its author has to mend the tool or its output schema";
+    let schema = match schema {
+        Ok(schema) => schema,
+        Err(why) => return Some(format!("the output schema of the tool cannot be used: {why}; {MEND}")),
+    };
+    let Some(given) = &result.structured_content else {
+        return Some(format!("the tool returned no structured content, which its output schema promises; {MEND}"));
+    };
+    let value = match serde_json::from_str(given.get()) {
+        Ok(value) => value,
+        Err(error) => return Some(format!("the structured content of the result cannot be read: {error}; {MEND}")),
+    };
+    let misfits = match schema.check(&value, steps_max) {
+        Ok(()) => return None,
+        Err(Unfit::TooMuch) => {
+            return Some(format!("to hold the result to its output schema takes too long; {MEND}"));
+        }
+        Err(Unfit::Misfits(misfits)) => misfits,
+    };
+    let places: Vec<String> = misfits
+        .into_iter()
+        .map(|misfit| match misfit.pointer.as_str() {
+            "" => misfit.expected,
+            pointer => format!("{pointer}: {}", misfit.expected),
+        })
+        .collect();
+    Some(format!("the result does not fit the output schema of the tool: {}; {MEND}", places.join("; ")))
 }
 
 /// A tool whose schema cannot be used is out of reach until its author mends it.

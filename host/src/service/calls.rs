@@ -221,7 +221,7 @@ impl Service {
         of_version(&ready, &request)?;
         let given = || request.arguments.take().map_or_else(|| "{}".to_owned(), |raw| Box::<str>::from(raw).into());
         let arguments = offered::arguments_of(&request.entry).unwrap_or_else(given);
-        self.arguments_checked(&ready.runnable.name, &ready.held, &arguments)?;
+        ready.held.arguments_checked(&ready.runnable.name, &arguments, self.limits())?;
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
@@ -277,7 +277,7 @@ impl Service {
                 Box::pin(self.pass_on(call, &request.cancel, listener)).await?
             }
         };
-        let mut report = skills::file_checked(version, &runnable.runs, self.result_checked(held, report));
+        let mut report = skills::file_checked(version, &runnable.runs, held.result_checked(report, self.limits()));
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         // Where people see what is never kept, there are two of it.
         let kept = (!policies.redact_secrets_in_output)

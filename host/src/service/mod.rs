@@ -10,7 +10,7 @@ pub mod admins;
 mod answer;
 pub mod api_keys;
 pub mod approvals;
-mod arguments;
+pub mod arguments;
 pub mod asking;
 pub mod audit;
 pub mod begun;

@@ -212,6 +212,37 @@ async fn an_author_runs_javascript_and_typescript_by_the_end_of_the_name() {
 }
 
 #[tokio::test]
+async fn arguments_and_results_of_an_author_are_held_to_the_schemas_as_on_a_host() {
+    let place = Installation::new().await;
+    let python = "from typing import Literal\n\ndef main(x: int, how: Literal['up', 'down'] = 'up') -> int:\n    return 'x' if x == 0 else x\n";
+    let typescript = "export function main({ x, how = 'up' }: { x: number; how?: 'up' | 'down' }): number {\n  return (x === 0 ? 'x' : x) as number;\n}\n";
+    for (name, source, number) in [("tool.py", python, "integer"), ("tool.ts", typescript, "number")] {
+        std::fs::write(place.folder().join(name), source).expect("written");
+        let run = async |line: &[&str]| said(place.command(&[&["tool", "run", name], line].concat()), "").await;
+        assert_eq!(run(&["x=2", "how=down"]).await.done(), "2\n", "{name}");
+        for (line, words) in [
+            (&["x=abc"][..], format!("/x: the value is not of type \"{number}\"")),
+            (&["x=1", "how=across"], "/how: the value is not one of \"up\" or \"down\"".to_owned()),
+            (&["x=1", "y=2"], "'y' was unexpected".to_owned()),
+            (&[], "\"x\" is a required property".to_owned()),
+        ] {
+            let told = run(line).await.refused();
+            assert!(told.contains("the arguments do not fit: ") && told.contains(&words), "{name} {line:?}: {told}");
+        }
+        let wrong = run(&["x=0"]).await.refused();
+        let words =
+            format!("does not fit the output schema of the tool: /result: the value is not of type \"{number}\"");
+        assert!(wrong.contains(&words), "{name}: {wrong}");
+    }
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    admin.tool("held", "tool", python).await;
+    let said = beside(&host, &["call", "held__tool", "x=abc"], "").await;
+    let words = "the arguments do not fit: /x: the value is not of type \"integer\"";
+    assert!(said.stdout.contains(words) || said.stderr.contains(words), "a host says the same: {said:?}");
+}
+
+#[tokio::test]
 async fn an_author_grants_hosts_and_secrets_by_name() {
     let place = Installation::new().await;
     let source = "async def main(url: str):\n    await http.get(url)\n";

@@ -1,4 +1,4 @@
-//! Components at the command line: started, looked into, run, brought to a host, approved.
+//! Components and sources at the command line: started, looked into, run, brought to a host, approved.
 
 use serde_json::{Value, json};
 
@@ -44,6 +44,64 @@ async fn a_component_goes_from_a_file_to_a_call() {
     std::fs::write(host.data_dir().join("bad.wasm"), b"no component").expect("written");
     let said = beside(&host, &push, &password).await;
     assert!(refused(&said).is_some_and(|line| line.contains("no WebAssembly")), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_source_that_was_written_by_hand_goes_from_a_file_to_a_call() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    admin.server("sums").await;
+    let password = format!("{PASSWORD}\n");
+    let write = |name: &str, source: &str| std::fs::write(host.data_dir().join(name), source).expect("written");
+    write("Add-Up.py", "import os\n\ndef main(a: int, b: int = 1) -> int:\n    \"Adds up.\"\n    return a + b\n");
+    let push = ["tool", "push", "Add-Up.py", "--server", "sums", "-u", "ada"];
+    let draft = beside(&host, &[&push[..], &["--draft"]].concat(), &password).await.done();
+    for words in [
+        "Arguments: {\"",
+        "Result: {\"",
+        "Asks for modules: os\n",
+        "Nobody requested so far: os\n",
+        "Version 1 of sums__add_up.",
+        "It is a draft",
+        "Digest: ",
+    ] {
+        assert!(draft.contains(words), "{words}: {draft}");
+    }
+    write("Add-Up.py", "def main(a: int, b: int = 1) -> int:\n    \"Adds two numbers.\"\n    return a + b\n");
+    let pushed = beside(&host, &push, &password).await.done();
+    let waits = "It waits for a person: mcpbox tool approve sums__add_up";
+    for words in ["Asks for modules: none\n", "Version 2 of sums__add_up.", waits] {
+        assert!(pushed.contains(words), "{words}: {pushed}");
+    }
+    assert!(!pushed.contains("Nobody requested"), "{pushed}");
+    let approve = ["tool", "approve", "sums__add_up", "-u", "ada", "--yes"];
+    let approved = beside(&host, &approve, &password).await.done();
+    assert!(approved.contains("Adds two numbers."), "the comment of the source describes it: {approved}");
+    assert_eq!(beside(&host, &["call", "sums__add_up", "a=2", "b=3"], "").await.done(), "5\n");
+
+    let same = beside(&host, &push, &password).await.done();
+    assert!(same.contains("Nothing has changed since version 2.") && same.contains("It is approved."), "{same}");
+    write("add_up.ts", "/** Adds more. */\nexport function main({ a }: { a: number }): number { return a + 100 }\n");
+    let line = ["tool", "push", "add_up.ts", "--server", "sums", "-u", "ada", "--timeout-ms", "2000"];
+    let next = beside(&host, &[&line[..], &["--description", "Adds a hundred."]].concat(), &password).await.done();
+    assert!(next.contains("Version 3 of sums__add_up.") && next.contains(waits), "{next}");
+    assert_eq!(beside(&host, &["call", "sums__add_up", "a=2"], "").await.done(), "3\n", "what was approved answers");
+    let shown = beside(&host, &approve, &password).await.done();
+    assert!(shown.contains("Adds a hundred.") && shown.contains("a + 100"), "{shown}");
+    assert_eq!(beside(&host, &["call", "sums__add_up", "a=2"], "").await.done(), "102\n");
+
+    let refused = async |file: &str| {
+        let said = beside(&host, &["tool", "push", file, "--server", "sums", "-u", "ada"], &password).await;
+        assert_eq!(said.code, Some(1), "{said:?}");
+        said.stderr
+    };
+    write("broken.py", "def main(:\n");
+    let broken = refused("broken.py").await;
+    assert!(broken.contains("SyntaxError") && broken.contains("def main(:"), "with the line: {broken}");
+    write("add_up.txt", "def main(): pass\n");
+    assert!(refused("add_up.txt").await.contains("ends in .py"));
+    std::fs::write(host.data_dir().join("add_up.wasm"), fixtures::component("echo")).expect("written");
+    assert!(refused("add_up.wasm").await.contains("add_up"), "a component does not follow a source");
 }
 
 #[tokio::test]
@@ -107,7 +165,8 @@ async fn a_new_tool_works_as_it_is() {
         );
     }
     for (lang, file) in [("rust", "Cargo.toml"), ("c", "Makefile")] {
-        place.run(&["tool", "new", &format!("greeting_{lang}"), "--lang", lang]).await.done();
+        let made = place.run(&["tool", "new", &format!("greeting_{lang}"), "--lang", lang]).await.done();
+        assert_eq!(made.contains("cargo add mcpbox-sdk --path"), lang == "rust", "{made}");
         let text = std::fs::read_to_string(place.folder().join(format!("greeting_{lang}/{file}"))).expect("made");
         assert!(text.contains(&format!("greeting_{lang}")) && !text.contains("{{"), "{text}");
     }

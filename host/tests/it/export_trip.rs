@@ -199,16 +199,19 @@ async fn a_person_exports_and_imports_at_the_command_line() {
     std::fs::copy(here.data_dir().join("box.json"), there.data_dir().join("box.json")).expect("it is there");
 
     let refused = beside(&there, &["import", "box.json", "-u", "ada"], &password).await.refused();
-    assert!(refused.contains(&fingerprint), "{refused}");
+    assert!(refused.contains(&format!("repeat with --trust {fingerprint}")), "{refused}");
     let line = ["import", "box.json", "-u", "ada", "--trust", &fingerprint];
     let told = beside(&there, &[&line[..], &["--dry-run"]].concat(), &password).await.done();
     assert!(told.contains("Would import server weather") && told.contains("tool forecast  pending_review"), "{told}");
     let told = beside(&there, &line, &password).await.done();
     assert!(told.contains("Imported server weather"), "{told}");
     let again = beside(&there, &line, &password).await.refused();
-    assert!(again.contains("already a server `weather`"), "{again}");
+    let words = "already a server `weather`; import it under another name (--clashes rename), or leave it out \
+                 (--clashes skip)";
+    assert!(again.contains(words), "{again}");
     let dry = beside(&there, &[&line[..], &["--dry-run"]].concat(), &password).await;
     assert!(dry.code == Some(1) && dry.stdout.contains("Refused: /servers/0/name"), "{dry:?}");
+    assert!(dry.stdout.contains("(--clashes rename)"), "{dry:?}");
     let renamed = beside(&there, &[&line[..], &["--clashes", "rename"]].concat(), &password).await.done();
     assert!(renamed.contains("Imported server weather_2"), "{renamed}");
     let all = beside(&here, &["export", "-u", "ada", "--all-versions", "--without-components"], &password).await.done();

@@ -125,6 +125,14 @@ async fn the_web_is_there_that_a_tool_needs() {
             "return { m: new Map([['k', new Set([1])]]), b: new Uint8Array([1, 2]), n: 5n, u: undefined }",
             json!({"m": {"k": [1]}, "b": "AQI=", "n": 5}),
         ),
+        (
+            "return [new Headers([['X-Own', '1'], ['x-own', '2'], ['__proto__', '3']]), new Map([[1, new Date(0)], [null, 2n]])]",
+            json!([{"x-own": "1, 2", "__proto__": "3"}, {"1": "1970-01-01T00:00:00.000Z", "null": 2}]),
+        ),
+        (
+            "class Own { a = [1].values().toArray(); #b = 2 } class Empty {} return [new Own(), new Empty(), Object(1n), Object('x')]",
+            json!([{"a": [1]}, {}, 1, "x"]),
+        ),
         ("return eval('1 + 1') + new Function('return 3')()", json!(5)),
     ] {
         assert_eq!(returned(body).await, expected, "{body}");
@@ -210,6 +218,8 @@ async fn what_an_author_does_wrong_is_said() {
         ("export async function main() { await import('node:fs') }", "ReferenceError", "node:fs"),
         ("export function main() { return ( }", "SyntaxError", ""),
         ("export const x = 1", "NoMain", "exports no main"),
+        ("export const main = 3", "NoMain", "exports main, but not as a function"),
+        ("const make = () => 3;\nexport const main = make()", "NoMain", "exports main, but not as a function"),
         ("const again = () => again();\nexport const main = again", "RangeError", "stack"),
         (
             "export function main() { const all = []; for (;;) all.push('x'.repeat(1 << 20) + all.length) }",
@@ -222,6 +232,47 @@ async fn what_an_author_does_wrong_is_said() {
         assert_eq!(exception.kind, kind, "{source}: {exception:?}");
         assert!(exception.message.contains(says), "{source}: {exception:?}");
     }
+}
+
+/// What of it would be lost in JSON without a word.
+#[tokio::test]
+async fn a_result_that_is_not_json_is_refused_with_its_place_and_what_to_return() {
+    let sandbox = sandbox();
+    for (value, says) in [
+        ("new URLSearchParams('a=b')", "a URLSearchParams, which is not JSON; return Object.fromEntries"),
+        ("(function* () { yield 1 })()", "an iterator or another iterable"),
+        ("new Map([[1, 2]]).values()", "[...x]"),
+        ("[1].values().map((one) => one)", "[...x]"),
+        ("new (class { #kept = [1]; *[Symbol.iterator]() { yield* this.#kept } })()", "[...x]"),
+        ("(async function* () { yield 1 })()", "Array.fromAsync"),
+        ("/x/", "a RegExp, which is not JSON; return its source"),
+        ("new WeakMap()", "a WeakMap"),
+        ("new WeakSet()", "a WeakSet"),
+        ("new WeakRef({})", "its deref() gives"),
+        ("new Request('https://site.test/')", "a Request, which is not JSON; return what you need of it"),
+        ("new Response('x')", "response.text()"),
+        ("new AbortController()", "an AbortController"),
+        ("new AbortController().signal", "an AbortSignal"),
+        ("new Map([[{ a: 1 }, 2]])", "a Map with the key { a: 1 }"),
+        ("new Map([[Symbol('s'), 2]])", "a Map with the key Symbol(s)"),
+        ("new Map([[1, 2], ['1', 3]])", "two keys that are the same as text"),
+        ("new Date(NaN)", "an invalid Date"),
+        ("Object(Infinity)", "Infinity, and JSON has no such number"),
+    ] {
+        for (source, place) in [
+            (format!("export function main() {{ return {value} }}"), None),
+            (format!("export function main() {{ return {{ a: [new Map([['b', {value}]])] }} }}"), Some("(at .a[0].b)")),
+        ] {
+            let report = run_with(&sandbox, &source, json!({}), budget()).await;
+            let exception = raised(&report);
+            assert_eq!(exception.kind, "TypeError", "{source}: {exception:?}");
+            let is_told =
+                exception.message.contains(says) && place.is_none_or(|place| exception.message.ends_with(place));
+            assert!(is_told, "{source}: {exception:?}");
+        }
+    }
+    let report = run_with(&sandbox, "export function* main() { yield 1 }", json!({}), budget()).await;
+    assert!(raised(&report).message.contains("[...x]"), "{report:?}");
 }
 
 #[tokio::test]

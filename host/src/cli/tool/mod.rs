@@ -24,7 +24,7 @@ pub(super) enum ToolCommand {
     Run(run::Run),
     /// Show what a component exports, imports and could use.
     Inspect(inspect::Inspect),
-    /// Bring a component to a host, as a new tool or a new version; asks for its review.
+    /// Bring a source or a component to a host, as a new tool or a new version; asks for its review.
     Push(push::Push),
     /// List the tools that wait for a decision.
     Pending(Decider),

@@ -51,7 +51,8 @@ impl Lang {
             Self::Javascript => run("main.js"),
             Self::Typescript => run("main.ts"),
             Self::Rust => format!(
-                "rustup target add wasm32-unknown-unknown\n  cargo build --release --target wasm32-unknown-unknown\n  {}",
+                "cargo add mcpbox-sdk --path CHECKOUT/guest-sdk   # MCPbox lies in CHECKOUT; its SDK is not published yet\n  \
+                 rustup target add wasm32-unknown-unknown\n  cargo build --release --target wasm32-unknown-unknown\n  {}",
                 run(&format!("target/wasm32-unknown-unknown/release/{name}.wasm"))
             ),
             Self::C => format!("make\n  {}", run(&format!("{name}.wasm"))),

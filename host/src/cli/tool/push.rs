@@ -1,5 +1,5 @@
-//! `mcpbox tool push`: brings a component to a host, as a new tool or as a new version of one, and asks for
-//! its review.
+//! `mcpbox tool push`: brings a source or a component to a host, as a new tool or as a new version of one, and
+//! asks for its review.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,14 +11,16 @@ use serde_json::{Value, json};
 
 use super::decide::Decider;
 use super::inspect::read;
+use super::run::{Form, form, source_text};
 use super::shown::{self, visible};
 use crate::cli::client::Client;
 use crate::config;
+use crate::domain::tool::Language;
 use crate::service::components::looks_like_one;
 
 #[derive(Args)]
 pub(in crate::cli) struct Push {
-    /// The component.
+    /// The tool: Python (.py), JavaScript (.js, .mjs) or TypeScript (.ts) with `main`, or a component.
     file: PathBuf,
     /// The server that it belongs to.
     #[arg(long, value_name = "NAME")]
@@ -26,7 +28,7 @@ pub(in crate::cli) struct Push {
     /// The name of the tool; that of the file by default.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// What it is, for the person who approves it.
+    /// What it is, for the person who approves it; of a source, what its comment says by default.
     #[arg(long)]
     description: Option<String>,
     /// The time limit of its calls.
@@ -39,22 +41,43 @@ pub(in crate::cli) struct Push {
     decider: Decider,
 }
 
+/// What is brought.
+enum Content {
+    Source(Language, String),
+    Component(Vec<u8>),
+}
+
 impl Push {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
-        let bytes = read(&self.file, config::limits()?.component_bytes)?;
-        if let Err(why) = looks_like_one(&bytes) {
-            bail!("{}: {why}", self.file.display());
-        }
+        let content = self.content()?;
         let name = self.tool_name()?;
         self.decider
             .with_login(async |client| {
                 let server = server_id(client, &self.server).await?;
-                let tool = self.upload(client, &server, &name, bytes).await?;
+                let known = known(client, &server, &name).await?;
+                let tool = match content {
+                    Content::Source(language, code) => {
+                        self.send(client, &server, known.as_ref(), &name, language, code).await?
+                    }
+                    Content::Component(bytes) => self.upload(client, &server, known.is_some(), &name, bytes).await?,
+                };
                 let status = self.submitted(client, &tool).await?;
                 self.print(&tool, &name, &status);
                 Ok(ExitCode::SUCCESS)
             })
             .await
+    }
+
+    fn content(&self) -> anyhow::Result<Content> {
+        let limits = config::limits()?;
+        if let Ok(Form::Source(language)) = form(&self.file) {
+            return Ok(Content::Source(language, source_text(&self.file, &limits)?));
+        }
+        let bytes = read(&self.file, limits.component_bytes)?;
+        if let Err(why) = looks_like_one(&bytes) {
+            bail!("{}: {why}; the name of a source ends in .py, .js, .mjs, .ts or .mts", self.file.display());
+        }
+        Ok(Content::Component(bytes))
     }
 
     /// The name that was given, or the file's in the letters that a name may have.
@@ -68,7 +91,41 @@ impl Push {
         Ok(name)
     }
 
-    async fn upload(&self, client: &Client, server: &str, name: &str, bytes: Vec<u8>) -> anyhow::Result<Value> {
+    /// Sends a source, and says whether it made a version.
+    async fn send(
+        &self,
+        client: &Client,
+        server: &str,
+        known: Option<&Value>,
+        name: &str,
+        language: Language,
+        code: String,
+    ) -> anyhow::Result<Value> {
+        eprintln!("Sending {} bytes ...", code.len());
+        // An empty description is that of the source.
+        let description = self.description.as_deref().unwrap_or_default();
+        let mut body = json!({"code": code, "language": language, "description": description});
+        if let Some(timeout_ms) = self.timeout_ms {
+            body["timeout_ms"] = timeout_ms.into();
+        }
+        let Some(known) = known else {
+            body["name"] = name.into();
+            return client.json(Method::POST, &format!("/api/servers/{server}/tools"), Some(&body)).await;
+        };
+        let id = known["id"].as_str().context("the host gave no tool id")?;
+        let mut tool = client.json(Method::PATCH, &format!("/api/tools/{id}"), Some(&body)).await?;
+        tool["changed"] = (tool["current_version"] != known["current_version"]).into();
+        Ok(tool)
+    }
+
+    async fn upload(
+        &self,
+        client: &Client,
+        server: &str,
+        exists: bool,
+        name: &str,
+        bytes: Vec<u8>,
+    ) -> anyhow::Result<Value> {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         if let Some(description) = &self.description {
             query.append_pair("description", description);
@@ -76,7 +133,6 @@ impl Push {
         if let Some(timeout_ms) = self.timeout_ms {
             query.append_pair("timeout_ms", &timeout_ms.to_string());
         }
-        let exists = tool_exists(client, server, name).await?;
         let (method, path) = if exists {
             (Method::PUT, format!("/api/servers/{server}/components/{name}"))
         } else {
@@ -103,8 +159,12 @@ impl Push {
 
     fn print(&self, tool: &Value, name: &str, status: &str) {
         let text = |key: &str| visible(tool[key].as_str().unwrap_or_default());
-        shown::component(tool);
-        println!("Digest of the component: {}", text("component_digest"));
+        if tool["kind"] == "component" {
+            shown::component(tool);
+            println!("Digest of the component: {}", text("component_digest"));
+        } else {
+            shown::source(tool);
+        }
         println!("Digest: {}", text("digest"));
         if tool["changed"] == json!(false) {
             println!("Nothing has changed since version {}.", tool["current_version"]);
@@ -143,11 +203,11 @@ pub(in crate::cli) async fn server_id(client: &Client, name: &str) -> anyhow::Re
     Ok(found["id"].as_str().context("the host gave no server id")?.to_owned())
 }
 
-async fn tool_exists(client: &Client, server: &str, name: &str) -> anyhow::Result<bool> {
+/// The tool of a name, if the server has it.
+async fn known(client: &Client, server: &str, name: &str) -> anyhow::Result<Option<Value>> {
     let path = format!("/api/servers/{server}/tools");
     // A tool whose new name waits for approval is still known by the old one.
-    let known = |item: &Value| item["name"] == name || ends_with_name(item, name);
-    Ok(find_by(client, &path, known).await?.is_some())
+    find_by(client, &path, |item| item["name"] == name || ends_with_name(item, name)).await
 }
 
 fn ends_with_name(item: &Value, name: &str) -> bool {

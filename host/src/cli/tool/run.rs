@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,8 @@ use crate::domain::tool::Language;
 use crate::egress::{Egress, EgressSettings, RealNetwork};
 use crate::limits::Limits;
 use crate::sandbox::{Job, Program, Sandbox, SandboxSettings};
+use crate::service::Error;
+use crate::service::arguments::Held;
 
 #[derive(Args)]
 pub(in crate::cli) struct Run {
@@ -90,12 +92,14 @@ impl FromStr for Folder {
 
 /// What a file holds, by the end of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Source(Language),
     Component,
 }
 
-fn form(file: &Path) -> anyhow::Result<Form> {
+/// # Errors
+/// When a name ends in what nothing is known about.
+pub(super) fn form(file: &Path) -> anyhow::Result<Form> {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("py") => Ok(Form::Source(Language::Python)),
         Some("js" | "mjs" | "ts" | "mts") => Ok(Form::Source(Language::Javascript)),
@@ -113,13 +117,25 @@ impl Run {
             bail!("--tool and --dir are for components; a source is one tool, and has no files");
         }
         let sandbox = sandbox(&limits, &self.place)?;
-        let program = match form {
+        let found = match form {
             Form::Source(language) => source(&sandbox, &self.file, language, &limits).await?,
-            Form::Component => component(&sandbox, &self.file, self.tool.as_deref(), &limits).await?,
+            Form::Component => Ok(component(&sandbox, &self.file, self.tool.as_deref(), &limits).await?),
         };
+        let Tool { program, name, held } = match found {
+            Ok(tool) => tool,
+            Err(outcome) => {
+                print_outcome(&outcome);
+                return Ok(ExitCode::FAILURE);
+            }
+        };
+        let arguments = arguments.to_string();
+        held.arguments_checked(&name, &arguments, &limits).map_err(|error| match error {
+            Error::Invalid { .. } => anyhow!("the arguments do not fit: {error}"),
+            other => anyhow!(other),
+        })?;
         let job = Job {
             program,
-            arguments: arguments.to_string(),
+            arguments,
             secrets: Arc::new(self.secrets()?),
             bound: Arc::default(),
             grants: Arc::new(Grants {
@@ -140,6 +156,7 @@ impl Run {
                 running.await
             }
         }?;
+        let report = held.result_checked(report, &limits);
         print_report(&report, self.stats);
         Ok(if report.outcome.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -178,14 +195,36 @@ pub(super) fn sandbox(limits: &Limits, place: &Place) -> anyhow::Result<Sandbox>
     Ok(Sandbox::start(settings, egress)?)
 }
 
-async fn source(sandbox: &Sandbox, file: &Path, language: Language, limits: &Limits) -> anyhow::Result<Program> {
-    let text = String::from_utf8(read(file, limits.source_bytes)?);
-    let source = text.with_context(|| format!("{} is not UTF-8", file.display()))?;
-    while_compiling(sandbox, sandbox.prepare(language)).await?;
-    Ok(Program::Source { language, digest: Digest::of(source.as_bytes()), source: source.into() })
+/// What is run, and what its arguments and its result are held to, as on a host.
+struct Tool {
+    program: Program,
+    name: String,
+    held: Held,
 }
 
-async fn component(sandbox: &Sandbox, file: &Path, tool: Option<&str>, limits: &Limits) -> anyhow::Result<Program> {
+/// The inner error is the author's: how the source fails to be a tool.
+async fn source(
+    sandbox: &Sandbox,
+    file: &Path,
+    language: Language,
+    limits: &Limits,
+) -> anyhow::Result<Result<Tool, Outcome>> {
+    let source: Arc<str> = source_text(file, limits)?.into();
+    let described = while_compiling(sandbox, sandbox.describe(language, Arc::clone(&source))).await?;
+    Ok(described.map(|found| Tool {
+        program: Program::Source { language, digest: Digest::of(source.as_bytes()), source },
+        name: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        held: Held::read(&found.input_schema, found.output_schema.as_deref()),
+    }))
+}
+
+/// Reads a source, never more of it than may be.
+pub(super) fn source_text(file: &Path, limits: &Limits) -> anyhow::Result<String> {
+    let text = String::from_utf8(read(file, limits.source_bytes)?);
+    text.with_context(|| format!("{} is not UTF-8", file.display()))
+}
+
+async fn component(sandbox: &Sandbox, file: &Path, tool: Option<&str>, limits: &Limits) -> anyhow::Result<Tool> {
     let bytes: Arc<[u8]> = read(file, limits.component_bytes)?.into();
     let digest = Digest::of(&bytes);
     let tools = inspected(sandbox, &bytes, digest).await?.tools;
@@ -199,7 +238,12 @@ async fn component(sandbox: &Sandbox, file: &Path, tool: Option<&str>, limits: &
             .find(|tool| tool.name == name)
             .with_context(|| format!("the component has no tool `{name}`; it has: {}", names()))?,
     };
-    Ok(Program::Component { bytes: Arc::new(Arc::clone(&bytes)), digest, entry: Entry::Tool(chosen.name.clone()) })
+    let entry = Entry::Tool(chosen.name.clone());
+    Ok(Tool {
+        program: Program::Component { bytes: Arc::new(Arc::clone(&bytes)), digest, entry },
+        name: chosen.name.clone(),
+        held: Held::read(&chosen.input_schema, chosen.output_schema.as_deref()),
+    })
 }
 
 /// Waits for work of the sandbox, and says so when something has to be compiled for it.
@@ -244,7 +288,21 @@ fn print_report(report: &Report, stats: bool) {
             eprintln!("[{} more bytes were printed]", captured.dropped_bytes);
         }
     }
-    match &report.outcome {
+    print_outcome(&report.outcome);
+    if stats {
+        let usage = &report.usage;
+        eprintln!(
+            "[{:.2} ms, {} fuel, {} bytes of memory at most, {} HTTP requests]",
+            usage.duration.as_secs_f64() * 1e3,
+            usage.fuel,
+            usage.peak_memory_bytes,
+            usage.http_requests
+        );
+    }
+}
+
+fn print_outcome(outcome: &Outcome) {
+    match outcome {
         Outcome::Returned(result) | Outcome::ReturnedError(result) => {
             for piece in &result.content {
                 match piece {
@@ -274,16 +332,6 @@ fn print_report(report: &Report, stats: bool) {
         }
         Outcome::Stopped(bound) => eprintln!("mcpbox: stopped: the limit on {} was reached", bound.as_str()),
         Outcome::Cancelled => eprintln!("mcpbox: cancelled"),
-    }
-    if stats {
-        let usage = &report.usage;
-        eprintln!(
-            "[{:.2} ms, {} fuel, {} bytes of memory at most, {} HTTP requests]",
-            usage.duration.as_secs_f64() * 1e3,
-            usage.fuel,
-            usage.peak_memory_bytes,
-            usage.http_requests
-        );
     }
 }
 

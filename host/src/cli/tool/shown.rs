@@ -64,6 +64,19 @@ pub(super) fn component(version: &Value) {
     }
 }
 
+/// Prints what a source takes, gives and asks for, from a tool of the API.
+pub(super) fn source(tool: &Value) {
+    println!("Arguments: {}", visible(&tool["input_schema"].to_string()));
+    if !tool["output_schema"].is_null() {
+        println!("Result: {}", visible(&tool["output_schema"].to_string()));
+    }
+    quarantine("", tool);
+    println!("Asks for modules: {}", list(&tool["modules"]));
+    if tool["modules_to_request"].is_array() {
+        println!("Nobody requested so far: {}", list(&tool["modules_to_request"]));
+    }
+}
+
 /// Prints why clients would not be offered a tool, if that is so.
 pub(super) fn quarantine(indent: &str, tool: &Value) {
     if let Some(reason) = tool["quarantine"].as_str() {

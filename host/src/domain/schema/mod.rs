@@ -10,13 +10,15 @@ mod measure;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod told;
 
-use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
 pub use self::fit::{fit_input, fit_output};
 use self::parts::Parts;
+pub use self::told::expected;
+use self::told::shorten;
 use super::json::is_too_deep;
 
 /// Size of one schema, as text.
@@ -37,8 +39,6 @@ const BACKTRACKS: usize = 10_000;
 const PROBLEMS: usize = 10;
 /// Above these steps one problem is enough: looking for all of them takes several times as long.
 const STEPS_FOR_ALL: u64 = 50_000;
-/// Characters of one problem.
-const PROBLEM_CHARACTERS: usize = 300;
 
 /// Why a schema is not taken, in words for its author.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -176,24 +176,4 @@ fn knows(named: Option<&Value>) -> bool {
             | "https://json-schema.org/draft/2019-09/schema"
             | "https://json-schema.org/draft/2020-12/schema"
     )
-}
-
-/// What the schema has in place of what is there. Where it has nothing, the words of the library say that it is
-/// false.
-fn expected(error: &jsonschema::ValidationError<'_>) -> String {
-    if !matches!(error.kind(), ValidationErrorKind::FalseSchema) {
-        return shorten(&error.masked_with("the value").to_string());
-    }
-    let takes_none = error.schema_path().as_str().ends_with("/additionalProperties");
-    let words =
-        if takes_none { "no properties are taken here; send `{}`" } else { "nothing is taken here; leave it out" };
-    words.to_owned()
-}
-
-fn shorten(text: &str) -> String {
-    let mut short: String = text.chars().take(PROBLEM_CHARACTERS).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }

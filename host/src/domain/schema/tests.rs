@@ -53,6 +53,24 @@ fn where_nothing_is_taken_a_misfit_says_what_to_leave_out() {
 }
 
 #[test]
+fn a_value_that_is_none_of_a_list_is_told_all_of_the_list_within_bounds() {
+    let told = |options: Vec<Value>| match schema(&json!({"enum": options})).check(&json!(null), STEPS) {
+        Err(Unfit::Misfits(misfits)) => misfits[0].expected.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(vec![json!("a")]), "the value is not \"a\"");
+    assert_eq!(told(vec![json!("a"), json!(1)]), "the value is not one of \"a\" or 1");
+    let five = ["celsius", "fahrenheit", "kelvin", "rankine", "newton"].map(Value::from).to_vec();
+    let words = "the value is not one of \"celsius\", \"fahrenheit\", \"kelvin\", \"rankine\" or \"newton\"";
+    assert_eq!(told(five), words);
+    let many = told((0..1_000).map(|n| json!(format!("option-{n:04}"))).collect());
+    assert!(many.contains("\"option-0100\"") && many.ends_with(" other values"), "{many}");
+    assert!(many.chars().count() < 3_000, "{many}");
+    let long = told((0..3).map(|n| json!(format!("{n}{}", "x".repeat(1_900)))).collect());
+    assert!(long.contains("\"2x") && long.chars().count() < 1_000, "{long}");
+}
+
+#[test]
 fn references_stay_within_the_schema() {
     for outside in ["https://example.com/a.json", "file:///etc/passwd", "other.json", "//host/a", "http:", "a#/b", ""] {
         let words = if outside.is_empty() { "outside" } else { "outside a schema is ever fetched" };

@@ -53,6 +53,7 @@ use super::call_through;
 use crate::domain::caller::Caller;
 use crate::domain::content::{Content, ToolResult};
 use crate::domain::outcome::GuestEvent;
+use crate::domain::schema::expected;
 use crate::service::Service;
 use crate::service::calls::Execution;
 use crate::service::{Error, Problem};
@@ -327,10 +328,7 @@ impl Tool {
         let problems: Vec<Problem> = self
             .arguments
             .iter_errors(&arguments)
-            .map(|error| Problem {
-                pointer: error.instance_path().to_string(),
-                message: error.masked_with("the value").to_string(),
-            })
+            .map(|error| Problem { pointer: error.instance_path().to_string(), message: expected(&error) })
             .collect();
         if !problems.is_empty() {
             return Err(Error::Invalid { problems });

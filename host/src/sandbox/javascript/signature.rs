@@ -24,6 +24,8 @@ pub(super) struct Signature {
 
 pub(super) enum Wrong {
     NoMain,
+    /// What is exported in its place begins at the offset.
+    NoFunction(u32),
     /// `main` begins at the offset; the text says what to change.
     Main(u32, String),
 }
@@ -45,14 +47,24 @@ struct Function<'p, 'a> {
 /// # Errors
 /// When there is none, or it takes what arguments cannot be.
 pub(super) fn read(program: &Program<'_>, docs: HashMap<u32, Doc>) -> Result<Signature, Wrong> {
-    let mut module = Module { schemas: Schemas::new(docs), functions: HashMap::new(), exported: HashMap::new() };
+    let mut module = Module {
+        schemas: Schemas::new(docs),
+        functions: HashMap::new(),
+        values: HashMap::new(),
+        exported: HashMap::new(),
+    };
     for statement in &program.body {
         module.statement(statement);
     }
-    let exported = ["main", "default"].into_iter().find_map(|name| module.exported.get(name)).ok_or(Wrong::NoMain)?;
-    let main = match exported {
-        Exported::Function(function) => Some(*function),
-        Exported::Name(name) => module.functions.get(name).copied(),
+    let exported = || ["main", "default"].into_iter().filter_map(|name| module.exported.get(name));
+    // As the interpreter looks for it: what is no function is passed over.
+    let found = exported().find(|one| module.value(one).is_none());
+    let main = match found {
+        Some(Exported::Function(function)) => Some(*function),
+        Some(Exported::Name(name)) => module.functions.get(name).copied(),
+        Some(Exported::Value(_)) | None => {
+            return Err(exported().find_map(|one| module.value(one)).map_or(Wrong::NoMain, Wrong::NoFunction));
+        }
     };
     let mut schemas = module.schemas;
     let Some(main) = main else {
@@ -77,12 +89,16 @@ pub(super) fn read(program: &Program<'_>, docs: HashMap<u32, Doc>) -> Result<Sig
 /// What is exported under a name.
 enum Exported<'p, 'a> {
     Function(Function<'p, 'a>),
+    /// What can be no function; it begins at the offset.
+    Value(u32),
     Name(String),
 }
 
 struct Module<'p, 'a> {
     schemas: Schemas<'p, 'a>,
     functions: HashMap<String, Function<'p, 'a>>,
+    /// What can be no function, and where it begins.
+    values: HashMap<String, u32>,
     exported: HashMap<String, Exported<'p, 'a>>,
 }
 
@@ -106,10 +122,12 @@ impl<'p, 'a> Module<'p, 'a> {
                     ExportDefaultDeclarationKind::FunctionDeclaration(function) => {
                         Exported::Function(made(&function.params, function.return_type.as_deref(), start))
                     }
+                    ExportDefaultDeclarationKind::ClassDeclaration(_) => Exported::Value(start),
                     other => match other.as_expression() {
                         Some(Expression::Identifier(name)) => Exported::Name(name.name.to_string()),
                         Some(expression) => match function(expression, start) {
                             Some(function) => Exported::Function(function),
+                            None if is_value(expression) => Exported::Value(start),
                             None => Exported::Name(String::new()),
                         },
                         None => return,
@@ -141,6 +159,8 @@ impl<'p, 'a> Module<'p, 'a> {
                     let BindingPattern::BindingIdentifier(id) = &one.id else { continue };
                     if let Some(function) = one.init.as_ref().and_then(|init| function(init, start)) {
                         self.functions.insert(id.name.to_string(), function);
+                    } else if variables.kind.is_const() && one.init.as_ref().is_some_and(is_value) {
+                        self.values.insert(id.name.to_string(), start);
                     }
                     names.push(id.name.to_string());
                 }
@@ -154,12 +174,26 @@ impl<'p, 'a> Module<'p, 'a> {
             }
             Declaration::TSEnumDeclaration(list) => {
                 self.schemas.declare(&list.id.name, Declared::Enum(list));
+                self.values.insert(list.id.name.to_string(), start);
                 return vec![list.id.name.to_string()];
             }
-            Declaration::ClassDeclaration(class) => return class.id.iter().map(|id| id.name.to_string()).collect(),
+            Declaration::ClassDeclaration(class) => {
+                let Some(id) = &class.id else { return Vec::new() };
+                self.values.insert(id.name.to_string(), start);
+                return vec![id.name.to_string()];
+            }
             _ => {}
         }
         Vec::new()
+    }
+
+    /// Where that begins which is exported and can be no function.
+    fn value(&self, exported: &Exported<'_, '_>) -> Option<u32> {
+        match exported {
+            Exported::Function(_) => None,
+            Exported::Value(start) => Some(*start),
+            Exported::Name(name) => self.values.get(name).copied(),
+        }
     }
 }
 
@@ -181,6 +215,28 @@ fn function<'p, 'a>(expression: &'p Expression<'a>, start: u32) -> Option<Functi
         Expression::TSSatisfiesExpression(inner) => function(&inner.expression, start),
         Expression::TSAsExpression(inner) => function(&inner.expression, start),
         _ => None,
+    }
+}
+
+/// Whether an expression is no function, whatever its parts are. A class is none that can be called.
+fn is_value(expression: &Expression<'_>) -> bool {
+    match expression {
+        Expression::BooleanLiteral(_)
+        | Expression::NullLiteral(_)
+        | Expression::NumericLiteral(_)
+        | Expression::BigIntLiteral(_)
+        | Expression::RegExpLiteral(_)
+        | Expression::StringLiteral(_)
+        | Expression::TemplateLiteral(_)
+        | Expression::ArrayExpression(_)
+        | Expression::ObjectExpression(_)
+        | Expression::ClassExpression(_)
+        | Expression::UnaryExpression(_)
+        | Expression::BinaryExpression(_) => true,
+        Expression::ParenthesizedExpression(inner) => is_value(&inner.expression),
+        Expression::TSSatisfiesExpression(inner) => is_value(&inner.expression),
+        Expression::TSAsExpression(inner) => is_value(&inner.expression),
+        _ => false,
     }
 }
 

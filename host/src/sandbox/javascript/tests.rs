@@ -212,6 +212,27 @@ fn what_is_wrong_is_said_with_its_place() {
         (found.kind, found.message, found.position.map(|at| (at.line, at.column)))
     };
     assert_eq!(at("export const x = 1;").0, "NoMain");
+    for source in [
+        "\nexport const main = 3;",
+        "\nexport const main = { run() {} } as const;",
+        "\nexport class main {}",
+        "\nexport enum main { A }",
+        "\nexport default class {}",
+        "\nexport default `text`;",
+        "\nconst made = [() => 1];\nexport { made as main };",
+    ] {
+        let (kind, message, place) = at(source);
+        assert_eq!((kind.as_str(), place), ("NoMain", Some((2, 1))), "{source}");
+        assert!(message.contains("not as a function"), "{source}: {message}");
+    }
+    // As the interpreter does, which takes the default where `main` is none; and what only a run can tell is left to it.
+    for source in [
+        "export const main = 3;\nexport default () => 1;",
+        "const make = () => () => 1;\nexport const main = make();",
+        "export let main = 3;\nmain = () => 1;",
+    ] {
+        module(source);
+    }
     let (kind, _, place) = at("export function main() {\n  const a = ;\n}");
     assert_eq!((kind.as_str(), place), ("SyntaxError", Some((2, 13))));
     let (kind, message, place) = at("\nimport fs from \"node:fs\";\nexport function main() { return fs }");

@@ -27,6 +27,8 @@ const STACK_BYTES: usize = 16 << 20;
 
 const NO_MAIN: &str = "the module exports no main; write `export function main({ name }) { … }`: what it destructures \
                        are the tool's arguments and what it returns is the result";
+const NO_FUNCTION: &str =
+    "the module exports main, but not as a function; write `export function main({ name }) { … }`";
 
 /// What the child answers.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -100,6 +102,7 @@ fn module(source: &str) -> Result<Module, Mistake> {
     let scoping = semantic.semantic.into_scoping();
     let signature = signature::read(&program, docs(&program)).map_err(|wrong| match wrong {
         Wrong::NoMain => mistake("NoMain", NO_MAIN, None),
+        Wrong::NoFunction(offset) => mistake("NoMain", NO_FUNCTION, Some(position(source, offset as usize))),
         Wrong::Main(offset, text) => mistake("TypeError", &text, Some(position(source, offset as usize))),
     })?;
     let mut made = None;

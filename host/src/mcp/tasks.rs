@@ -2,7 +2,7 @@
 //!
 //! A call becomes a task once, and only before its guest has asked something that was answered with another
 //! call. From then on the connection no longer matters: the guest goes on, waits for answers where it asks, and
-//! what comes of it is kept until it expires.
+//! what comes of it is kept for a while. A guest never goes on for a task that nobody can fetch any more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -22,6 +22,7 @@ use crate::domain::caller::Caller;
 use crate::domain::ids::TaskId;
 use crate::domain::task::TaskStatus;
 use crate::mcp::error::Kind;
+use crate::service::Error;
 use crate::service::tasks::{TaskEnd, TaskView};
 
 /// How often a client may ask how a task goes.
@@ -64,7 +65,8 @@ impl Tasks {
     }
 }
 
-/// Runs a task to its end and keeps what came of it.
+/// Runs a task to its end and keeps what came of it. The guest of one that is over before it, or that is not there
+/// any more, is stopped.
 pub(super) async fn follow(
     dispatcher: Dispatcher,
     caller: Caller,
@@ -81,7 +83,10 @@ pub(super) async fn follow(
         tokio::select! {
             end = &mut work => break end,
             questions = client.parked() => {
-                if let Err(error) = service.task_ask(&caller, id, questions).await {
+                // That it is not there any more is seen below.
+                if let Err(error) = service.task_ask(&caller, id, questions).await
+                    && !matches!(error, Error::NotFound { .. })
+                {
                     tracing::error!(task = %id, %error, "the questions of a task could not be kept; ending it");
                     cancel.cancel();
                 }
@@ -91,10 +96,16 @@ pub(super) async fn follow(
         }
         match service.task_news(&caller, id).await {
             Ok(news) => {
-                if news.is_cancelled {
+                if news.is_over {
                     cancel.cancel();
                 }
                 client.bring(news.answers);
+            }
+            Err(Error::NotFound { .. }) => {
+                tracing::warn!(task = %id, "a task is not there any more; stopping its guest");
+                cancel.cancel();
+                work.await;
+                return;
             }
             Err(error) => tracing::warn!(task = %id, %error, "a task could not be looked at; trying again"),
         }

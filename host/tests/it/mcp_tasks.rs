@@ -65,7 +65,7 @@ async fn a_call_that_lasts_becomes_a_task_of_a_client_that_follows_them() {
     let client = Client::of(&host);
     let made = call(&client, "s__lasts", json!({"seconds": 1})).await;
     assert_eq!((&made["resultType"], &made["status"]), (&json!("task"), &json!("working")), "{made}");
-    assert!(made["ttlMs"].as_u64() == Some(3_600_000) && made["pollIntervalMs"].as_u64().is_some(), "{made}");
+    assert!(made["ttlMs"].as_u64() == Some(3_630_000) && made["pollIntervalMs"].as_u64().is_some(), "{made}");
     assert!(made.get("requestState").is_none() && made.get("task").is_none(), "{made}");
     let done = until(&client, &id(&made), "completed").await;
     assert_eq!((&done["resultType"], &done["result"]["isError"]), (&json!("complete"), &json!(false)), "{done}");
@@ -157,12 +157,84 @@ async fn a_task_outlives_a_restart_until_it_expires() {
     let failed = until(&client, &running, "failed").await;
     assert_eq!(failed["error"]["code"], -32603, "{failed}");
     assert!(failed["error"]["message"].as_str().is_some_and(|text| text.contains("again")), "{failed}");
-    host.clock.turn(TimeDelta::seconds(3_601));
+    host.clock.turn(TimeDelta::seconds(3_631));
     for task in [&done, &running] {
         assert_eq!(about(&client, "tasks/get", task, json!({})).await["error"]["code"], -32602);
     }
     let stop = tokio_util::sync::CancellationToken::new();
     assert_eq!(host.app().service().tasks_prune(&stop).await.expect("the database answers"), 2);
+}
+
+/// How long what has not ended yet is kept at least, counted from its beginning.
+async fn ttl_ms(client: &Client, task: &str) -> Option<u64> {
+    about(client, "tasks/get", task, json!({})).await["result"]["ttlMs"].as_u64()
+}
+
+/// A host with a guest that asks as a task, one minute of keeping what came of it, and an hour of belief in whoever
+/// runs it; the task.
+async fn forgetful() -> (Host, String, String) {
+    let limits = Limits { task_ttl_s: 60, task_lease_s: 3_600, ..Wishes::default().limits };
+    let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
+    let admin = host.admin().await;
+    let tool = desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let made = id(&call(&client, "task", desk::form("who?")).await);
+    until(&client, &made, "input_required").await;
+    (host, tool, made)
+}
+
+/// Holds: task_ttl_s.
+#[tokio::test]
+async fn a_task_is_there_for_as_long_as_it_runs_and_what_came_of_it_for_a_while_longer() {
+    let (host, _, made) = forgetful().await;
+    let client = Client::of(&host).at(desk::ALONE);
+    for _ in 0..3 {
+        let before = ttl_ms(&client, &made).await;
+        assert!(before >= Some(3_660_000), "{before:?}");
+        host.clock.turn(TimeDelta::seconds(2_000));
+        let renewed = async { while ttl_ms(&client, &made).await == before {} };
+        tokio::time::timeout(PATIENCE, renewed).await.expect("whoever runs it says so");
+    }
+    let answers = json!({"inputResponses": {"who": {"action": "accept", "content": {"name": "Ada"}}}});
+    about(&client, "tasks/update", &made, answers).await;
+    let done = until(&client, &made, "completed").await;
+    assert!(done["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("Ada")), "{done}");
+    host.clock.turn(TimeDelta::seconds(59));
+    assert_eq!(until(&client, &made, "completed").await["result"], done["result"]);
+    host.clock.turn(TimeDelta::seconds(3_660));
+    assert_eq!(about(&client, "tasks/get", &made, json!({})).await["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn the_guest_of_a_task_that_is_not_there_any_more_is_stopped() {
+    let (host, tool, made) = forgetful().await;
+    let client = Client::of(&host).at(desk::ALONE);
+    // As when nothing could be written for so long.
+    host.clock.turn(TimeDelta::seconds(3_661));
+    for method in ["tasks/get", "tasks/cancel"] {
+        assert_eq!(about(&client, method, &made, json!({})).await["error"]["code"], -32602, "{method}");
+    }
+    assert_eq!(outcome_of_last_call(&host, &tool).await, "cancelled");
+}
+
+#[tokio::test]
+async fn the_guest_of_a_task_that_was_given_up_is_stopped() {
+    let (host, tool, made) = forgetful().await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let given_up = async {
+        loop {
+            // Whoever runs it may say so between the two: then it is believed for another hour.
+            host.clock.turn(TimeDelta::seconds(3_650));
+            let seen = about(&client, "tasks/get", &made, json!({})).await["result"].clone();
+            if seen["status"] == "failed" {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, given_up).await.expect("nobody said in time that it runs");
+    assert_eq!(outcome_of_last_call(&host, &tool).await, "cancelled");
+    host.clock.turn(TimeDelta::seconds(50));
+    until(&client, &made, "failed").await;
 }
 
 #[tokio::test]

@@ -242,7 +242,7 @@ impl Retried {
         }
     }
 
-    /// Resolves when the guest of a task asks, with what is open.
+    /// Resolves when the guest of a task asks, with what is open, and when it waits no longer, with nothing.
     pub(super) async fn parked(&self) -> Vec<Question> {
         let Some(task) = &self.task else { return std::future::pending().await };
         task.asks.notified().await;
@@ -300,7 +300,12 @@ impl Retried {
         };
         match self.waiting.for_answer(all).await {
             Ok(()) => answered(&questions, &held(&self.settled)),
-            Err(why) => Asked::Failed(why),
+            Err(why) => {
+                // Nobody is to answer what nobody waits for.
+                held(&task.open).clear();
+                task.asks.notify_one();
+                Asked::Failed(why)
+            }
         }
     }
 }
@@ -353,12 +358,16 @@ mod tests {
     }
 
     fn client(brought: &Value) -> Retried {
+        within(brought, &Limits::default())
+    }
+
+    fn within(brought: &Value, limits: &Limits) -> Retried {
         let brought: BTreeMap<String, Box<RawValue>> = serde_json::from_value(brought.clone()).expect("a map");
         let brought = brought.into_iter().map(|(key, answer)| (key, Said::Result(answer))).collect();
         Retried::new(
             Abilities { elicitation: true, tasks: true, ..Abilities::default() },
             brought,
-            Waiting::new(&Limits::default()),
+            Waiting::new(limits),
         )
     }
 
@@ -390,6 +399,17 @@ mod tests {
         };
         let (asked, ()) = tokio::join!(client.ask(vec![question("a"), question("b")]), runner);
         assert!(matches!(asked, Asked::Answered(said) if said.len() == 2));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_open_no_more() {
+        let client = within(&json!({}), &Limits { answer_wait_s: 1, ..Limits::default() });
+        client.become_task();
+        client.decide(true);
+        let runner = async { (client.parked().await.len(), client.parked().await.len()) };
+        let (asked, open) = tokio::join!(client.ask(vec![question("a")]), runner);
+        assert!(matches!(asked, Asked::Failed(Unasked::Unanswered(_))));
+        assert_eq!(open, (1, 0));
     }
 
     #[tokio::test]

@@ -169,12 +169,13 @@ impl Service {
         Ok(())
     }
 
-    /// Puts the questions of a guest that waits. For whoever runs it.
+    /// Puts the questions of a guest that waits; none, when it has waited for long enough and goes on. For whoever
+    /// runs it.
     pub async fn task_ask(&self, caller: &Caller, id: TaskId, questions: Vec<Question>) -> Result<(), Error> {
         let (tx, mut row, mut content) = self.task_locked(caller, id).await?;
         if !row.status.is_over() {
+            row.status = if questions.is_empty() { TaskStatus::Working } else { TaskStatus::InputRequired };
             content.open = questions;
-            row.status = TaskStatus::InputRequired;
             self.task_write(tx, row, &content).await?;
         }
         Ok(())

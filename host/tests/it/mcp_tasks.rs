@@ -255,6 +255,42 @@ async fn a_task_whose_guest_waits_for_answers_is_cancelled_as_any_other() {
     until(&client, &made, "cancelled").await;
 }
 
+/// Asks, and goes on for long when nobody answers.
+const ASKS_AND_GOES_ON: &str = "import asyncio
+
+async def main() -> str:
+    ctx.become_task()
+    try:
+        await ctx.elicit('Who?', {'name': str})
+    except ctx.ClientError:
+        pass
+    await asyncio.sleep(300)
+";
+
+#[tokio::test]
+async fn a_task_whose_guest_waits_no_longer_asks_nobody() {
+    let limits = Limits { answer_wait_s: 1, ..Wishes::default().limits };
+    let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
+    let admin = host.admin().await;
+    let tools = offer(&host, &admin, &[("asks", ASKS_AND_GOES_ON)]).await;
+    let client = Client::of(&host);
+    let made = id(&call(&client, "s__asks", json!({})).await);
+    let goes_on = async {
+        loop {
+            let seen = until(&client, &made, "working").await;
+            // It was something else in between.
+            if seen["lastUpdatedAt"] != seen["createdAt"] {
+                return seen;
+            }
+        }
+    };
+    let goes_on = tokio::time::timeout(PATIENCE, goes_on).await.expect("nobody answers");
+    assert!(goes_on.get("inputRequests").is_none(), "{goes_on}");
+    about(&client, "tasks/cancel", &made, json!({})).await;
+    until(&client, &made, "cancelled").await;
+    assert_eq!(outcome_of_last_call(&host, &tools[0]).await, "cancelled");
+}
+
 #[tokio::test]
 async fn every_process_on_the_database_tells_of_a_task_takes_answers_and_cancels() {
     let host = Host::start().await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::desk;
 use crate::harness::{Host, Wishes};
-use crate::mcp_client::{Client, outcome_of_last_call, request};
+use crate::mcp_client::{Client, offer, outcome_of_last_call, request};
 
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
@@ -82,6 +82,34 @@ async fn a_modern_client_makes_the_call_again_with_its_answers() {
     host.clock.turn(TimeDelta::seconds(601));
     let late = ask(json!({"inputResponses": answers(), "requestState": state})).await;
     assert_eq!(late["error"]["code"], -32602, "{late}");
+}
+
+/// That a text has these, one after the other.
+#[track_caller]
+pub fn assert_in_order(text: &str, parts: &[&str]) {
+    let at: Vec<usize> = parts.iter().map(|part| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"))).collect();
+    assert!(at.is_sorted(), "{parts:?}: {text}");
+}
+
+/// People fill in a form in the order in which it is shown.
+#[tokio::test]
+async fn the_fields_of_a_form_are_in_the_order_of_their_author() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let asks = "async def main() -> str:\n    \
+                return str(await ctx.elicit('?', {'kind': str, 'day': str, 'n': int, 'note': str}))\n";
+    offer(&host, &admin, &[("asks", asks)]).await;
+    let client = Client::of(&host);
+    let fields = ["\"kind\":", "\"day\":", "\"n\":", "\"note\":"];
+    let params = json!({"name": "s__asks", "arguments": {}, "_meta": {CAPABILITIES: {"elicitation": {}}}});
+    assert_in_order(&client.modern(&[], "tools/call", params.clone()).await.text().await, &fields);
+    let session = answering(&client).await;
+    let mut stream = client.ask(&session, "tools/call", params).await;
+    let mut question = String::new();
+    while !question.contains("elicitation/create") {
+        question = stream.event().await.expect("an event");
+    }
+    assert_in_order(&question, &fields);
 }
 
 /// Holds: request_state_bytes.

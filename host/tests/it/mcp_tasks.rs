@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::desk;
 use crate::executable::admin;
 use crate::harness::{Host, Wishes};
+use crate::mcp_asking::assert_in_order;
 use crate::mcp_client::{Client, ECHO, PATIENCE, WAITS, offer, outcome_of_last_call};
 use crate::program::Installation;
 
@@ -253,6 +254,31 @@ async fn a_task_whose_guest_waits_for_answers_is_cancelled_as_any_other() {
     let late = json!({"inputResponses": {"who": {"action": "accept", "content": {"name": "Ada"}}}});
     about(&client, "tasks/update", &made, late).await;
     until(&client, &made, "cancelled").await;
+}
+
+#[tokio::test]
+async fn what_a_guest_wrote_of_a_task_stays_in_its_order() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let asks = "async def main() -> dict:\n    ctx.become_task()\n    \
+                await ctx.elicit('?', {'kind': str, 'day': str, 'n': int})\n    return {'kind': 1, 'day': 2, 'n': 3}\n";
+    offer(&host, &admin, &[("asks", asks)]).await;
+    let client = Client::of(&host);
+    let made = id(&call(&client, "s__asks", json!({})).await);
+    let asked = until(&client, &made, "input_required").await;
+    let text = async || {
+        let params = json!({"taskId": made, "_meta": follows()});
+        client.modern(&[("mcp-name", &made)], "tasks/get", params).await.text().await
+    };
+    assert_in_order(&text().await, &["\"kind\":", "\"day\":", "\"n\":"]);
+    let key = asked["inputRequests"].as_object().and_then(|asked| asked.keys().next()).expect("a question");
+    let content = json!({"kind": "a", "day": "b", "n": 1});
+    let answers = json!({"inputResponses": {key: {"action": "accept", "content": content}}});
+    about(&client, "tasks/update", &made, answers).await;
+    until(&client, &made, "completed").await;
+    let done = text().await;
+    let (_, structured) = done.split_once("\"structuredContent\"").expect("a result");
+    assert_in_order(structured, &["\"kind\":", "\"day\":", "\"n\":"]);
 }
 
 /// Asks, and goes on for long when nobody answers.

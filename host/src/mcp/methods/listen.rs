@@ -17,7 +17,7 @@ use crate::mcp::methods::Method;
 use crate::mcp::notices::{Notices, Told, method_of, notifications};
 use crate::mcp::outbox::Outbox;
 use crate::mcp::record::Record;
-use crate::mcp::tasks;
+use crate::mcp::tasks::Detailed;
 
 /// Which subscription a message belongs to: the id of the request that opened it.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -122,13 +122,19 @@ async fn tell_of_task(dispatcher: &Dispatcher, context: &Context, outbox: &Outbo
     }
     // One that is gone meanwhile is told of no more.
     if let Ok(task) = dispatcher.service.task_get(&context.caller, id).await {
-        say(outbox, "notifications/tasks", tasks::detailed(&task));
+        say(outbox, "notifications/tasks", Detailed::of(&task));
     }
 }
 
-fn say(outbox: &Outbox, method: &str, mut params: Map<String, Value>) {
-    params.insert("_meta".to_owned(), json!({ SUBSCRIPTION: outbox.id() }));
-    outbox.say(method, &params);
+fn say(outbox: &Outbox, method: &str, params: impl Serialize) {
+    #[derive(Serialize)]
+    struct Params<P> {
+        #[serde(flatten)]
+        own: P,
+        #[serde(rename = "_meta")]
+        meta: Value,
+    }
+    outbox.say(method, &Params { own: params, meta: json!({ SUBSCRIPTION: outbox.id() }) });
 }
 
 /// What a client reads whose subscription ends in good order.

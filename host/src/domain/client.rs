@@ -138,7 +138,7 @@ pub enum Said {
 pub enum Unasked {
     /// The client lacks what it takes.
     Unsupported(String),
-    /// A question cannot be put.
+    /// A question cannot be put, or what the client said is no answer to it.
     Invalid(String),
     /// Nobody answered in time, or nobody is there.
     Unanswered(String),

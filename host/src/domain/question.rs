@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use url::{Host, Url};
 
 use super::client::{Asking, Question};
-use super::schema::Schema;
+use super::schema::{Misfit, Schema, Unfit};
 
 /// Formats of a text in a form.
 const FORMATS: [&str; 4] = ["email", "uri", "date", "date-time"];
@@ -38,22 +38,47 @@ impl Asking {
 }
 
 impl Question {
-    /// Whether this is an answer to it: of the shape that the method's results have, and, of a form, one that its
-    /// schema allows. What was left empty may be there as `null`.
+    /// Whether this is an answer to it.
     pub fn is_answered_by(&self, answer: &RawValue) -> bool {
-        self.method.is_answered_by(answer) && (self.method != Asking::Elicitation || self.is_filled_in(answer))
+        self.check_answer(answer).is_ok()
     }
 
-    fn is_filled_in(&self, answer: &RawValue) -> bool {
+    /// Judges an answer: it has the shape that the method's results have, and, of a form, is one that its schema
+    /// allows. What was left empty may be there as `null`.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that go on after "the answer" and quote nothing of it.
+    pub fn check_answer(&self, answer: &RawValue) -> Result<(), String> {
+        if !self.method.is_answered_by(answer) {
+            return Err(format!("is none that `{}` can have", self.method.as_str()));
+        }
+        match self.method {
+            Asking::Elicitation => self.check_form(answer),
+            Asking::Sampling | Asking::Roots => Ok(()),
+        }
+    }
+
+    fn check_form(&self, answer: &RawValue) -> Result<(), String> {
         let read = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).unwrap_or_default();
         let (params, answer) = (read(&self.params), read(answer));
         if answer["action"] != "accept" || params["mode"] == "url" {
-            return true;
+            return Ok(());
         }
         let mut content = answer["content"].as_object().cloned().unwrap_or_default();
         content.retain(|_, value| !value.is_null());
         let schema = Schema::read(&params["requestedSchema"].to_string());
-        schema.is_ok_and(|schema| schema.check(&content.into(), FORM_STEPS).is_ok())
+        let schema = schema.map_err(|why| format!("cannot be held to its form: {why}"))?;
+        schema.check(&content.into(), FORM_STEPS).map_err(|unfit| match unfit {
+            Unfit::Misfits(misfits) => {
+                let words = |Misfit { pointer, expected }: Misfit| match pointer.as_str() {
+                    "" => expected,
+                    pointer => format!("{pointer}: {expected}"),
+                };
+                let misfits: Vec<String> = misfits.into_iter().map(words).collect();
+                format!("does not fit its form: {}", misfits.join("; "))
+            }
+            Unfit::TooMuch => "takes too long to be held to its form; ask for less at once".to_owned(),
+        })
     }
 }
 
@@ -335,6 +360,11 @@ mod tests {
         ] {
             assert_eq!(question.is_answered_by(&raw(&answer)), good, "{answer}");
         }
+        let words = |answer: Value| question.check_answer(&raw(&answer)).err();
+        let unfit = words(json!({"action": "accept", "content": {"a": "secret"}}));
+        assert!(unfit.is_some_and(|why| why.contains("/a: ") && !why.contains("secret")));
+        let shapeless = words(json!({"action": "perhaps"}));
+        assert_eq!(shapeless.as_deref(), Some("is none that `elicitation/create` can have"));
         let visit = json!({"mode": "url", "message": "?", "url": "https://example.com/"});
         let visit = Question { params: raw(&visit), ..question };
         assert!(visit.is_answered_by(&raw(&json!({"action": "accept"}))));

@@ -2,8 +2,9 @@
 //!
 //! In the legacy era a question is a request on the call's own stream, and the guest waits. In the modern era
 //! the client makes the call again with the answers, so that they are there when the guest asks, or else the
-//! call ends with what is open. In both, a question that a client did not say it can answer is never put, and
-//! an answer has the shape that the protocol gives it.
+//! call ends with what is open. In both, a question that a client did not say it can answer is never put, and what
+//! does not fit a question never reaches a guest as its answer: in the legacy era the guest is told so, in the modern
+//! one it is asked again.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -68,22 +69,26 @@ pub(super) struct Live {
     peer: Peer,
     can: Abilities,
     waiting: Waiting,
-    /// What it said so far: the same key has the same answer.
-    said: Mutex<Answers>,
+    /// What it said so far: the same key has the same answer, or none for the same reason.
+    heard: Mutex<BTreeMap<String, Heard>>,
 }
+
+/// What a client said to a question, or why that is no answer.
+type Heard = Result<Said, Unasked>;
 
 impl Live {
     pub(super) fn new(peer: Peer, can: Abilities, waiting: Waiting) -> Self {
-        Self { peer, can, waiting, said: Mutex::default() }
+        Self { peer, can, waiting, heard: Mutex::default() }
     }
 
-    async fn put(&self, question: &Question) -> Result<Said, PeerError> {
+    async fn put(&self, question: &Question) -> Heard {
+        let unfit = |why| Unasked::Invalid(format!("the client's answer to the question `{}` {why}", question.key));
         let (method, params) = (question.method, with_matter(question));
         match self.peer.request(method.as_str(), &params, self.waiting.within()).await {
-            Ok(answer) if question.is_answered_by(&answer) => Ok(Said::Result(answer)),
-            Ok(_) => Ok(Said::Refused(format!("its answer is none that `{}` can have here", method.as_str()))),
+            Ok(answer) => question.check_answer(&answer).map(|()| Said::Result(answer)).map_err(unfit),
+            Err(PeerError::NoObject(text)) => Err(unfit(format!("is no object: {text}"))),
             Err(PeerError::Refused(message)) => Ok(Said::Refused(message)),
-            Err(error) => Err(error),
+            Err(error) => Err(Unasked::Unanswered(error.to_string())),
         }
     }
 
@@ -92,8 +97,8 @@ impl Live {
             return Asked::Failed(why);
         }
         let open: Vec<&Question> = {
-            let said = held(&self.said);
-            questions.iter().filter(|question| !said.contains_key(&question.key)).collect()
+            let heard = held(&self.heard);
+            questions.iter().filter(|question| !heard.contains_key(&question.key)).collect()
         };
         if !open.is_empty() {
             let all = join_all(open.iter().map(|question| self.put(question)));
@@ -103,12 +108,15 @@ impl Live {
             };
             for (question, answer) in open.into_iter().zip(answers) {
                 match answer {
-                    Ok(said) => held(&self.said).insert(question.key.clone(), said),
-                    Err(error) => return Asked::Failed(Unasked::Unanswered(error.to_string())),
+                    Err(Unasked::Unanswered(why)) => return Asked::Failed(Unasked::Unanswered(why)),
+                    heard => held(&self.heard).insert(question.key.clone(), heard),
                 };
             }
         }
-        answered(&questions, &held(&self.said))
+        let heard = held(&self.heard);
+        let missing = || Err(Unasked::Unanswered("an answer is missing".to_owned()));
+        let all = questions.iter().map(|question| heard.get(&question.key).cloned().unwrap_or_else(missing));
+        all.collect::<Result<Vec<Said>, Unasked>>().map_or_else(Asked::Failed, Asked::Answered)
     }
 }
 

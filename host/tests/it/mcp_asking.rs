@@ -112,6 +112,56 @@ async fn the_fields_of_a_form_are_in_the_order_of_their_author() {
     assert_in_order(&question, &fields);
 }
 
+/// Asks twice at once, and says what it was told of each.
+const ASKS_TWICE: &str = "
+export async function main(_, ctx) {
+  const reason = (error) => `${error.reason}: ${error.message}`;
+  const ask = (key) => ctx.elicit(key, { n: Number }, { key }).then(({ content }) => content.n, reason);
+  return (await Promise.all([ask('one'), ask('two')])).join('\\n') + '\\n' + (await ask('one'));
+}
+";
+
+#[tokio::test]
+async fn a_guest_is_told_that_an_answer_does_not_fit_and_that_it_was_no_refusal() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let server = admin.server("s").await;
+    let tool = json!({"server_id": server, "name": "asks", "code": ASKS_TWICE, "language": "javascript"});
+    admin.approve(host.model().done("mcpbox_create_tool", tool).await["id"].as_str().expect("an id")).await;
+    let client = Client::of(&host);
+    let session = answering(&client).await;
+    for (unfit, reason) in [
+        (
+            json!({"result": {"action": "accept", "content": {"n": "zz"}}}),
+            "invalid: the client's answer to the question `one` does not fit its form: /n: ",
+        ),
+        (json!({"result": {"action": "perhaps"}}), "invalid: the client's answer to the question `one` is none that"),
+        (json!({"result": 7}), "invalid: the client's answer to the question `one` is no object"),
+        (
+            json!({"error": {"code": 1, "message": "not now"}}),
+            "refused: the client refused the question \"one\": not now",
+        ),
+    ] {
+        let mut stream = client.ask(&session, "tools/call", json!({"name": "s__asks", "arguments": {}})).await;
+        for _ in 0..2 {
+            let question = message(&mut stream).await;
+            let mut answer = match question["params"]["message"] == "one" {
+                true => unfit.clone(),
+                false => json!({"result": {"action": "accept", "content": {"n": 2}}}),
+            };
+            answer["jsonrpc"] = json!("2.0");
+            answer["id"] = question["id"].clone();
+            assert_eq!(client.post(&[("mcp-session-id", &session)], &answer).await.status, 202);
+        }
+        // It is not asked once more: the same key has the same answer.
+        let told = message(&mut stream).await;
+        let told = told["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{told}"));
+        let lines: Vec<&str> = told.lines().collect();
+        let [one, "2", again] = lines.as_slice() else { panic!("{lines:?}") };
+        assert!(one.starts_with(reason) && again.starts_with(reason), "{lines:?}");
+    }
+}
+
 /// Holds: request_state_bytes.
 #[tokio::test]
 async fn a_state_is_bounded() {
@@ -196,7 +246,9 @@ async fn a_legacy_client_is_asked_on_the_stream_of_its_call() {
     assert_eq!(client.post(&[("mcp-session-id", &session)], &unfit).await.status, 202);
     let told = message(&mut stream).await;
     assert!(
-        told["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("its answer is none")),
+        told["result"]["content"][0]["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("does not fit its form: /name: ")),
         "{told}"
     );
 

@@ -15,8 +15,18 @@ use super::schema::{Misfit, Schema, Unfit};
 /// Formats of a text in a form.
 const FORMATS: [&str; 4] = ["email", "uri", "date", "date-time"];
 /// What makes a field more than a text, a number, a yes or no, or a choice.
-const NOT_FLAT: [&str; 9] =
-    ["properties", "additionalProperties", "$ref", "$dynamicRef", "allOf", "not", "if", "prefixItems", "contains"];
+const NOT_FLAT: [&str; 10] = [
+    "properties",
+    "additionalProperties",
+    "$ref",
+    "$dynamicRef",
+    "allOf",
+    "anyOf",
+    "not",
+    "if",
+    "prefixItems",
+    "contains",
+];
 /// Steps of holding an answer to the schema of its form.
 const FORM_STEPS: u64 = 100_000;
 /// Wishes for a model, each from 0 to 1.
@@ -118,6 +128,8 @@ fn is_flat(field: &Value) -> bool {
         Some("string") => {
             let known = |format: &Value| format.as_str().is_some_and(|format| FORMATS.contains(&format));
             field.get("format").is_none_or(known)
+                && field.get("enum").is_none_or(|texts| is_list_of(texts, Value::is_string))
+                && field.get("oneOf").is_none_or(|choices| is_list_of(choices, is_titled))
         }
         Some("number" | "integer" | "boolean") => true,
         Some("array") => is_choice(&field["items"]),
@@ -127,10 +139,16 @@ fn is_flat(field: &Value) -> bool {
 
 /// One or more texts to choose from, with or without titles.
 fn is_choice(items: &Value) -> bool {
-    let is_of = |list: &Value, is_text: fn(&Value) -> bool| {
-        list.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(is_text))
-    };
-    is_of(&items["enum"], Value::is_string) || is_of(&items["anyOf"], |one| one["const"].is_string())
+    is_list_of(&items["enum"], Value::is_string) || is_list_of(&items["anyOf"], is_titled)
+}
+
+fn is_titled(choice: &Value) -> bool {
+    choice["const"].is_string()
+}
+
+/// Whether it is a list of at least one, and each is so.
+fn is_list_of(list: &Value, is_so: fn(&Value) -> bool) -> bool {
+    list.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(is_so))
 }
 
 fn address(params: &Value) -> Result<(), String> {
@@ -254,6 +272,9 @@ mod tests {
             (form_of(json!({"type": "string", "format": "password"})), "ask for `a`"),
             (form_of(json!({"type": ["string", "null"]})), "ask for `a`"),
             (form_of(json!({"type": "array", "items": {"type": "string"}})), "ask for `a`"),
+            (form_of(json!({"type": "string", "oneOf": [{"minLength": 1}]})), "ask for `a`"),
+            (form_of(json!({"type": "string", "anyOf": [{"const": "a"}]})), "ask for `a`"),
+            (form_of(json!({"type": "string", "enum": [7]})), "ask for `a`"),
             (form_of(json!({"type": "array", "items": {"enum": []}})), "ask for `a`"),
             (form_of(json!({"type": "string", "$ref": "#/x"})), "ask for `a`"),
             (form_of(json!({"type": "string", "pattern": "("})), "cannot be used"),

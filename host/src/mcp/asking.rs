@@ -17,8 +17,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::abilities;
 use super::peer::{Peer, PeerError};
+use super::{abilities, form};
 use crate::domain::client::{Abilities, Asked, Client, Question, Said, Unasked};
 use crate::limits::Limits;
 
@@ -81,9 +81,22 @@ impl Live {
         Self { peer, can, waiting, heard: Mutex::default() }
     }
 
+    /// The parameters of a question in the words of this client's revision.
+    fn worded<'a>(&self, question: &'a Question) -> Cow<'a, RawValue> {
+        let takes = abilities::of(question);
+        let worded = if takes.elicitation_url {
+            with_matter(&question.params)
+        } else if takes.elicitation && !self.can.elicitation_choices {
+            form::with_enum_names(&question.params)
+        } else {
+            None
+        };
+        worded.map_or_else(|| Cow::Borrowed(&*question.params), Cow::Owned)
+    }
+
     async fn put(&self, question: &Question) -> Heard {
         let unfit = |why| Unasked::Invalid(format!("the client's answer to the question `{}` {why}", question.key));
-        let (method, params) = (question.method, with_matter(question));
+        let (method, params) = (question.method, self.worded(question));
         match self.peer.request(method.as_str(), &params, self.waiting.within()).await {
             Ok(answer) => question.check_answer(&answer).map(|()| Said::Result(answer)).map_err(unfit),
             Err(PeerError::NoObject(text)) => Err(unfit(format!("is no object: {text}"))),
@@ -120,15 +133,12 @@ impl Live {
     }
 }
 
-/// The parameters of a question to a legacy client: an address has a name of its matter there (2025-11-25, "URL Mode
+/// The parameters of an address for a legacy client: it has a name of its matter there (2025-11-25, "URL Mode
 /// Elicitation Requests"), which later revisions do without.
-fn with_matter(question: &Question) -> Cow<'_, RawValue> {
-    let named = abilities::of(question).elicitation_url.then(|| {
-        let mut params: Map<String, Value> = serde_json::from_str(question.params.get()).ok()?;
-        params.entry("elicitationId").or_insert_with(|| format!("mcpbox-{:032x}", rand::random::<u128>()).into());
-        serde_json::value::to_raw_value(&params).ok()
-    });
-    named.flatten().map_or_else(|| Cow::Borrowed(&*question.params), Cow::Owned)
+fn with_matter(params: &RawValue) -> Option<Box<RawValue>> {
+    let mut params: Map<String, Value> = serde_json::from_str(params.get()).ok()?;
+    params.entry("elicitationId").or_insert_with(|| format!("mcpbox-{:032x}", rand::random::<u128>()).into());
+    serde_json::value::to_raw_value(&params).ok()
 }
 
 impl Client for Live {

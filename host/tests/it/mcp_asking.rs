@@ -312,11 +312,15 @@ async fn a_client_is_not_asked_what_its_version_has_no_words_for() {
     desk::offer(&admin).await;
     let client = Client::of(&host).at(desk::ALONE);
     let visit = json!({"mode": "url", "message": "pay", "url": "https://example.com/pay"});
+    let mut several = desk::form("which?");
+    several["requestedSchema"]["properties"]["many"] = json!({"type": "array", "items": {"enum": ["a", "b"]}});
     for (version, arguments, asked) in [
         ("2025-03-26", desk::form("who?"), false),
         ("2025-06-18", desk::form("who?"), true),
         ("2025-06-18", visit.clone(), false),
         ("2025-11-25", visit, true),
+        ("2025-06-18", several.clone(), false),
+        ("2025-11-25", several, true),
     ] {
         let session = session_of(&client, version, json!({"elicitation": {"form": {}, "url": {}}})).await;
         let params = json!({"name": "ask", "arguments": arguments, "_meta": {"progressToken": 1}});
@@ -327,6 +331,31 @@ async fn a_client_is_not_asked_what_its_version_has_no_words_for() {
             let matter = &told["params"]["elicitationId"];
             assert!(matter.as_str().is_some_and(|matter| matter.len() > 16), "2025-11-25 wants one: {told}");
         }
+    }
+}
+
+/// `EnumSchema` of 2025-06-18, `TitledSingleSelectEnumSchema` since.
+#[tokio::test]
+async fn a_choice_with_titles_is_put_in_the_words_of_each_version() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let titled = json!({"type": "string", "oneOf": [{"const": "r", "title": "Red"}, {"const": "b", "title": "Blue"}]});
+    let named = json!({"type": "string", "enum": ["r", "b"], "enumNames": ["Red", "Blue"]});
+    let mut arguments = desk::form("which?");
+    arguments["requestedSchema"]["properties"]["name"] = titled.clone();
+    let params = json!({"name": "ask", "arguments": arguments});
+    for (version, put) in [("2025-06-18", named), ("2025-11-25", titled)] {
+        let session = session_of(&client, version, json!({"elicitation": {}})).await;
+        let mut stream = client.ask(&session, "tools/call", params.clone()).await;
+        let question = message(&mut stream).await;
+        assert_eq!(question["params"]["requestedSchema"]["properties"]["name"], put, "{version}");
+        let answer = json!({"action": "accept", "content": {"name": "b"}});
+        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": answer});
+        assert_eq!(client.post(&[("mcp-session-id", &session)], &answer).await.status, 202);
+        let told = message(&mut stream).await;
+        assert!(told["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("accept")), "{told}");
     }
 }
 

@@ -129,6 +129,9 @@ pub(super) fn created(task: &TaskView) -> Result<Payload, serde_json::Error> {
 pub(super) struct Detailed<'a> {
     task_id: TaskId,
     status: TaskStatus,
+    /// Why it failed, where its client looks first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_message: Option<String>,
     created_at: String,
     last_updated_at: String,
     ttl_ms: u64,
@@ -145,18 +148,29 @@ impl<'a> Detailed<'a> {
     pub(super) fn of(task: &'a TaskView) -> Self {
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
         let end_of = |status| task.end.as_deref().filter(|_| task.status == status);
+        let error = end_of(TaskStatus::Failed);
         Self {
             task_id: task.id,
             status: task.status,
+            status_message: error.and_then(message_of),
             created_at: time(task.created_at),
             last_updated_at: time(task.updated_at),
             ttl_ms: task.ttl_ms,
             poll_interval_ms: POLL_MS,
             input_requests: (task.status == TaskStatus::InputRequired).then_some(InputRequests(&task.open)),
             result: end_of(TaskStatus::Completed),
-            error: end_of(TaskStatus::Failed),
+            error,
         }
     }
+}
+
+/// What a JSON-RPC error says.
+fn message_of(error: &RawValue) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Error {
+        message: String,
+    }
+    serde_json::from_str(error.get()).ok().map(|Error { message }| message)
 }
 
 /// The task that the parameters name, for a client that follows tasks.

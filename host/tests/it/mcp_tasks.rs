@@ -71,6 +71,7 @@ async fn a_call_that_lasts_becomes_a_task_of_a_client_that_follows_them() {
     let done = until(&client, &id(&made), "completed").await;
     assert_eq!((&done["resultType"], &done["result"]["isError"]), (&json!("complete"), &json!(false)), "{done}");
     assert_eq!(done["result"]["content"][0]["text"], "done");
+    assert!(made.get("statusMessage").is_none() && done.get("statusMessage").is_none(), "{made} {done}");
     let ack = about(&client, "tasks/cancel", &id(&made), json!({})).await["result"].clone();
     assert_eq!(ack["resultType"], "complete", "of one that is over nothing changes: {ack}");
     assert_eq!(until(&client, &id(&made), "completed").await["result"], done["result"]);
@@ -158,6 +159,7 @@ async fn a_task_outlives_a_restart_until_it_expires() {
     let failed = until(&client, &running, "failed").await;
     assert_eq!(failed["error"]["code"], -32603, "{failed}");
     assert!(failed["error"]["message"].as_str().is_some_and(|text| text.contains("again")), "{failed}");
+    assert_eq!(failed["statusMessage"], failed["error"]["message"]);
     host.clock.turn(TimeDelta::seconds(3_631));
     for task in [&done, &running] {
         assert_eq!(about(&client, "tasks/get", task, json!({})).await["error"]["code"], -32602);

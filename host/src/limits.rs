@@ -289,7 +289,7 @@ limits! {
     task_after_ms, "MCPBOX_TASK_AFTER_MS", Milliseconds, 10_000, 10, 3_600_000,
         "How long a call runs before it becomes a task, if its client follows tasks.";
     task_ttl_s, "MCPBOX_TASK_TTL_S", Seconds, 3_600, 60, 604_800,
-        "How long a task, and what came of it, is kept from its beginning on.";
+        "How long what came of a task is kept; the task itself is there for as long as it runs.";
     task_lease_s, "MCPBOX_TASK_LEASE_S", Seconds, 30, 4, 3_600,
         "How long a process that runs a task is believed to be there without saying so; it does twice in that time. Then the task has failed.";
     tasks_per_caller, "MCPBOX_TASKS_PER_CALLER", Count, 200, 0, 1_000_000,

@@ -34,6 +34,7 @@ pub(super) mod entity {
         pub updated_at: DateTime<Utc>,
         /// Until then the process that runs it is believed to be there.
         pub alive_until: DateTime<Utc>,
+        /// Later than that for as long as it runs.
         pub expires_at: DateTime<Utc>,
     }
 
@@ -72,6 +73,7 @@ pub async fn update(tx: &Tx, task: Task) -> Result<(), DbError> {
         .col_expr(Column::Content, task.content.into())
         .col_expr(Column::UpdatedAt, task.updated_at.into())
         .col_expr(Column::AliveUntil, task.alive_until.into())
+        .col_expr(Column::ExpiresAt, task.expires_at.into())
         .filter(Column::Id.eq(task.id))
         .filter(Column::Owner.eq(task.owner))
         .exec(tx.inner())
@@ -118,6 +120,7 @@ mod tests {
             content: Vec::new(),
             updated_at: at(5),
             alive_until: at(6),
+            expires_at: at(66),
             ..made.clone()
         };
         update(&tx, Task { owner: "operator".to_owned(), ..changed.clone() }).await?;

@@ -14,6 +14,8 @@ use serde_json::value::RawValue;
 pub struct Abilities {
     /// `elicitation/create` with a form.
     pub elicitation: bool,
+    /// The same, with fields that are choices of several.
+    pub elicitation_choices: bool,
     /// `elicitation/create` with an address to visit.
     pub elicitation_url: bool,
     /// `sampling/createMessage`.
@@ -33,6 +35,7 @@ impl Abilities {
     pub fn missing_in(self, other: Self) -> Option<Self> {
         let missing = Self {
             elicitation: self.elicitation && !other.elicitation,
+            elicitation_choices: self.elicitation_choices && !other.elicitation_choices,
             elicitation_url: self.elicitation_url && !other.elicitation_url,
             sampling: self.sampling && !other.sampling,
             sampling_tools: self.sampling_tools && !other.sampling_tools,
@@ -47,6 +50,7 @@ impl Abilities {
     pub fn names(self) -> Vec<&'static str> {
         let all = [
             (self.elicitation, "elicitation"),
+            (self.elicitation_choices, "elicitation with choices of several"),
             (self.elicitation_url, "elicitation by address"),
             (self.sampling, "sampling"),
             (self.sampling_tools, "sampling with tools"),
@@ -138,7 +142,7 @@ pub enum Said {
 pub enum Unasked {
     /// The client lacks what it takes.
     Unsupported(String),
-    /// A question cannot be put.
+    /// A question cannot be put, or what the client said is no answer to it.
     Invalid(String),
     /// Nobody answered in time, or nobody is there.
     Unanswered(String),

@@ -10,13 +10,23 @@ use serde_json::value::RawValue;
 use url::{Host, Url};
 
 use super::client::{Asking, Question};
-use super::schema::Schema;
+use super::schema::{Misfit, Schema, Unfit};
 
 /// Formats of a text in a form.
 const FORMATS: [&str; 4] = ["email", "uri", "date", "date-time"];
 /// What makes a field more than a text, a number, a yes or no, or a choice.
-const NOT_FLAT: [&str; 9] =
-    ["properties", "additionalProperties", "$ref", "$dynamicRef", "allOf", "not", "if", "prefixItems", "contains"];
+const NOT_FLAT: [&str; 10] = [
+    "properties",
+    "additionalProperties",
+    "$ref",
+    "$dynamicRef",
+    "allOf",
+    "anyOf",
+    "not",
+    "if",
+    "prefixItems",
+    "contains",
+];
 /// Steps of holding an answer to the schema of its form.
 const FORM_STEPS: u64 = 100_000;
 /// Wishes for a model, each from 0 to 1.
@@ -38,22 +48,47 @@ impl Asking {
 }
 
 impl Question {
-    /// Whether this is an answer to it: of the shape that the method's results have, and, of a form, one that its
-    /// schema allows. What was left empty may be there as `null`.
+    /// Whether this is an answer to it.
     pub fn is_answered_by(&self, answer: &RawValue) -> bool {
-        self.method.is_answered_by(answer) && (self.method != Asking::Elicitation || self.is_filled_in(answer))
+        self.check_answer(answer).is_ok()
     }
 
-    fn is_filled_in(&self, answer: &RawValue) -> bool {
+    /// Judges an answer: it has the shape that the method's results have, and, of a form, is one that its schema
+    /// allows. What was left empty may be there as `null`.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that go on after "the answer" and quote nothing of it.
+    pub fn check_answer(&self, answer: &RawValue) -> Result<(), String> {
+        if !self.method.is_answered_by(answer) {
+            return Err(format!("is none that `{}` can have", self.method.as_str()));
+        }
+        match self.method {
+            Asking::Elicitation => self.check_form(answer),
+            Asking::Sampling | Asking::Roots => Ok(()),
+        }
+    }
+
+    fn check_form(&self, answer: &RawValue) -> Result<(), String> {
         let read = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).unwrap_or_default();
         let (params, answer) = (read(&self.params), read(answer));
         if answer["action"] != "accept" || params["mode"] == "url" {
-            return true;
+            return Ok(());
         }
         let mut content = answer["content"].as_object().cloned().unwrap_or_default();
         content.retain(|_, value| !value.is_null());
         let schema = Schema::read(&params["requestedSchema"].to_string());
-        schema.is_ok_and(|schema| schema.check(&content.into(), FORM_STEPS).is_ok())
+        let schema = schema.map_err(|why| format!("cannot be held to its form: {why}"))?;
+        schema.check(&content.into(), FORM_STEPS).map_err(|unfit| match unfit {
+            Unfit::Misfits(misfits) => {
+                let words = |Misfit { pointer, expected }: Misfit| match pointer.as_str() {
+                    "" => expected,
+                    pointer => format!("{pointer}: {expected}"),
+                };
+                let misfits: Vec<String> = misfits.into_iter().map(words).collect();
+                format!("does not fit its form: {}", misfits.join("; "))
+            }
+            Unfit::TooMuch => "takes too long to be held to its form; ask for less at once".to_owned(),
+        })
     }
 }
 
@@ -93,6 +128,8 @@ fn is_flat(field: &Value) -> bool {
         Some("string") => {
             let known = |format: &Value| format.as_str().is_some_and(|format| FORMATS.contains(&format));
             field.get("format").is_none_or(known)
+                && field.get("enum").is_none_or(|texts| is_list_of(texts, Value::is_string))
+                && field.get("oneOf").is_none_or(|choices| is_list_of(choices, is_titled))
         }
         Some("number" | "integer" | "boolean") => true,
         Some("array") => is_choice(&field["items"]),
@@ -102,10 +139,16 @@ fn is_flat(field: &Value) -> bool {
 
 /// One or more texts to choose from, with or without titles.
 fn is_choice(items: &Value) -> bool {
-    let is_of = |list: &Value, is_text: fn(&Value) -> bool| {
-        list.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(is_text))
-    };
-    is_of(&items["enum"], Value::is_string) || is_of(&items["anyOf"], |one| one["const"].is_string())
+    is_list_of(&items["enum"], Value::is_string) || is_list_of(&items["anyOf"], is_titled)
+}
+
+fn is_titled(choice: &Value) -> bool {
+    choice["const"].is_string()
+}
+
+/// Whether it is a list of at least one, and each is so.
+fn is_list_of(list: &Value, is_so: fn(&Value) -> bool) -> bool {
+    list.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(is_so))
 }
 
 fn address(params: &Value) -> Result<(), String> {
@@ -229,6 +272,9 @@ mod tests {
             (form_of(json!({"type": "string", "format": "password"})), "ask for `a`"),
             (form_of(json!({"type": ["string", "null"]})), "ask for `a`"),
             (form_of(json!({"type": "array", "items": {"type": "string"}})), "ask for `a`"),
+            (form_of(json!({"type": "string", "oneOf": [{"minLength": 1}]})), "ask for `a`"),
+            (form_of(json!({"type": "string", "anyOf": [{"const": "a"}]})), "ask for `a`"),
+            (form_of(json!({"type": "string", "enum": [7]})), "ask for `a`"),
             (form_of(json!({"type": "array", "items": {"enum": []}})), "ask for `a`"),
             (form_of(json!({"type": "string", "$ref": "#/x"})), "ask for `a`"),
             (form_of(json!({"type": "string", "pattern": "("})), "cannot be used"),
@@ -335,6 +381,11 @@ mod tests {
         ] {
             assert_eq!(question.is_answered_by(&raw(&answer)), good, "{answer}");
         }
+        let words = |answer: Value| question.check_answer(&raw(&answer)).err();
+        let unfit = words(json!({"action": "accept", "content": {"a": "secret"}}));
+        assert!(unfit.is_some_and(|why| why.contains("/a: ") && !why.contains("secret")));
+        let shapeless = words(json!({"action": "perhaps"}));
+        assert_eq!(shapeless.as_deref(), Some("is none that `elicitation/create` can have"));
         let visit = json!({"mode": "url", "message": "?", "url": "https://example.com/"});
         let visit = Question { params: raw(&visit), ..question };
         assert!(visit.is_answered_by(&raw(&json!({"action": "accept"}))));

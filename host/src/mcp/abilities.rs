@@ -14,11 +14,12 @@ pub(super) fn declared(capabilities: &Map<String, Value>, version: Version) -> A
     let since = |first: Version| version >= first;
     let of = |name: &str| capabilities.get(name).and_then(Value::as_object);
     let elicitation = of("elicitation");
+    // Without a mode it is the one that there was first.
+    let forms = elicitation.is_some_and(|modes| modes.contains_key("form") || !modes.contains_key("url"));
     let has = |map: Option<&Map<String, Value>>, name: &str| map.is_some_and(|map| map.contains_key(name));
     Abilities {
-        // Without a mode it is the one that there was first.
-        elicitation: since(Version::V2025_06_18)
-            && elicitation.is_some_and(|modes| modes.contains_key("form") || !modes.contains_key("url")),
+        elicitation: since(Version::V2025_06_18) && forms,
+        elicitation_choices: since(Version::V2025_11_25) && forms,
         elicitation_url: since(Version::V2025_11_25) && has(elicitation, "url"),
         sampling: of("sampling").is_some(),
         sampling_tools: since(Version::V2025_11_25) && has(of("sampling"), "tools"),
@@ -33,8 +34,9 @@ pub(super) fn declared(capabilities: &Map<String, Value>, version: Version) -> A
 /// The capabilities that a client would have to declare.
 pub(super) fn required(missing: Abilities) -> Value {
     let mut required = Map::new();
-    if missing.elicitation || missing.elicitation_url {
-        let modes = [(missing.elicitation, "form"), (missing.elicitation_url, "url")];
+    let forms = missing.elicitation || missing.elicitation_choices;
+    if forms || missing.elicitation_url {
+        let modes = [(forms, "form"), (missing.elicitation_url, "url")];
         required.insert("elicitation".to_owned(), there(modes));
     }
     if missing.sampling || missing.sampling_tools || missing.sampling_context {
@@ -57,27 +59,23 @@ fn there(parts: [(bool, &str); 2]) -> Value {
 
 /// What it takes to be asked this.
 pub(super) fn of(question: &Question) -> Abilities {
-    #[derive(serde::Deserialize)]
-    struct Params {
-        #[serde(default)]
-        mode: Option<String>,
-        #[serde(default)]
-        tools: Option<Value>,
-        #[serde(default, rename = "includeContext")]
-        context: Option<String>,
-    }
-    let params = serde_json::from_str::<Params>(question.params.get()).ok();
-    let (mode, tools, context) =
-        params.map_or((None, None, None), |params| (params.mode, params.tools, params.context));
+    let params: Value = serde_json::from_str(question.params.get()).unwrap_or_default();
+    let is_there = |name: &str| params.get(name).is_some_and(|value| !value.is_null());
     match question.method {
-        Asking::Elicitation if mode.as_deref() == Some("url") => {
-            Abilities { elicitation_url: true, ..Abilities::default() }
+        Asking::Elicitation if params["mode"] == "url" => Abilities { elicitation_url: true, ..Abilities::default() },
+        Asking::Elicitation => {
+            let fields = params["requestedSchema"]["properties"].as_object();
+            let is_list = |field: &Value| field["type"] == "array";
+            Abilities {
+                elicitation: true,
+                elicitation_choices: fields.is_some_and(|fields| fields.values().any(is_list)),
+                ..Abilities::default()
+            }
         }
-        Asking::Elicitation => Abilities { elicitation: true, ..Abilities::default() },
         Asking::Sampling => Abilities {
             sampling: true,
-            sampling_tools: tools.is_some(),
-            sampling_context: context.is_some_and(|context| context != "none"),
+            sampling_tools: is_there("tools") || is_there("toolChoice"),
+            sampling_context: is_there("includeContext") && params["includeContext"] != "none",
             ..Abilities::default()
         },
         Asking::Roots => Abilities { roots: true, ..Abilities::default() },
@@ -95,10 +93,11 @@ mod tests {
     #[test]
     fn capabilities_are_read_in_the_forms_that_clients_write() {
         let none = Abilities::default();
+        let forms = Abilities { elicitation: true, elicitation_choices: true, ..none };
         for (capabilities, expected) in [
             (json!({}), none),
-            (json!({"elicitation": {}}), Abilities { elicitation: true, ..none }),
-            (json!({"elicitation": {"form": {}}}), Abilities { elicitation: true, ..none }),
+            (json!({"elicitation": {}}), forms),
+            (json!({"elicitation": {"form": {}}}), forms),
             (json!({"elicitation": {"url": {}}}), Abilities { elicitation_url: true, ..none }),
             (json!({"sampling": {"tools": {}}}), Abilities { sampling: true, sampling_tools: true, ..none }),
             (json!({"sampling": {"context": {}}}), Abilities { sampling: true, sampling_context: true, ..none }),
@@ -126,6 +125,7 @@ mod tests {
                 Version::V2025_11_25,
                 &[
                     "elicitation",
+                    "elicitation with choices of several",
                     "elicitation by address",
                     "sampling",
                     "sampling with tools",
@@ -137,13 +137,14 @@ mod tests {
             let found = declared(all.as_object().expect("an object"), version);
             assert_eq!(found.names(), expected, "{version}");
         }
-        assert_eq!(read(all).names().len(), 7);
+        assert_eq!(read(all).names().len(), 8);
     }
 
     #[test]
     fn what_is_required_reads_back_as_what_was_missing() {
         let all = Abilities {
             elicitation: true,
+            elicitation_choices: true,
             elicitation_url: true,
             sampling: true,
             sampling_tools: true,
@@ -166,9 +167,22 @@ mod tests {
         };
         assert!(of(&question(Asking::Elicitation, json!({"mode": "url"}))).elicitation_url);
         assert!(of(&question(Asking::Elicitation, json!({"message": "?"}))).elicitation);
-        assert!(of(&question(Asking::Sampling, json!({"tools": []}))).sampling_tools);
-        assert!(!of(&question(Asking::Sampling, json!({}))).sampling_tools);
-        for (context, takes) in [(json!("none"), false), (json!("thisServer"), true), (json!("allServers"), true)] {
+        for (field, takes) in [(json!({"type": "string", "enum": ["a"]}), false), (json!({"type": "array"}), true)] {
+            let form = json!({"requestedSchema": {"properties": {"z": {"type": "string"}, "a": field}}});
+            assert_eq!(of(&question(Asking::Elicitation, form)).elicitation_choices, takes, "{field}");
+        }
+        for (params, takes) in [
+            (json!({"tools": []}), true),
+            (json!({"toolChoice": {"mode": "none"}}), true),
+            (json!({"tools": [], "includeContext": 7}), true),
+            (json!({"tools": null}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(of(&question(Asking::Sampling, params.clone())).sampling_tools, takes, "{params}");
+        }
+        for (context, takes) in
+            [(json!("none"), false), (json!("thisServer"), true), (json!("allServers"), true), (json!(7), true)]
+        {
             let asked = of(&question(Asking::Sampling, json!({"includeContext": context})));
             assert_eq!(asked.sampling_context, takes, "{context}");
         }

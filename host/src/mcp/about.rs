@@ -94,14 +94,27 @@ pub(super) fn modern_members() -> &'static str {
     &MEMBERS
 }
 
-/// Adds what ends a modern result that is all there is.
-pub(super) fn complete(members: &mut Map<String, Value>) {
-    ended_as(members, COMPLETE);
+/// A modern result: what it says, and what ends it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Modern<T> {
+    #[serde(flatten)]
+    said: T,
+    result_type: &'static str,
+    #[serde(rename = "_meta")]
+    meta: ResultMeta<'static>,
 }
 
-/// Adds what ends a modern result of this type.
-pub(super) fn ended_as(members: &mut Map<String, Value>, result_type: &str) {
-    members.insert("resultType".to_owned(), result_type.into());
+impl<T> Modern<T> {
+    /// One of this `resultType`.
+    pub(super) fn new(said: T, result_type: &'static str) -> Self {
+        Self { said, result_type, meta: ResultMeta::new(true, None) }
+    }
+}
+
+/// Adds what ends a modern result that is all there is.
+pub(super) fn complete(members: &mut Map<String, Value>) {
+    members.insert("resultType".to_owned(), COMPLETE.into());
     members.insert("_meta".to_owned(), json!({ SERVER_INFO: IMPLEMENTATION }));
 }
 

@@ -2,8 +2,9 @@
 //!
 //! In the legacy era a question is a request on the call's own stream, and the guest waits. In the modern era
 //! the client makes the call again with the answers, so that they are there when the guest asks, or else the
-//! call ends with what is open. In both, a question that a client did not say it can answer is never put, and
-//! an answer has the shape that the protocol gives it.
+//! call ends with what is open. In both, a question that a client did not say it can answer is never put, and what
+//! does not fit a question never reaches a guest as its answer: in the legacy era the guest is told so, in the modern
+//! one it is asked again.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,8 +17,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::abilities;
 use super::peer::{Peer, PeerError};
+use super::{abilities, form};
 use crate::domain::client::{Abilities, Asked, Client, Question, Said, Unasked};
 use crate::limits::Limits;
 
@@ -68,22 +69,39 @@ pub(super) struct Live {
     peer: Peer,
     can: Abilities,
     waiting: Waiting,
-    /// What it said so far: the same key has the same answer.
-    said: Mutex<Answers>,
+    /// What it said so far: the same key has the same answer, or none for the same reason.
+    heard: Mutex<BTreeMap<String, Heard>>,
 }
+
+/// What a client said to a question, or why that is no answer.
+type Heard = Result<Said, Unasked>;
 
 impl Live {
     pub(super) fn new(peer: Peer, can: Abilities, waiting: Waiting) -> Self {
-        Self { peer, can, waiting, said: Mutex::default() }
+        Self { peer, can, waiting, heard: Mutex::default() }
     }
 
-    async fn put(&self, question: &Question) -> Result<Said, PeerError> {
-        let (method, params) = (question.method, with_matter(question));
+    /// The parameters of a question in the words of this client's revision.
+    fn worded<'a>(&self, question: &'a Question) -> Cow<'a, RawValue> {
+        let takes = abilities::of(question);
+        let worded = if takes.elicitation_url {
+            with_matter(&question.params)
+        } else if takes.elicitation && !self.can.elicitation_choices {
+            form::with_enum_names(&question.params)
+        } else {
+            None
+        };
+        worded.map_or_else(|| Cow::Borrowed(&*question.params), Cow::Owned)
+    }
+
+    async fn put(&self, question: &Question) -> Heard {
+        let unfit = |why| Unasked::Invalid(format!("the client's answer to the question `{}` {why}", question.key));
+        let (method, params) = (question.method, self.worded(question));
         match self.peer.request(method.as_str(), &params, self.waiting.within()).await {
-            Ok(answer) if question.is_answered_by(&answer) => Ok(Said::Result(answer)),
-            Ok(_) => Ok(Said::Refused(format!("its answer is none that `{}` can have here", method.as_str()))),
+            Ok(answer) => question.check_answer(&answer).map(|()| Said::Result(answer)).map_err(unfit),
+            Err(PeerError::NoObject(text)) => Err(unfit(format!("is no object: {text}"))),
             Err(PeerError::Refused(message)) => Ok(Said::Refused(message)),
-            Err(error) => Err(error),
+            Err(error) => Err(Unasked::Unanswered(error.to_string())),
         }
     }
 
@@ -92,8 +110,8 @@ impl Live {
             return Asked::Failed(why);
         }
         let open: Vec<&Question> = {
-            let said = held(&self.said);
-            questions.iter().filter(|question| !said.contains_key(&question.key)).collect()
+            let heard = held(&self.heard);
+            questions.iter().filter(|question| !heard.contains_key(&question.key)).collect()
         };
         if !open.is_empty() {
             let all = join_all(open.iter().map(|question| self.put(question)));
@@ -103,24 +121,24 @@ impl Live {
             };
             for (question, answer) in open.into_iter().zip(answers) {
                 match answer {
-                    Ok(said) => held(&self.said).insert(question.key.clone(), said),
-                    Err(error) => return Asked::Failed(Unasked::Unanswered(error.to_string())),
+                    Err(Unasked::Unanswered(why)) => return Asked::Failed(Unasked::Unanswered(why)),
+                    heard => held(&self.heard).insert(question.key.clone(), heard),
                 };
             }
         }
-        answered(&questions, &held(&self.said))
+        let heard = held(&self.heard);
+        let missing = || Err(Unasked::Unanswered("an answer is missing".to_owned()));
+        let all = questions.iter().map(|question| heard.get(&question.key).cloned().unwrap_or_else(missing));
+        all.collect::<Result<Vec<Said>, Unasked>>().map_or_else(Asked::Failed, Asked::Answered)
     }
 }
 
-/// The parameters of a question to a legacy client: an address has a name of its matter there (2025-11-25, "URL Mode
+/// The parameters of an address for a legacy client: it has a name of its matter there (2025-11-25, "URL Mode
 /// Elicitation Requests"), which later revisions do without.
-fn with_matter(question: &Question) -> Cow<'_, RawValue> {
-    let named = abilities::of(question).elicitation_url.then(|| {
-        let mut params: Map<String, Value> = serde_json::from_str(question.params.get()).ok()?;
-        params.entry("elicitationId").or_insert_with(|| format!("mcpbox-{:032x}", rand::random::<u128>()).into());
-        serde_json::value::to_raw_value(&params).ok()
-    });
-    named.flatten().map_or_else(|| Cow::Borrowed(&*question.params), Cow::Owned)
+fn with_matter(params: &RawValue) -> Option<Box<RawValue>> {
+    let mut params: Map<String, Value> = serde_json::from_str(params.get()).ok()?;
+    params.entry("elicitationId").or_insert_with(|| format!("mcpbox-{:032x}", rand::random::<u128>()).into());
+    serde_json::value::to_raw_value(&params).ok()
 }
 
 impl Client for Live {
@@ -242,7 +260,7 @@ impl Retried {
         }
     }
 
-    /// Resolves when the guest of a task asks, with what is open.
+    /// Resolves when the guest of a task asks, with what is open, and when it waits no longer, with nothing.
     pub(super) async fn parked(&self) -> Vec<Question> {
         let Some(task) = &self.task else { return std::future::pending().await };
         task.asks.notified().await;
@@ -300,7 +318,12 @@ impl Retried {
         };
         match self.waiting.for_answer(all).await {
             Ok(()) => answered(&questions, &held(&self.settled)),
-            Err(why) => Asked::Failed(why),
+            Err(why) => {
+                // Nobody is to answer what nobody waits for.
+                held(&task.open).clear();
+                task.asks.notify_one();
+                Asked::Failed(why)
+            }
         }
     }
 }
@@ -353,12 +376,16 @@ mod tests {
     }
 
     fn client(brought: &Value) -> Retried {
+        within(brought, &Limits::default())
+    }
+
+    fn within(brought: &Value, limits: &Limits) -> Retried {
         let brought: BTreeMap<String, Box<RawValue>> = serde_json::from_value(brought.clone()).expect("a map");
         let brought = brought.into_iter().map(|(key, answer)| (key, Said::Result(answer))).collect();
         Retried::new(
             Abilities { elicitation: true, tasks: true, ..Abilities::default() },
             brought,
-            Waiting::new(&Limits::default()),
+            Waiting::new(limits),
         )
     }
 
@@ -390,6 +417,17 @@ mod tests {
         };
         let (asked, ()) = tokio::join!(client.ask(vec![question("a"), question("b")]), runner);
         assert!(matches!(asked, Asked::Answered(said) if said.len() == 2));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_open_no_more() {
+        let client = within(&json!({}), &Limits { answer_wait_s: 1, ..Limits::default() });
+        client.become_task();
+        client.decide(true);
+        let runner = async { (client.parked().await.len(), client.parked().await.len()) };
+        let (asked, open) = tokio::join!(client.ask(vec![question("a")]), runner);
+        assert!(matches!(asked, Asked::Failed(Unasked::Unanswered(_))));
+        assert_eq!(open, (1, 0));
     }
 
     #[tokio::test]

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::abilities;
+use super::about::Modern;
 use super::asking::{Answers, Live, Retried};
 use super::dispatch::{Context, Dispatcher, Era, Reply};
 use super::error::{Failure, Kind, Told, tell};
@@ -16,8 +18,7 @@ use super::jsonrpc::{Params, Payload};
 use super::outbox::events_of_a_call;
 use super::sessions::learn_initialized;
 use super::spoken::Spoken;
-use super::{abilities, about};
-use crate::domain::client::{Abilities, Client, Nobody, Question, Said};
+use crate::domain::client::{Abilities, Asking, Client, Nobody, Question, Said};
 use crate::domain::component::Entry;
 use crate::domain::content::Content;
 use crate::domain::digest::Digest;
@@ -161,12 +162,9 @@ impl Call {
     ) -> Result<Payload, Error> {
         let of = Bound { caller: &context.caller, entry: &self.entry, arguments: self.arguments.as_deref(), version };
         let settled = self.retried.as_ref().map(|retried| retried.settled()).unwrap_or_default();
-        let state = dispatcher.service.request_state_seal(of, settled)?;
-        let mut members = Map::new();
-        members.insert("inputRequests".to_owned(), input_requests(questions));
-        members.insert("requestState".to_owned(), state.into());
-        about::ended_as(&mut members, INPUT_REQUIRED);
-        Payload::of(&members).map_err(|error| Error::internal("writing a result", error))
+        let request_state = dispatcher.service.request_state_seal(of, settled)?;
+        let said = InputRequired { input_requests: InputRequests(questions), request_state };
+        Payload::of(&Modern::new(said, INPUT_REQUIRED)).map_err(|error| Error::internal("writing a result", error))
     }
 
     /// What the client is answered by the protocol itself, if that is not for the method to say.
@@ -186,13 +184,30 @@ impl Call {
     }
 }
 
-/// `InputRequests`.
-pub(super) fn input_requests(questions: &[Question]) -> Value {
-    let requests = questions.iter().map(|question| {
-        let params: Value = serde_json::from_str(question.params.get()).unwrap_or_default();
-        (question.key.clone(), json!({"method": question.method, "params": params}))
-    });
-    Value::Object(requests.collect())
+/// `InputRequiredResult`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InputRequired<'a> {
+    input_requests: InputRequests<'a>,
+    request_state: String,
+}
+
+/// `InputRequests`, as their author wrote them and in that order: people fill in a form as it is shown.
+pub(super) struct InputRequests<'a>(pub(super) &'a [Question]);
+
+impl Serialize for InputRequests<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct InputRequest<'a> {
+            method: Asking,
+            params: &'a RawValue,
+        }
+        let requests = self.0.iter().map(|Question { key, method, params }| {
+            let request = InputRequest { method: *method, params };
+            (key, request)
+        });
+        serializer.collect_map(requests)
+    }
 }
 
 /// -32021: a client that has to be able to do more.

@@ -17,6 +17,7 @@ pub mod cursor;
 pub mod dispatch;
 pub mod error;
 pub mod fit;
+mod form;
 pub mod headers;
 pub mod jsonrpc;
 mod kept;

@@ -31,9 +31,12 @@ pub struct Peer {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
-    /// The client answered with an error, in its words, or with something that is no answer.
+    /// The client answered with an error, in its words.
     #[error("the client refused: {0}")]
     Refused(String),
+    /// What it answered is no object.
+    #[error("the client's answer is no object: {0}")]
+    NoObject(String),
     /// Nobody answered in time, or nobody is there.
     #[error("the client did not answer")]
     Unanswered,
@@ -84,7 +87,7 @@ impl Peer {
         open.is_open = false;
         match said {
             Ok(result) if result.get().starts_with('{') => Ok(result),
-            Ok(result) => Err(PeerError::Refused(format!("its result is no object: {}", shorten(result.get())))),
+            Ok(result) => Err(PeerError::NoObject(shorten(result.get()))),
             Err(message) => Err(PeerError::Refused(message)),
         }
     }
@@ -158,7 +161,7 @@ mod tests {
         for (said, heard) in [
             (Ok(r#"{"roots":[]}"#), Ok(r#"{"roots":[]}"#.to_owned())),
             (Err("no roots"), Err(PeerError::Refused("no roots".to_owned()))),
-            (Ok("7"), Err(PeerError::Refused("its result is no object: 7".to_owned()))),
+            (Ok("7"), Err(PeerError::NoObject("7".to_owned()))),
         ] {
             let client = async {
                 let question = read(&mut reader).await;

@@ -2,19 +2,22 @@
 //!
 //! A call becomes a task once, and only before its guest has asked something that was answered with another
 //! call. From then on the connection no longer matters: the guest goes on, waits for answers where it asks, and
-//! what comes of it is kept until it expires.
+//! what comes of it is kept for a while. A guest never goes on for a task that nobody can fetch any more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use serde_json::Map;
+use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::about;
+use super::about::{self, Modern};
 use super::asking::{Retried, held};
-use super::call::input_requests;
+use super::call::InputRequests;
 use super::dispatch::{Context, Dispatcher};
 use super::error::Failure;
 use super::jsonrpc::{Params, Payload};
@@ -22,6 +25,7 @@ use crate::domain::caller::Caller;
 use crate::domain::ids::TaskId;
 use crate::domain::task::TaskStatus;
 use crate::mcp::error::Kind;
+use crate::service::Error;
 use crate::service::tasks::{TaskEnd, TaskView};
 
 /// How often a client may ask how a task goes.
@@ -64,7 +68,8 @@ impl Tasks {
     }
 }
 
-/// Runs a task to its end and keeps what came of it.
+/// Runs a task to its end and keeps what came of it. The guest of one that is over before it, or that is not there
+/// any more, is stopped.
 pub(super) async fn follow(
     dispatcher: Dispatcher,
     caller: Caller,
@@ -81,7 +86,10 @@ pub(super) async fn follow(
         tokio::select! {
             end = &mut work => break end,
             questions = client.parked() => {
-                if let Err(error) = service.task_ask(&caller, id, questions).await {
+                // That it is not there any more is seen below.
+                if let Err(error) = service.task_ask(&caller, id, questions).await
+                    && !matches!(error, Error::NotFound { .. })
+                {
                     tracing::error!(task = %id, %error, "the questions of a task could not be kept; ending it");
                     cancel.cancel();
                 }
@@ -91,10 +99,16 @@ pub(super) async fn follow(
         }
         match service.task_news(&caller, id).await {
             Ok(news) => {
-                if news.is_cancelled {
+                if news.is_over {
                     cancel.cancel();
                 }
                 client.bring(news.answers);
+            }
+            Err(Error::NotFound { .. }) => {
+                tracing::warn!(task = %id, "a task is not there any more; stopping its guest");
+                cancel.cancel();
+                work.await;
+                return;
             }
             Err(error) => tracing::warn!(task = %id, %error, "a task could not be looked at; trying again"),
         }
@@ -106,35 +120,57 @@ pub(super) async fn follow(
 
 /// `CreateTaskResult`.
 pub(super) fn created(task: &TaskView) -> Result<Payload, serde_json::Error> {
-    let mut members = base(task);
-    about::ended_as(&mut members, TASK);
-    Payload::of(&members)
+    Payload::of(&Modern::new(Detailed::of(task), TASK))
 }
 
-/// `DetailedTask`, as a result and as a notification have it.
-pub(super) fn detailed(task: &TaskView) -> Map<String, Value> {
-    let mut members = base(task);
-    let end = || task.end.as_ref().and_then(|end| serde_json::from_str(end.get()).ok()).unwrap_or(Value::Null);
-    match task.status {
-        TaskStatus::Working | TaskStatus::Cancelled => {}
-        TaskStatus::InputRequired => drop(members.insert("inputRequests".to_owned(), input_requests(&task.open))),
-        TaskStatus::Completed => drop(members.insert("result".to_owned(), end())),
-        TaskStatus::Failed => drop(members.insert("error".to_owned(), end())),
+/// `DetailedTask`, as a result and as a notification have it. What guests wrote stays as it is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Detailed<'a> {
+    task_id: TaskId,
+    status: TaskStatus,
+    /// Why it failed, where its client looks first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_message: Option<String>,
+    created_at: String,
+    last_updated_at: String,
+    ttl_ms: u64,
+    poll_interval_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_requests: Option<InputRequests<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a RawValue>,
+}
+
+impl<'a> Detailed<'a> {
+    pub(super) fn of(task: &'a TaskView) -> Self {
+        let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let end_of = |status| task.end.as_deref().filter(|_| task.status == status);
+        let error = end_of(TaskStatus::Failed);
+        Self {
+            task_id: task.id,
+            status: task.status,
+            status_message: error.and_then(message_of),
+            created_at: time(task.created_at),
+            last_updated_at: time(task.updated_at),
+            ttl_ms: task.ttl_ms,
+            poll_interval_ms: POLL_MS,
+            input_requests: (task.status == TaskStatus::InputRequired).then_some(InputRequests(&task.open)),
+            result: end_of(TaskStatus::Completed),
+            error,
+        }
     }
-    members
 }
 
-fn base(task: &TaskView) -> Map<String, Value> {
-    let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-    let members = [
-        ("taskId", json!(task.id)),
-        ("status", json!(task.status)),
-        ("createdAt", json!(time(task.created_at))),
-        ("lastUpdatedAt", json!(time(task.updated_at))),
-        ("ttlMs", json!(task.ttl_ms)),
-        ("pollIntervalMs", json!(POLL_MS)),
-    ];
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+/// What a JSON-RPC error says.
+fn message_of(error: &RawValue) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Error {
+        message: String,
+    }
+    serde_json::from_str(error.get()).ok().map(|Error { message }| message)
 }
 
 /// The task that the parameters name, for a client that follows tasks.

@@ -3,7 +3,7 @@
 //! A task is its caller's alone; to anybody else it does not exist. Its row is written before its caller hears
 //! of it, says all that there is to say, and is what every process on the database goes by: the process that
 //! runs the call looks at it, and says in it that it is still there. When that process is not heard of any
-//! more, the task has failed.
+//! more, the task has failed. A task never expires while it is run; what came of it is kept for a while.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,8 @@ pub struct TaskEnd {
 /// What whoever runs a task has to know.
 #[derive(Debug)]
 pub struct TaskNews {
-    pub is_cancelled: bool,
+    /// Its caller cancelled it, or it was given up: nobody waits for what it brings.
+    pub is_over: bool,
     /// All that were given so far.
     pub answers: Answers,
 }
@@ -86,12 +87,12 @@ impl Service {
     pub async fn task_create(&self, caller: &Caller, tool_name: &str) -> Result<Option<TaskView>, Error> {
         let now = self.clock().now();
         let owner = caller.principal();
-        let ttl = i64::try_from(self.limits().task_ttl_s).ok().and_then(TimeDelta::try_seconds);
         let tx = self.db().begin_rows().await?;
         if rows::count(&tx, &owner, now).await? >= self.limits().tasks_per_caller {
             return Ok(None);
         }
         let id = TaskId::new();
+        let alive_until = self.task_lease(now);
         let row = Row {
             id,
             owner,
@@ -100,8 +101,8 @@ impl Service {
             content: self.task_seal(id, &Content::default())?,
             created_at: now,
             updated_at: now,
-            alive_until: self.task_lease(now),
-            expires_at: now.checked_add_signed(ttl.unwrap_or(TimeDelta::MAX)).unwrap_or(DateTime::<Utc>::MAX_UTC),
+            alive_until,
+            expires_at: self.task_kept(alive_until),
         };
         rows::insert(&tx, row.clone()).await?;
         tx.commit().await?;
@@ -112,8 +113,7 @@ impl Service {
     /// [`Error::NotFound`] when this caller has no such task, or no more.
     pub async fn task_get(&self, caller: &Caller, id: TaskId) -> Result<TaskView, Error> {
         let now = self.clock().now();
-        let row = rows::of_owner(self.db(), &caller.principal(), id).await?;
-        let row = row.filter(|row| now < row.expires_at).ok_or_else(|| unknown(id))?;
+        let row = there(rows::of_owner(self.db(), &caller.principal(), id).await?, id, now)?;
         if row.is_lost(now) {
             let (tx, row, content) = self.task_locked(caller, id).await?;
             if row.is_lost(now) {
@@ -169,29 +169,38 @@ impl Service {
         Ok(())
     }
 
-    /// Puts the questions of a guest that waits. For whoever runs it.
+    /// Puts the questions of a guest that waits; none, when it has waited for long enough and goes on. For whoever
+    /// runs it.
     pub async fn task_ask(&self, caller: &Caller, id: TaskId, questions: Vec<Question>) -> Result<(), Error> {
         let (tx, mut row, mut content) = self.task_locked(caller, id).await?;
         if !row.status.is_over() {
+            row.status = if questions.is_empty() { TaskStatus::Working } else { TaskStatus::InputRequired };
             content.open = questions;
-            row.status = TaskStatus::InputRequired;
             self.task_write(tx, row, &content).await?;
         }
         Ok(())
     }
 
-    /// Says that the task is being run, and learns what its caller said. For whoever runs it.
+    /// Says that the task is being run, so that it does not expire, and learns what its caller said. For whoever
+    /// runs it.
+    ///
+    /// # Errors
+    /// As [`task_get`](Self::task_get): whatever comes of it reaches nobody any more.
     pub async fn task_news(&self, caller: &Caller, id: TaskId) -> Result<TaskNews, Error> {
         let now = self.clock().now();
-        let row = rows::of_owner(self.db(), &caller.principal(), id).await?.ok_or_else(|| unknown(id))?;
-        let lease = self.task_lease(now);
-        if row.alive_until < now + (lease - now) / 2 && !row.status.is_over() {
-            let (tx, row, _) = self.task_locked(caller, id).await?;
-            rows::update(&tx, Row { alive_until: lease, ..row }).await?;
-            tx.commit().await?;
+        let mut row = there(rows::of_owner(self.db(), &caller.principal(), id).await?, id, now)?;
+        let alive_until = self.task_lease(now);
+        if row.alive_until < now + (alive_until - now) / 2 && !row.status.is_over() {
+            let (tx, locked, _) = self.task_locked(caller, id).await?;
+            row = locked;
+            if !row.status.is_over() {
+                row = Row { alive_until, expires_at: self.task_kept(alive_until), ..row };
+                rows::update(&tx, row.clone()).await?;
+                tx.commit().await?;
+            }
         }
         let answers = self.task_open(&row)?.answers;
-        Ok(TaskNews { is_cancelled: row.status == TaskStatus::Cancelled, answers })
+        Ok(TaskNews { is_over: row.status.is_over(), answers })
     }
 
     /// Ends a task, unless it was ended otherwise. For whoever ran it.
@@ -225,22 +234,26 @@ impl Service {
 
     /// Until when whoever runs a task is believed to be there that says so now.
     fn task_lease(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let lease = i64::try_from(self.limits().task_lease_s).ok().and_then(TimeDelta::try_seconds);
-        now.checked_add_signed(lease.unwrap_or(TimeDelta::MAX)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        after(now, self.limits().task_lease_s)
+    }
+
+    /// Until when a task is kept that ends then.
+    fn task_kept(&self, end: DateTime<Utc>) -> DateTime<Utc> {
+        after(end, self.limits().task_ttl_s)
     }
 
     async fn task_locked(&self, caller: &Caller, id: TaskId) -> Result<(Tx, Row, Content), Error> {
         let now = self.clock().now();
         let tx = self.db().begin_rows().await?;
-        let row = rows::lock(&tx, &caller.principal(), id).await?;
-        let row = row.filter(|row| now < row.expires_at).ok_or_else(|| unknown(id))?;
+        let row = there(rows::lock(&tx, &caller.principal(), id).await?, id, now)?;
         let content = self.task_open(&row)?;
         Ok((tx, row, content))
     }
 
-    /// Nothing is kept of an ended task but its end.
+    /// Nothing is kept of an ended task but its end; that as long as any, however long it ran.
     async fn task_over(&self, tx: Tx, mut row: Row, end: TaskEnd) -> Result<TaskView, Error> {
         row.status = end.status;
+        row.expires_at = row.expires_at.max(self.task_kept(self.clock().now()));
         let content = Content { end: end.json, ..Content::default() };
         let row = self.task_write(tx, row, &content).await?;
         Ok(view(&row, content))
@@ -273,6 +286,16 @@ impl Row {
     fn is_lost(&self, now: DateTime<Utc>) -> bool {
         !self.status.is_over() && self.alive_until < now
     }
+}
+
+/// The row, unless it has expired.
+fn there(row: Option<Row>, id: TaskId, now: DateTime<Utc>) -> Result<Row, Error> {
+    row.filter(|row| now < row.expires_at).ok_or_else(|| unknown(id))
+}
+
+fn after(at: DateTime<Utc>, seconds: u64) -> DateTime<Utc> {
+    let later = i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds);
+    at.checked_add_signed(later.unwrap_or(TimeDelta::MAX)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 fn unknown(id: TaskId) -> Error {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::desk;
 use crate::harness::{Host, Wishes};
-use crate::mcp_client::{Client, outcome_of_last_call, request};
+use crate::mcp_client::{Client, offer, outcome_of_last_call, request};
 
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
@@ -82,6 +82,84 @@ async fn a_modern_client_makes_the_call_again_with_its_answers() {
     host.clock.turn(TimeDelta::seconds(601));
     let late = ask(json!({"inputResponses": answers(), "requestState": state})).await;
     assert_eq!(late["error"]["code"], -32602, "{late}");
+}
+
+/// That a text has these, one after the other.
+#[track_caller]
+pub fn assert_in_order(text: &str, parts: &[&str]) {
+    let at: Vec<usize> = parts.iter().map(|part| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"))).collect();
+    assert!(at.is_sorted(), "{parts:?}: {text}");
+}
+
+/// People fill in a form in the order in which it is shown.
+#[tokio::test]
+async fn the_fields_of_a_form_are_in_the_order_of_their_author() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let asks = "async def main() -> str:\n    \
+                return str(await ctx.elicit('?', {'kind': str, 'day': str, 'n': int, 'note': str}))\n";
+    offer(&host, &admin, &[("asks", asks)]).await;
+    let client = Client::of(&host);
+    let fields = ["\"kind\":", "\"day\":", "\"n\":", "\"note\":"];
+    let params = json!({"name": "s__asks", "arguments": {}, "_meta": {CAPABILITIES: {"elicitation": {}}}});
+    assert_in_order(&client.modern(&[], "tools/call", params.clone()).await.text().await, &fields);
+    let session = answering(&client).await;
+    let mut stream = client.ask(&session, "tools/call", params).await;
+    let mut question = String::new();
+    while !question.contains("elicitation/create") {
+        question = stream.event().await.expect("an event");
+    }
+    assert_in_order(&question, &fields);
+}
+
+/// Asks twice at once, and says what it was told of each.
+const ASKS_TWICE: &str = "
+export async function main(_, ctx) {
+  const reason = (error) => `${error.reason}: ${error.message}`;
+  const ask = (key) => ctx.elicit(key, { n: Number }, { key }).then(({ content }) => content.n, reason);
+  return (await Promise.all([ask('one'), ask('two')])).join('\\n') + '\\n' + (await ask('one'));
+}
+";
+
+#[tokio::test]
+async fn a_guest_is_told_that_an_answer_does_not_fit_and_that_it_was_no_refusal() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let server = admin.server("s").await;
+    let tool = json!({"server_id": server, "name": "asks", "code": ASKS_TWICE, "language": "javascript"});
+    admin.approve(host.model().done("mcpbox_create_tool", tool).await["id"].as_str().expect("an id")).await;
+    let client = Client::of(&host);
+    let session = answering(&client).await;
+    for (unfit, reason) in [
+        (
+            json!({"result": {"action": "accept", "content": {"n": "zz"}}}),
+            "invalid: the client's answer to the question `one` does not fit its form: /n: ",
+        ),
+        (json!({"result": {"action": "perhaps"}}), "invalid: the client's answer to the question `one` is none that"),
+        (json!({"result": 7}), "invalid: the client's answer to the question `one` is no object"),
+        (
+            json!({"error": {"code": 1, "message": "not now"}}),
+            "refused: the client refused the question \"one\": not now",
+        ),
+    ] {
+        let mut stream = client.ask(&session, "tools/call", json!({"name": "s__asks", "arguments": {}})).await;
+        for _ in 0..2 {
+            let question = message(&mut stream).await;
+            let mut answer = match question["params"]["message"] == "one" {
+                true => unfit.clone(),
+                false => json!({"result": {"action": "accept", "content": {"n": 2}}}),
+            };
+            answer["jsonrpc"] = json!("2.0");
+            answer["id"] = question["id"].clone();
+            assert_eq!(client.post(&[("mcp-session-id", &session)], &answer).await.status, 202);
+        }
+        // It is not asked once more: the same key has the same answer.
+        let told = message(&mut stream).await;
+        let told = told["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{told}"));
+        let lines: Vec<&str> = told.lines().collect();
+        let [one, "2", again] = lines.as_slice() else { panic!("{lines:?}") };
+        assert!(one.starts_with(reason) && again.starts_with(reason), "{lines:?}");
+    }
 }
 
 /// Holds: request_state_bytes.
@@ -168,7 +246,9 @@ async fn a_legacy_client_is_asked_on_the_stream_of_its_call() {
     assert_eq!(client.post(&[("mcp-session-id", &session)], &unfit).await.status, 202);
     let told = message(&mut stream).await;
     assert!(
-        told["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("its answer is none")),
+        told["result"]["content"][0]["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("does not fit its form: /name: ")),
         "{told}"
     );
 
@@ -232,11 +312,15 @@ async fn a_client_is_not_asked_what_its_version_has_no_words_for() {
     desk::offer(&admin).await;
     let client = Client::of(&host).at(desk::ALONE);
     let visit = json!({"mode": "url", "message": "pay", "url": "https://example.com/pay"});
+    let mut several = desk::form("which?");
+    several["requestedSchema"]["properties"]["many"] = json!({"type": "array", "items": {"enum": ["a", "b"]}});
     for (version, arguments, asked) in [
         ("2025-03-26", desk::form("who?"), false),
         ("2025-06-18", desk::form("who?"), true),
         ("2025-06-18", visit.clone(), false),
         ("2025-11-25", visit, true),
+        ("2025-06-18", several.clone(), false),
+        ("2025-11-25", several, true),
     ] {
         let session = session_of(&client, version, json!({"elicitation": {"form": {}, "url": {}}})).await;
         let params = json!({"name": "ask", "arguments": arguments, "_meta": {"progressToken": 1}});
@@ -247,6 +331,31 @@ async fn a_client_is_not_asked_what_its_version_has_no_words_for() {
             let matter = &told["params"]["elicitationId"];
             assert!(matter.as_str().is_some_and(|matter| matter.len() > 16), "2025-11-25 wants one: {told}");
         }
+    }
+}
+
+/// `EnumSchema` of 2025-06-18, `TitledSingleSelectEnumSchema` since.
+#[tokio::test]
+async fn a_choice_with_titles_is_put_in_the_words_of_each_version() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let titled = json!({"type": "string", "oneOf": [{"const": "r", "title": "Red"}, {"const": "b", "title": "Blue"}]});
+    let named = json!({"type": "string", "enum": ["r", "b"], "enumNames": ["Red", "Blue"]});
+    let mut arguments = desk::form("which?");
+    arguments["requestedSchema"]["properties"]["name"] = titled.clone();
+    let params = json!({"name": "ask", "arguments": arguments});
+    for (version, put) in [("2025-06-18", named), ("2025-11-25", titled)] {
+        let session = session_of(&client, version, json!({"elicitation": {}})).await;
+        let mut stream = client.ask(&session, "tools/call", params.clone()).await;
+        let question = message(&mut stream).await;
+        assert_eq!(question["params"]["requestedSchema"]["properties"]["name"], put, "{version}");
+        let answer = json!({"action": "accept", "content": {"name": "b"}});
+        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": answer});
+        assert_eq!(client.post(&[("mcp-session-id", &session)], &answer).await.status, 202);
+        let told = message(&mut stream).await;
+        assert!(told["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("accept")), "{told}");
     }
 }
 

@@ -87,6 +87,12 @@ async fn a_client_that_follows_a_task_hears_how_it_goes() {
     let call = json!({"name": "task", "arguments": desk::form("who?"), "_meta": meta});
     let made = client.modern(&[], "tools/call", call).await.result().await;
     let task = made["taskId"].as_str().expect("a task").to_owned();
+    let params = json!({"notifications": {"taskIds": [task]}});
+    let refused = client.modern(&[], "subscriptions/listen", params).await.messages().await;
+    let [refused] = refused.as_slice() else { panic!("it did not say that it follows tasks: {refused:?}") };
+    assert_eq!(refused["error"]["code"], -32021, "{refused}");
+    let required = &refused["error"]["data"]["requiredCapabilities"]["extensions"];
+    assert_eq!(required, &json!({"io.modelcontextprotocol/tasks": {}}));
     let params = json!({"notifications": {"taskIds": [task]}, "_meta": meta});
     let mut stream = client.modern(&[], "subscriptions/listen", params).await;
     assert_eq!(message(&mut stream).await["params"]["notifications"]["taskIds"], json!([task]));

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::desk;
 use crate::executable::admin;
 use crate::harness::{Host, Wishes};
+use crate::mcp_asking::assert_in_order;
 use crate::mcp_client::{Client, ECHO, PATIENCE, WAITS, offer, outcome_of_last_call};
 use crate::program::Installation;
 
@@ -65,11 +66,12 @@ async fn a_call_that_lasts_becomes_a_task_of_a_client_that_follows_them() {
     let client = Client::of(&host);
     let made = call(&client, "s__lasts", json!({"seconds": 1})).await;
     assert_eq!((&made["resultType"], &made["status"]), (&json!("task"), &json!("working")), "{made}");
-    assert!(made["ttlMs"].as_u64() == Some(3_600_000) && made["pollIntervalMs"].as_u64().is_some(), "{made}");
+    assert!(made["ttlMs"].as_u64() == Some(3_630_000) && made["pollIntervalMs"].as_u64().is_some(), "{made}");
     assert!(made.get("requestState").is_none() && made.get("task").is_none(), "{made}");
     let done = until(&client, &id(&made), "completed").await;
     assert_eq!((&done["resultType"], &done["result"]["isError"]), (&json!("complete"), &json!(false)), "{done}");
     assert_eq!(done["result"]["content"][0]["text"], "done");
+    assert!(made.get("statusMessage").is_none() && done.get("statusMessage").is_none(), "{made} {done}");
     let ack = about(&client, "tasks/cancel", &id(&made), json!({})).await["result"].clone();
     assert_eq!(ack["resultType"], "complete", "of one that is over nothing changes: {ack}");
     assert_eq!(until(&client, &id(&made), "completed").await["result"], done["result"]);
@@ -157,12 +159,85 @@ async fn a_task_outlives_a_restart_until_it_expires() {
     let failed = until(&client, &running, "failed").await;
     assert_eq!(failed["error"]["code"], -32603, "{failed}");
     assert!(failed["error"]["message"].as_str().is_some_and(|text| text.contains("again")), "{failed}");
-    host.clock.turn(TimeDelta::seconds(3_601));
+    assert_eq!(failed["statusMessage"], failed["error"]["message"]);
+    host.clock.turn(TimeDelta::seconds(3_631));
     for task in [&done, &running] {
         assert_eq!(about(&client, "tasks/get", task, json!({})).await["error"]["code"], -32602);
     }
     let stop = tokio_util::sync::CancellationToken::new();
     assert_eq!(host.app().service().tasks_prune(&stop).await.expect("the database answers"), 2);
+}
+
+/// How long what has not ended yet is kept at least, counted from its beginning.
+async fn ttl_ms(client: &Client, task: &str) -> Option<u64> {
+    about(client, "tasks/get", task, json!({})).await["result"]["ttlMs"].as_u64()
+}
+
+/// A host with a guest that asks as a task, one minute of keeping what came of it, and an hour of belief in whoever
+/// runs it; the task.
+async fn forgetful() -> (Host, String, String) {
+    let limits = Limits { task_ttl_s: 60, task_lease_s: 3_600, ..Wishes::default().limits };
+    let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
+    let admin = host.admin().await;
+    let tool = desk::offer(&admin).await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let made = id(&call(&client, "task", desk::form("who?")).await);
+    until(&client, &made, "input_required").await;
+    (host, tool, made)
+}
+
+/// Holds: task_ttl_s.
+#[tokio::test]
+async fn a_task_is_there_for_as_long_as_it_runs_and_what_came_of_it_for_a_while_longer() {
+    let (host, _, made) = forgetful().await;
+    let client = Client::of(&host).at(desk::ALONE);
+    for _ in 0..3 {
+        let before = ttl_ms(&client, &made).await;
+        assert!(before >= Some(3_660_000), "{before:?}");
+        host.clock.turn(TimeDelta::seconds(2_000));
+        let renewed = async { while ttl_ms(&client, &made).await == before {} };
+        tokio::time::timeout(PATIENCE, renewed).await.expect("whoever runs it says so");
+    }
+    let answers = json!({"inputResponses": {"who": {"action": "accept", "content": {"name": "Ada"}}}});
+    about(&client, "tasks/update", &made, answers).await;
+    let done = until(&client, &made, "completed").await;
+    assert!(done["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("Ada")), "{done}");
+    host.clock.turn(TimeDelta::seconds(59));
+    assert_eq!(until(&client, &made, "completed").await["result"], done["result"]);
+    host.clock.turn(TimeDelta::seconds(3_660));
+    assert_eq!(about(&client, "tasks/get", &made, json!({})).await["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn the_guest_of_a_task_that_is_not_there_any_more_is_stopped() {
+    let (host, tool, made) = forgetful().await;
+    let client = Client::of(&host).at(desk::ALONE);
+    // As when nothing could be written for so long.
+    host.clock.turn(TimeDelta::seconds(3_661));
+    for method in ["tasks/get", "tasks/cancel"] {
+        assert_eq!(about(&client, method, &made, json!({})).await["error"]["code"], -32602, "{method}");
+    }
+    assert_eq!(outcome_of_last_call(&host, &tool).await, "cancelled");
+}
+
+#[tokio::test]
+async fn the_guest_of_a_task_that_was_given_up_is_stopped() {
+    let (host, tool, made) = forgetful().await;
+    let client = Client::of(&host).at(desk::ALONE);
+    let given_up = async {
+        loop {
+            // Whoever runs it may say so between the two: then it is believed for another hour.
+            host.clock.turn(TimeDelta::seconds(3_650));
+            let seen = about(&client, "tasks/get", &made, json!({})).await["result"].clone();
+            if seen["status"] == "failed" {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, given_up).await.expect("nobody said in time that it runs");
+    assert_eq!(outcome_of_last_call(&host, &tool).await, "cancelled");
+    host.clock.turn(TimeDelta::seconds(50));
+    until(&client, &made, "failed").await;
 }
 
 #[tokio::test]
@@ -181,6 +256,67 @@ async fn a_task_whose_guest_waits_for_answers_is_cancelled_as_any_other() {
     let late = json!({"inputResponses": {"who": {"action": "accept", "content": {"name": "Ada"}}}});
     about(&client, "tasks/update", &made, late).await;
     until(&client, &made, "cancelled").await;
+}
+
+#[tokio::test]
+async fn what_a_guest_wrote_of_a_task_stays_in_its_order() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let asks = "async def main() -> dict:\n    ctx.become_task()\n    \
+                await ctx.elicit('?', {'kind': str, 'day': str, 'n': int})\n    return {'kind': 1, 'day': 2, 'n': 3}\n";
+    offer(&host, &admin, &[("asks", asks)]).await;
+    let client = Client::of(&host);
+    let made = id(&call(&client, "s__asks", json!({})).await);
+    let asked = until(&client, &made, "input_required").await;
+    let text = async || {
+        let params = json!({"taskId": made, "_meta": follows()});
+        client.modern(&[("mcp-name", &made)], "tasks/get", params).await.text().await
+    };
+    assert_in_order(&text().await, &["\"kind\":", "\"day\":", "\"n\":"]);
+    let key = asked["inputRequests"].as_object().and_then(|asked| asked.keys().next()).expect("a question");
+    let content = json!({"kind": "a", "day": "b", "n": 1});
+    let answers = json!({"inputResponses": {key: {"action": "accept", "content": content}}});
+    about(&client, "tasks/update", &made, answers).await;
+    until(&client, &made, "completed").await;
+    let done = text().await;
+    let (_, structured) = done.split_once("\"structuredContent\"").expect("a result");
+    assert_in_order(structured, &["\"kind\":", "\"day\":", "\"n\":"]);
+}
+
+/// Asks, and goes on for long when nobody answers.
+const ASKS_AND_GOES_ON: &str = "import asyncio
+
+async def main() -> str:
+    ctx.become_task()
+    try:
+        await ctx.elicit('Who?', {'name': str})
+    except ctx.ClientError:
+        pass
+    await asyncio.sleep(300)
+";
+
+#[tokio::test]
+async fn a_task_whose_guest_waits_no_longer_asks_nobody() {
+    let limits = Limits { answer_wait_s: 1, ..Wishes::default().limits };
+    let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
+    let admin = host.admin().await;
+    let tools = offer(&host, &admin, &[("asks", ASKS_AND_GOES_ON)]).await;
+    let client = Client::of(&host);
+    let made = id(&call(&client, "s__asks", json!({})).await);
+    let goes_on = async {
+        loop {
+            let seen = until(&client, &made, "working").await;
+            // It was something else in between.
+            if seen["lastUpdatedAt"] != seen["createdAt"] {
+                return seen;
+            }
+        }
+    };
+    let goes_on = tokio::time::timeout(PATIENCE, goes_on).await.expect("nobody answers");
+    assert!(goes_on.get("inputRequests").is_none(), "{goes_on}");
+    about(&client, "tasks/cancel", &made, json!({})).await;
+    until(&client, &made, "cancelled").await;
+    assert_eq!(outcome_of_last_call(&host, &tools[0]).await, "cancelled");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::mcp::methods::Method;
 use crate::mcp::notices::{Notices, Told, method_of, notifications};
 use crate::mcp::outbox::Outbox;
 use crate::mcp::record::Record;
-use crate::mcp::tasks;
+use crate::mcp::tasks::Detailed;
 
 /// Which subscription a message belongs to: the id of the request that opened it.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -68,7 +68,7 @@ impl Filter {
 }
 
 /// # Errors
-/// -32602 for a filter that is none or names too much.
+/// -32602 for a filter that is none or names too much; -32021 for one that names tasks, of a client that follows none.
 pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params) -> Reply {
     let record = Record::begin(&dispatcher.service, context, Method::Listen).await;
     let reply = listen(dispatcher, context, params).await;
@@ -76,15 +76,15 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
 }
 
 async fn listen(dispatcher: &Dispatcher, context: &Context, params: &Params) -> Reply {
-    let Listen { notifications: mut filter } = read(params)?;
+    let Listen { notifications: filter } = read(params)?;
     let most = dispatcher.service.limits().session_subscriptions;
     if filter.resource_subscriptions.len() as u64 > most || filter.task_ids.len() as u64 > most {
         let message =
             format!("one subscription names at most {most} resources or tasks (MCPBOX_SESSION_SUBSCRIPTIONS)");
         return Err(Failure::new(Kind::InvalidParams, message));
     }
-    if !context.follows_tasks() {
-        filter.task_ids.clear();
+    if !filter.task_ids.is_empty() {
+        context.must_follow_tasks()?;
     }
     let Some(outbox) = &context.outbox else {
         return Err(Failure::new(Kind::NotAcceptable, "a subscription is a stream; send `Accept: text/event-stream`"));
@@ -122,13 +122,19 @@ async fn tell_of_task(dispatcher: &Dispatcher, context: &Context, outbox: &Outbo
     }
     // One that is gone meanwhile is told of no more.
     if let Ok(task) = dispatcher.service.task_get(&context.caller, id).await {
-        say(outbox, "notifications/tasks", tasks::detailed(&task));
+        say(outbox, "notifications/tasks", Detailed::of(&task));
     }
 }
 
-fn say(outbox: &Outbox, method: &str, mut params: Map<String, Value>) {
-    params.insert("_meta".to_owned(), json!({ SUBSCRIPTION: outbox.id() }));
-    outbox.say(method, &params);
+fn say(outbox: &Outbox, method: &str, params: impl Serialize) {
+    #[derive(Serialize)]
+    struct Params<P> {
+        #[serde(flatten)]
+        own: P,
+        #[serde(rename = "_meta")]
+        meta: Value,
+    }
+    outbox.say(method, &Params { own: params, meta: json!({ SUBSCRIPTION: outbox.id() }) });
 }
 
 /// What a client reads whose subscription ends in good order.

@@ -9,6 +9,7 @@ mod compile;
 mod export;
 mod import;
 mod migrate;
+mod pages;
 mod prompt;
 mod serve;
 mod stdio;

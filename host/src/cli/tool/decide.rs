@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 
 use super::shown::{self, list, visible};
 use crate::cli::client::{Client, Target};
+use crate::cli::pages::{find_by, look_through};
 use crate::cli::prompt;
+
+/// The tools that wait for review.
+const WAITING: &str = "/api/approvals/tools";
 
 /// Who decides, and at which host.
 #[derive(Args)]
@@ -62,12 +66,9 @@ impl Decider {
 
     pub(super) async fn pending(&self) -> anyhow::Result<ExitCode> {
         self.with_login(async |client| {
-            let page = client.json(Method::GET, "/api/approvals/tools", None).await?;
-            let items = page["items"].as_array().cloned().unwrap_or_default();
-            if items.is_empty() {
-                println!("No tool waits for a decision.");
-            }
-            for item in &items {
+            let mut is_none = true;
+            let shown = |item: Value| -> Option<()> {
+                is_none = false;
                 let version = &item["version"];
                 let description = version["description"].as_str().unwrap_or_default();
                 println!(
@@ -76,6 +77,11 @@ impl Decider {
                     version["number"],
                     visible(description.lines().next().unwrap_or_default())
                 );
+                None
+            };
+            look_through(client, WAITING, shown).await?;
+            if is_none {
+                println!("No tool waits for a decision.");
             }
             Ok(ExitCode::SUCCESS)
         })
@@ -85,9 +91,7 @@ impl Decider {
 
 /// The waiting version of a tool, by gateway name or id.
 async fn find_pending(client: &Client, tool: &str) -> anyhow::Result<Value> {
-    let page = client.json(Method::GET, "/api/approvals/tools?page_size=100", None).await?;
-    let items = page["items"].as_array().cloned().unwrap_or_default();
-    let found = items.into_iter().find(|item| item["gateway_name"] == tool || item["tool_id"] == tool);
+    let found = find_by(client, WAITING, |item| item["gateway_name"] == tool || item["tool_id"] == tool).await?;
     found.with_context(|| format!("`{tool}` does not wait for a decision; `mcpbox tool pending` lists those that do"))
 }
 

@@ -258,3 +258,27 @@ async fn a_file_of_settings_counts_where_the_environment_says_nothing() {
     assert_eq!(in_force("call_cpu_s"), Some(json!(11)), "{limits}");
     serving.stop().await;
 }
+
+#[tokio::test]
+async fn a_file_of_settings_in_a_folder_above_counts_for_nothing() {
+    let place = Installation::new().await;
+    std::fs::write(place.folder().join(".env"), "MCPBOX_CALL_TIME_MS=1\nMCPBOX_UV=/bin/false\n").expect("written");
+    let below = place.folder().join("below");
+    std::fs::create_dir(&below).expect("a folder");
+    let list = ["tool", "run", "tool.py"];
+    std::fs::write(below.join("tool.py"), "def main() -> int:\n    return 1\n").expect("written");
+    let run = async || {
+        let mut command = place.command(&list);
+        command.current_dir(&below);
+        crate::program::said(command, "").await
+    };
+    assert_eq!(run().await.done(), "1\n");
+    // A folder of this name is no file of settings, and a file in the working folder is one.
+    std::fs::create_dir(below.join(".env")).expect("a folder");
+    assert_eq!(run().await.done(), "1\n");
+    std::fs::remove_dir(below.join(".env")).expect("removed");
+    std::fs::copy(place.folder().join(".env"), below.join(".env")).expect("copied");
+    assert!(run().await.refused().contains("MCPBOX_CALL_TIME_MS=1 is outside"));
+    std::fs::write(below.join(".env"), "no settings at all\n").expect("written");
+    assert!(run().await.refused().contains(".env cannot be read"));
+}

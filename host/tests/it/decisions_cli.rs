@@ -11,8 +11,10 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::commands::{beside, command};
+use crate::external_sources::{Furnished, discover, source, usual};
 use crate::harness::{Host, PASSWORD, Wishes};
 use crate::internet::Site;
+use crate::peer::{Era, Peer};
 use crate::program::at_a_terminal;
 
 const FETCH: &str = "\
@@ -163,4 +165,64 @@ async fn what_waits_is_listed_and_found_on_every_page() {
     let line = ["tool", "reject", "d__one", "--reason", "not needed", "-u", "ada"];
     let done = beside(&host, &line, &password()).await.done();
     in_order(&done, &["Rejected d__one.", "Still waits: api.example.com."]);
+}
+
+#[tokio::test]
+async fn all_that_an_approval_covers_is_shown_with_the_secrets_that_the_tool_would_get() {
+    let host = Host::start().await;
+    let (admin, model) = (host.admin().await, host.model());
+    let (server, tool) = model.make("bills", "count", "def main(x: int) -> int:\n    return x\n").await;
+    admin.secret(&server, "API_KEY", "the value of it").await;
+    let secrets = format!("/api/servers/{server}/secrets");
+    let bound = json!({"key_name": "BOUND", "binding": {"host": "api.example.com", "header": "Authorization"}});
+    admin.ask(Method::POST, &secrets, Some(bound)).await;
+    model.done("mcpbox_update_tool", json!({"tool_id": tool, "timeout_ms": 1234})).await;
+    let notes = "Only for the shop.\nAsk Bob.";
+    model.done("mcpbox_request_publish", json!({"tool_id": tool, "notes": notes})).await;
+
+    let item = admin.ask(Method::GET, "/api/approvals/tools", None).await["items"][0].clone();
+    assert_eq!(item["secrets"][0]["key_name"], json!("API_KEY"), "{item}");
+    assert_eq!((&item["secrets"][0]["has_value"], &item["secrets"][1]["has_value"]), (&json!(true), &json!(false)));
+    let shown = beside(&host, &["tool", "approve", "bills__count", "-u", "ada", "--yes"], &password()).await.done();
+    assert!(!format!("{item} {shown}").contains("the value of it"), "{item} {shown}");
+    in_order(
+        &shown,
+        &[
+            "The author says:\n  | Only for the shop.\n  | Ask Bob.\n",
+            "Asks for hosts: none\n",
+            "Asks for modules: none\n",
+            "API_KEY: the tool reads it\n",
+            "BOUND: the host adds it to requests to api.example.com, the tool does not see it  (when ",
+            "Time limit: 1234 ms\n",
+            "Arguments: {",
+            "Result: {",
+            "\"integer\"",
+            "return x",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn of_a_tool_of_an_external_source_is_shown_where_it_is_called_and_what_lets_us_in() {
+    let peer = Peer::start(Era::Modern).await;
+    let with = Furnished::of(&peer, usual()).await;
+    let admin = with.admin();
+    let server = source(&admin, &with.source).await["server_id"].as_str().expect("an id").to_owned();
+    for name in ["TOKEN", "OTHER"] {
+        admin.secret(&server, name, "the value of it").await;
+    }
+    let path = format!("/api/external-sources/sources/{}", with.source);
+    admin.ask(Method::PUT, &path, Some(json!({"auth_type": "bearer", "auth_secret_name": "TOKEN"}))).await;
+    peer.redefine("echo", "Does something else.");
+    discover(&admin, &with.source).await;
+    let approve = ["tool", "approve", "ext__peer_echo", "-u", "ada", "--yes"];
+    let shown = beside(&with.host, &approve, &password()).await.done();
+    in_order(
+        &shown,
+        &[
+            "Secrets that it gets, of its server:\n  TOKEN: lets us in at the external source\n",
+            &format!("Is called at the external source peer: {}  (active)", peer.url()),
+        ],
+    );
+    assert!(!shown.contains("OTHER") && !shown.contains("the value of it"), "{shown}");
 }

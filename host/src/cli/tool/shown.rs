@@ -36,21 +36,60 @@ pub(super) fn approval(item: &Value) {
     if item["live"].is_object() {
         println!("Replaces version {}, which answers until then.", item["live"]["number"]);
     }
+    if !version["publish_notes"].is_null() {
+        println!("The author says:");
+        for line in text("publish_notes").lines() {
+            println!("  | {line}");
+        }
+    }
     asked("Asks for hosts", &item["hosts"], "host");
     println!("Open to its whole server: {}", list(&item["server_hosts"]));
     asked("Asks for modules", &item["modules"], "module_name");
+    secrets(item);
     for folder in item["folders"].as_array().into_iter().flatten() {
         let word = |key: &str| visible(folder[key].as_str().unwrap_or_default());
         println!("May use the folder: {} as {} ({})", word("host_path"), word("guest_path"), word("access"));
+    }
+    match version["timeout_ms"].as_u64() {
+        Some(timeout_ms) => println!("Time limit: {timeout_ms} ms"),
+        None => println!("Time limit: none of its own"),
+    }
+    let source = &item["external_source"];
+    if source.is_object() {
+        let word = |key: &str| visible(source[key].as_str().unwrap_or_default());
+        println!("Is called at the external source {}: {}  ({})", word("name"), word("url"), word("status"));
     }
     if version["kind"] == "component" {
         component(version);
         println!("Digest: {}\n", text("digest"));
     } else {
         println!("Arguments: {}", visible(&version["input_schema"].to_string()));
+        match &version["output_schema"] {
+            Value::Null => println!("Result: of any form"),
+            schema => println!("Result: {}", visible(&schema.to_string())),
+        }
         quarantine("", version);
         println!("Digest: {}\n", text("digest"));
         println!("{}\n", text("code"));
+    }
+}
+
+/// The secrets of a server that a call gets, by name, and how.
+fn secrets(item: &Value) {
+    let Some(secrets) = item["secrets"].as_array().filter(|secrets| !secrets.is_empty()) else {
+        println!("Secrets that it gets: none");
+        return;
+    };
+    println!("Secrets that it gets, of its server:");
+    for secret in secrets {
+        let binding = &secret["binding"];
+        let how = match binding["host"].as_str() {
+            _ if item["external_source"].is_object() => "lets us in at the external source".to_owned(),
+            Some(host) => format!("the host adds it to requests to {}, the tool does not see it", visible(host)),
+            None => "the tool reads it".to_owned(),
+        };
+        let wait = if secret["has_value"] == json!(true) { "" } else { "  (when a person has given it a value)" };
+        println!("  {}: {how}{wait}", visible(secret["key_name"].as_str().unwrap_or_default()));
     }
 }
 

@@ -53,6 +53,11 @@ pub struct World {
 pub enum StartError {
     #[error("the data folder {folder} cannot be used: {why}")]
     DataDir { folder: String, why: String },
+    #[error(
+        "there is no installation here: the database {file} does not exist; start `mcpbox serve` once, or set \
+         MCPBOX_DATA_DIR (or --data-dir) to the data folder of the one that you mean"
+    )]
+    NoInstallation { file: String },
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -116,15 +121,38 @@ pub fn open_data_dir(folder: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The database that the settings name. Nothing is opened.
+/// Opens the data folder of an installation that there is, for what looks at one or changes one and must not make
+/// another one in the wrong folder. A PostgreSQL database is there in any case: somebody made it.
+///
+/// # Errors
+/// [`StartError::NoInstallation`] without a database file; nothing is made. As [`open_data_dir`].
+pub fn open_installation(place: &Place) -> Result<(), StartError> {
+    let missing = match location(place)? {
+        Location::Sqlite(file) if !file.exists() => Some(file),
+        Location::Sqlite(_) | Location::Postgres(_) => None,
+    };
+    if missing.is_none() || place.data_dir.exists() {
+        open_data_dir(&place.data_dir)?;
+    }
+    match missing {
+        Some(file) => Err(StartError::NoInstallation { file: file.display().to_string() }),
+        None => Ok(()),
+    }
+}
+
+/// The database that the settings name, a file by its whole path. Nothing is opened.
 ///
 /// # Errors
 /// When the address names none.
 pub fn location(place: &Place) -> Result<Location, StartError> {
-    match place.database_url.as_deref().filter(|url| !url.is_empty()) {
-        Some(url) => Ok(url.parse()?),
-        None => Ok(Location::Sqlite(place.database_file())),
-    }
+    let location = match place.database_url.as_deref().filter(|url| !url.is_empty()) {
+        Some(url) => url.parse()?,
+        None => Location::Sqlite(place.database_file()),
+    };
+    Ok(match location {
+        Location::Sqlite(file) => Location::Sqlite(std::path::absolute(&file).unwrap_or(file)),
+        Location::Postgres(url) => Location::Postgres(url),
+    })
 }
 
 /// Opens the database of an installation and sees that its schema is the one we know; an empty
@@ -300,14 +328,14 @@ fn packages(packaging: Option<&Packaging>, cache_dir: PathBuf) -> PackagesSettin
 /// Does work on an installation without serving it; a host may serve it at the same time.
 ///
 /// # Errors
-/// When the installation cannot be opened, and what the work itself fails on.
+/// When there is no installation or it cannot be opened, and what the work itself fails on.
 pub async fn offline<T, E: From<StartError>>(
     place: &Place,
     limits: &Limits,
     program: PathBuf,
     work: impl AsyncFnOnce(&Service) -> Result<T, E>,
 ) -> Result<T, E> {
-    open_data_dir(&place.data_dir)?;
+    open_installation(place)?;
     let made = make(place, &[], None, limits, program, World::real(), &Lifecycle::default()).await?;
     let result = work(&made.service).await;
     made.service.finish().await;

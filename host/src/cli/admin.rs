@@ -1,4 +1,4 @@
-//! `mcpbox admin`: accounts and keys, made by whoever may write to the database.
+//! `mcpbox admin`: accounts and keys, made by whoever may write to the database of an installation that there is.
 
 use std::process::ExitCode;
 
@@ -56,13 +56,15 @@ impl AdminCommand {
 }
 
 async fn create(place: &Place, username: &str) -> anyhow::Result<ExitCode> {
+    // Before anybody types a password for nothing.
+    app::open_installation(place)?;
     let password = prompt::password("Password (12 to 128 characters): ")?;
     if prompt::is_terminal() && *prompt::password("The same once more: ")? != *password {
         bail!("the two passwords differ; nothing was made");
     }
     with_service(place, async |service| {
         let admin = service.admin_create(&Caller::operator(), username, &password).await?;
-        println!("Made the administrator {}.", admin.username);
+        println!("Made the administrator {} ({}).", admin.username, app::location(place)?);
         Ok(ExitCode::SUCCESS)
     })
     .await

@@ -11,7 +11,7 @@ use crate::db::migrate::{self, Back};
 
 #[derive(Subcommand)]
 pub(super) enum MigrateCommand {
-    /// Apply every change that is missing.
+    /// Apply every change that is missing; without a database, make one.
     Up {
         #[command(flatten)]
         place: Place,
@@ -42,7 +42,10 @@ pub(super) enum MigrateCommand {
 impl MigrateCommand {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Up { place, dry_run } => up(&open(&place).await?, dry_run).await,
+            Self::Up { place, dry_run } => {
+                app::open_data_dir(&place.data_dir)?;
+                up(&connect(&place).await?, dry_run).await
+            }
             Self::Down { back, place } => down(&open(&place).await?, &back).await,
             Self::Status { place } => status(&open(&place).await?).await,
             Self::History { place } => history(&open(&place).await?).await,
@@ -50,8 +53,13 @@ impl MigrateCommand {
     }
 }
 
+/// The database of an installation that there is.
 async fn open(place: &Place) -> anyhow::Result<Database> {
-    app::open_data_dir(&place.data_dir)?;
+    app::open_installation(place)?;
+    connect(place).await
+}
+
+async fn connect(place: &Place) -> anyhow::Result<Database> {
     Ok(Database::connect(&app::location(place)?, &config::limits()?).await?)
 }
 

@@ -9,12 +9,14 @@ mod compile;
 mod export;
 mod import;
 mod migrate;
+mod pages;
 mod prompt;
 mod serve;
 mod stdio;
 mod tool;
 mod transpile;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -75,12 +77,10 @@ pub fn command() -> clap::Command {
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
-    // An `.env` beside the command counts where the environment says nothing; none is no failure.
-    let env_file = dotenvy::dotenv();
+    // Read before the settings are, and told of after `--help` was answered.
+    let env_file = read_env_file();
     let cli = Cli::parse();
-    if let Err(error) = env_file
-        && !error.not_found()
-    {
+    if let Err(error) = env_file {
         eprintln!("mcpbox: .env cannot be read: {error}");
         return ExitCode::FAILURE;
     }
@@ -95,6 +95,14 @@ pub fn main() -> ExitCode {
     });
     telemetry::flush_logs();
     code
+}
+
+/// Takes what the file `.env` of the working folder sets where the environment says nothing. Not that of a folder
+/// above: another user may have put it there, and it could name the program that is run and the database.
+fn read_env_file() -> Result<(), dotenvy::Error> {
+    let file = Path::new(".env");
+    // A folder of this name, as some keep their Python in, is none.
+    if file.is_file() { dotenvy::from_path(file) } else { Ok(()) }
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -90,22 +90,58 @@ fn say(text: &str) {
     let _ = std::io::stdout().flush();
 }
 
-/// What a newcomer needs; the first line is the address alone, for scripts.
+/// Where the command line looks for a host when nobody says where.
+const USUAL: &str = "http://127.0.0.1:8000";
+
+/// What a newcomer needs, with commands that work from any folder; the first line is the address alone, for
+/// scripts.
 fn welcome(app: &App, settings: &Settings) -> String {
     let base = format!("http://{}", app.address());
+    let data_dir = &settings.place.data_dir;
+    let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone()).display().to_string();
     let mut text = format!(
-        "{base}\n\nMCPbox {} is running.\n  API   {base}/api\n  MCP   {base}/mcp\n  Data  {}\n\n",
+        "{base}\n\nMCPbox {} is running.\n  API   {base}/api\n  MCP   {base}/mcp\n  Data  {data_dir}\n\n",
         env!("CARGO_PKG_VERSION"),
-        settings.place.data_dir.display(),
     );
     if let Some(code) = app.setup_code() {
+        let elsewhere = settings.place.database_url.as_deref().is_some_and(|url| !url.is_empty());
         text.push_str(&format!(
-            "No administrator yet. Make one with this code:\n  {}\n  mcpbox admin create NAME\n  or POST {base}/auth/setup {{\"username\", \"password\", \"setup_code\"}}\n\n",
+            "No administrator yet. Make one on this machine:\n  mcpbox admin create NAME --data-dir {}{}\nor over the network with this code:\n  {}\n  POST {base}/auth/setup {{\"username\", \"password\", \"setup_code\"}}\n\n",
+            quoted(&data_dir),
+            if elsewhere { "   (with the same DATABASE_URL)" } else { "" },
             code.reveal()
         ));
     }
+    let url = if base == USUAL { String::new() } else { format!(" --url {base}") };
     text.push_str(&format!(
-        "Connect an MCP client on this machine:\n  {{\"mcpServers\": {{\"mcpbox\": {{\"type\": \"http\", \"url\": \"{base}/mcp\"}}}}}}\n  claude mcp add --transport http mcpbox {base}/mcp\n\nApprove what a model asks for:\n  mcpbox tool pending\n  mcpbox tool approve SERVER__TOOL\n\n"
+        "Connect an MCP client on this machine:\n  {{\"mcpServers\": {{\"mcpbox\": {{\"type\": \"http\", \"url\": \"{base}/mcp\"}}}}}}\n  claude mcp add --transport http mcpbox {base}/mcp\n\nDecide what a model asks for, tools and the hosts and modules that they need:\n  mcpbox tool pending{url}\n  mcpbox tool approve SERVER__TOOL{url}\n\n"
     ));
     text
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_folder_is_one_word_of_a_shell() {
+        for (folder, typed) in [
+            ("/home/ada/data", "/home/ada/data"),
+            ("/home/ada/my data", "'/home/ada/my data'"),
+            ("/it's $here", r"'/it'\''s $here'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(folder), typed);
+        }
+    }
 }

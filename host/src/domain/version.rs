@@ -19,9 +19,11 @@ pub struct VersionContent {
     pub output_schema: Option<String>,
     /// The tools of a component, by name; of a source none, it is the one tool itself.
     pub exports: Vec<Export>,
-    /// Hosts, modules and secrets that it asks for; order does not matter.
+    /// Hosts and modules that it asks for; order does not matter.
     pub hosts: Vec<String>,
     pub modules: Vec<String>,
+    /// Names that a file of an export once brought along. They give nothing and no new version gets any, but they
+    /// stay where they are: the digest of such a version covers them.
     pub secret_names: Vec<String>,
 }
 

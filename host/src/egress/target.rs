@@ -105,7 +105,8 @@ impl Target {
         let (origin, host, port) = (self.origin(), self.host(), self.port);
         Err(SendError::Denied(format!(
             "this tool has no grant for {origin}. Ask for it with `mcpbox_request_network_access` (host=`{host}`, \
-             port={port}); a person approves it.{private}"
+             port={port}); a person approves it. If that was done, it waits for a person or was refused; \
+             `mcpbox_get_tool_status` tells which.{private}"
         )))
     }
 
@@ -290,7 +291,8 @@ mod tests {
         assert_eq!(
             text,
             "this tool has no grant for https://api.example.com:443. Ask for it with `mcpbox_request_network_access` \
-             (host=`api.example.com`, port=443); a person approves it."
+             (host=`api.example.com`, port=443); a person approves it. If that was done, it waits for a person or was \
+             refused; `mcpbox_get_tool_status` tells which."
         );
         for (grant, url) in [
             ("nas.example.com", "http://192.168.1.5/"),

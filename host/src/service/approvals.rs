@@ -9,14 +9,17 @@ use utoipa::ToSchema;
 
 use super::calls::content;
 use super::edits::{self, Effect};
+use super::external_mcp_sources::SourceView;
 use super::folders::FolderView;
 use super::hosts::host_text;
 use super::permission::people_only;
+use super::secrets::{SecretView, view as secret_view};
 use super::tools::{self, Found, ToolView};
 use super::versions::{self, VersionView};
-use super::{Error, Page, PageRequest, Service, audit, given, policies};
+use super::{Error, Page, PageRequest, Service, audit, external_mcp_sources, given, policies};
 use crate::db::module_requests::{self, ModuleRequest};
 use crate::db::network_requests::{self, NetworkRequest};
+use crate::db::secrets;
 use crate::db::tools::{self as tool_rows};
 use crate::db::versions::{self as version_rows, Located, Review, Version};
 use crate::db::{PageRequest as RowPage, Tx};
@@ -25,7 +28,8 @@ use crate::domain::digest::Digest;
 use crate::domain::ids::{GrantRequestId, ServerId, ToolId};
 use crate::domain::modules::lies_in;
 use crate::domain::request::RequestStatus;
-use crate::domain::tool::{ApprovalAction, ApprovalStatus};
+use crate::domain::source::PassThrough;
+use crate::domain::tool::{ApprovalAction, ApprovalStatus, ToolKind};
 
 /// A version that waits for review, with everything that its approval covers.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -45,9 +49,17 @@ pub struct ApprovalView {
     pub modules: Vec<AskedModule>,
     /// Hosts that are open to all tools of the server, asked for or not.
     pub server_hosts: Vec<String>,
+    /// Secrets of its server, never their values. A call gets those that have one by then: the tool reads those
+    /// that are not bound, the host adds the bound ones to requests. They belong to the server and are not part of
+    /// what the digest covers. Of a tool of an external source the one that lets us in there.
+    pub secrets: Vec<SecretView>,
     /// Folders that a person gave to the tool.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub folders: Vec<FolderView>,
+    /// Where a tool of an external source is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub external_source: Option<SourceView>,
 }
 
 /// Which versions are listed.
@@ -118,6 +130,12 @@ impl Service {
         let requests = network_requests::of_tool(self.db(), tool.id, &all).await?.items;
         let asked_for = module_requests::of_tool(self.db(), tool.id, &all).await?;
         let open = network_requests::approved_for_servers(self.db(), &[server.id]).await?;
+        let external_source = self.external_source_of(version, source.as_deref()).await?;
+        let most = given::SECRETS_OF_ONE as u64;
+        let mut secrets = secrets::of_server(self.db(), server.id, &RowPage::new(1, most, most)).await?.items;
+        if let Some(external) = &external_source {
+            secrets.retain(|secret| external.auth_secret_name.as_ref() == Some(&secret.key_name));
+        }
         Ok(ApprovalView {
             tool_id: tool.id,
             server_id: server.id,
@@ -127,9 +145,23 @@ impl Service {
             hosts: asked(&version.hosts.0, &requests),
             modules: asked_modules(&version.modules.0, &asked_for.items),
             server_hosts: open.iter().map(host_text).collect(),
+            secrets: secrets.into_iter().map(secret_view).collect(),
             folders: self.folders_of(tool.id).await?,
+            external_source,
             version: versions::judged(version, tool.live_version_id, source)?,
         })
+    }
+
+    /// The external source that a version belongs to, by its definition.
+    async fn external_source_of(
+        &self,
+        version: &Version,
+        definition: Option<&str>,
+    ) -> Result<Option<SourceView>, Error> {
+        let Some(definition) = definition.filter(|_| version.kind == ToolKind::McpPassthrough) else { return Ok(None) };
+        let to: PassThrough =
+            serde_json::from_str(definition).map_err(|error| Error::internal("reading a definition", error))?;
+        external_mcp_sources::view_of(self.db(), to.source).await.map(Some)
     }
 
     /// Decides. Approving and rejecting are about the newest version, revoking about the live one.
@@ -288,7 +320,7 @@ mod tests {
     use super::*;
     use crate::db::{Exports, Port, Texts};
     use crate::domain::ids::VersionId;
-    use crate::domain::tool::{ChangeSource, ToolKind};
+    use crate::domain::tool::ChangeSource;
 
     fn version(number: i32, status: ApprovalStatus) -> Version {
         let mut version = Version {

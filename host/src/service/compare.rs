@@ -139,11 +139,7 @@ fn compare(from: &Version, to: &Version, [old_source, new_source]: [String; 2]) 
         ("exports", exports(&before.exports), exports(&after.exports)),
         ("skills", skills(from), skills(to)),
     ];
-    let lists = [
-        ("hosts", before.hosts, after.hosts),
-        ("modules", before.modules, after.modules),
-        ("secret_names", before.secret_names, after.secret_names),
-    ];
+    let lists = [("hosts", before.hosts, after.hosts), ("modules", before.modules, after.modules)];
     ComparisonView {
         from: from.number,
         to: to.number,
@@ -206,7 +202,6 @@ mod tests {
         to.output_schema = Some("{}".into());
         to.hosts = Texts(vec!["b.example".into()]);
         to.modules = Texts(vec!["yaml".into()]);
-        to.secret_names = Texts::default();
         to.digest = Digest::of(b"another");
         let told = compare(&from, &to, ["a\n".into(), "b\n".into()]);
         let names: Vec<&str> = told.fields.iter().map(|field| field.field).collect();
@@ -215,7 +210,7 @@ mod tests {
         assert_eq!(names, ["description", "code", "input_schema", "output_schema"]);
         assert_eq!(told.texts[1].diff, "@@ -1,1 +1,1 @@\n-a\n+b\n");
         let names: Vec<&str> = told.lists.iter().map(|list| list.field).collect();
-        assert_eq!(names, ["hosts", "modules", "secret_names"]);
+        assert_eq!(names, ["hosts", "modules"]);
         assert_eq!(told.lists[0].added, ["b.example"]);
         let same = compare(&from, &from, ["a".into(), "a".into()]);
         assert!(same.is_same && same.fields.is_empty() && same.texts.is_empty() && same.lists.is_empty());

@@ -255,7 +255,7 @@ impl Making<'_> {
                 component,
                 hosts: version.hosts.0,
                 modules: version.modules.0,
-                secret_names: version.secret_names.0,
+                secret_names: Vec::new(),
                 approval_status: version.approval_status,
                 change_summary: version.change_summary,
                 digest: Some(version.digest),

@@ -143,7 +143,7 @@ impl Service {
     }
 
     pub async fn source_get(&self, _caller: &Caller, id: SourceId) -> Result<SourceView, Error> {
-        Ok(view(found(self.db(), id).await?))
+        view_of(self.db(), id).await
     }
 
     /// Changes a source, allows it, or switches it off. Another address forgets who logged in there. Tools
@@ -322,6 +322,14 @@ pub(super) fn told(source: &ExternalSource) -> Value {
         "approved_by": source.approved_by,
         "oauth_connected": source.oauth_tokens.is_some(),
     })
+}
+
+/// A source as people see it.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none.
+pub(super) async fn view_of(db: &impl Conn, id: SourceId) -> Result<SourceView, Error> {
+    Ok(view(found(db, id).await?))
 }
 
 fn view(source: ExternalSource) -> SourceView {

@@ -178,7 +178,8 @@ impl Service {
         }
         let packages = self.package_set(&modules).await?;
         let advice = format!(
-            "ask for it with mcpbox_request_module (tool_id \"{}\", module_name \"{{module}}\"); a person decides",
+            "ask for it with mcpbox_request_module (tool_id \"{}\", module_name \"{{module}}\"); a person decides. If \
+             that was done, it waits for a person or was refused; mcpbox_get_tool_status tells which",
             tool.id
         );
         Ok(Imports { modules, advice, packages })

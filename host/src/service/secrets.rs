@@ -291,7 +291,7 @@ fn told(secret: &Secret) -> Value {
     })
 }
 
-fn view(secret: Secret) -> SecretView {
+pub(super) fn view(secret: Secret) -> SecretView {
     SecretView {
         has_value: secret.sealed.is_some(),
         key_name: secret.key_name,

@@ -39,7 +39,6 @@ pub struct VersionView {
     pub output_schema: Option<Value>,
     pub hosts: Vec<String>,
     pub modules: Vec<String>,
-    pub secret_names: Vec<String>,
     /// What an approval covers.
     pub digest: Digest,
     pub approval_status: ApprovalStatus,
@@ -175,7 +174,6 @@ pub(super) fn view(version: &Version, live: Option<VersionId>, source: Option<St
         output_schema: version.output_schema.as_deref().map(schema).transpose()?,
         hosts: version.hosts.0.clone(),
         modules: version.modules.0.clone(),
-        secret_names: version.secret_names.0.clone(),
         digest: version.digest,
         approval_status: version.approval_status,
         is_live: live == Some(version.id),

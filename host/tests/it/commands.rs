@@ -2,6 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::harness::{Host, PASSWORD, REVISION};
 use crate::program::{Installation, Said, said};
@@ -9,11 +10,16 @@ use crate::program::{Installation, Said, said};
 const DOUBLE: &str =
     "def main(x: int) -> int:\n    \"\"\"Doubles a number.\"\"\"\n    print('seen', x)\n    return 2 * x\n";
 
+/// A command beside a host.
+pub fn command(host: &Host, line: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcpbox"));
+    command.args(line).current_dir(host.data_dir()).env_clear().envs(host.environment());
+    command
+}
+
 /// Runs a command beside a host.
 pub async fn beside(host: &Host, line: &[&str], input: &str) -> Said {
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mcpbox"));
-    command.args(line).current_dir(host.data_dir()).env_clear().envs(host.environment());
-    said(command, input).await
+    said(command(host, line), input).await
 }
 
 #[tokio::test]
@@ -21,14 +27,14 @@ async fn the_schema_goes_forward_and_back() {
     let names: Vec<&str> = mcpbox_migrations::names().collect();
     let (count, last) = (names.len(), names[names.len() - 1]);
     let place = Installation::new().await;
+    let planned = place.run(&["migrate", "up", "--dry-run"]).await.done();
+    assert!(planned.contains("-- m0001_servers") && planned.to_uppercase().contains("CREATE TABLE"), "{planned}");
     let status = place.run(&["migrate", "status"]).await;
     assert_eq!(status.code, Some(1), "{status:?}");
     assert!(
         status.stdout.contains(&format!("lacks {count} changes")) && status.stdout.contains("mcpbox migrate up"),
         "{status:?}"
     );
-    let planned = place.run(&["migrate", "up", "--dry-run"]).await.done();
-    assert!(planned.contains("-- m0001_servers") && planned.to_uppercase().contains("CREATE TABLE"), "{planned}");
 
     let applied = place.run(&["migrate", "up"]).await.done();
     assert_eq!(applied.lines().count(), count, "a plan changes nothing: {applied}");
@@ -51,6 +57,33 @@ async fn the_schema_goes_forward_and_back() {
     let line = place.run(&["migrate", "down", "m0099_none"]).await.refused();
     assert!(line.contains("m0099_none") && line.contains("mcpbox migrate history"), "{line}");
     assert_eq!(place.run(&["migrate", "up"]).await.done().lines().count(), count);
+}
+
+#[tokio::test]
+async fn what_looks_at_an_installation_makes_none() {
+    let place = Installation::new().await;
+    let file = place.data_dir().join("elsewhere.db");
+    let url = format!("sqlite://{}", file.display());
+    for line in [
+        &["admin", "create", "bob"][..],
+        &["admin", "key", "create", "ci"],
+        &["admin", "key", "list"],
+        &["admin", "key", "revoke", "ci"],
+        &["migrate", "status"],
+        &["migrate", "history"],
+        &["migrate", "down", "all"],
+    ] {
+        // On a file in any case: a PostgreSQL database is made by whoever runs its server.
+        for variable in [None, Some(("DATABASE_URL", url.as_str()))] {
+            let mut command = place.command(line);
+            command.env_remove("DATABASE_URL").envs(variable);
+            let told = said(command, &format!("{PASSWORD}\n")).await.refused();
+            let named = if variable.is_some() { file.clone() } else { place.data_dir().join("mcpbox.db") };
+            assert!(told.contains(&named.display().to_string()), "{line:?}: {told}");
+            assert!(told.contains("mcpbox serve") && told.contains("MCPBOX_DATA_DIR"), "{line:?}: {told}");
+            assert!(!place.data_dir().exists(), "{line:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::executable::admin;
 use crate::program::{Installation, Serving};
 
 const ECHO: &str = "def main(number: int) -> int: return number";
@@ -15,9 +16,7 @@ const LOST: Duration = Duration::from_millis(100 + 900);
 /// An installation with one approved tool, and a host that runs on it.
 async fn published(place: &Installation) -> Serving {
     let mut serving = place.serve(&[("MCPBOX_MCP_REQUESTS_PER_MINUTE", "1000000")]).await;
-    serving.hear("No administrator yet").await;
-    let code = serving.hear("mcpbox admin create").await.lines().next().expect("a line").trim().to_owned();
-    serving.door.setup(&code).await.tool("echo", "number", ECHO).await;
+    admin(&mut serving).await.tool("echo", "number", ECHO).await;
     serving
 }
 

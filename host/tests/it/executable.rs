@@ -8,7 +8,7 @@ use std::path::Path;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Admin, Door};
+use crate::harness::{Admin, Door, PASSWORD};
 use crate::program::{Installation, Serving};
 
 /// Reports progress, so that a test knows that it runs, and then works for a while.
@@ -37,7 +37,8 @@ pub async fn admin(serving: &mut Serving) -> Admin<'_> {
 /// The setup code that the host prints.
 async fn setup_code(serving: &mut Serving) -> String {
     serving.hear("No administrator yet").await;
-    serving.hear("mcpbox admin create").await.lines().next().expect("a line").trim().to_owned()
+    serving.hear("with this code").await;
+    serving.hear("/auth/setup").await.lines().next().expect("a line").trim().to_owned()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -256,5 +257,49 @@ async fn a_file_of_settings_counts_where_the_environment_says_nothing() {
     };
     assert_eq!(in_force("call_time_ms"), Some(json!(7777)), "{limits}");
     assert_eq!(in_force("call_cpu_s"), Some(json!(11)), "{limits}");
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_of_settings_in_a_folder_above_counts_for_nothing() {
+    let place = Installation::new().await;
+    std::fs::write(place.folder().join(".env"), "MCPBOX_CALL_TIME_MS=1\nMCPBOX_UV=/bin/false\n").expect("written");
+    let below = place.folder().join("below");
+    std::fs::create_dir(&below).expect("a folder");
+    let list = ["tool", "run", "tool.py"];
+    std::fs::write(below.join("tool.py"), "def main() -> int:\n    return 1\n").expect("written");
+    let run = async || {
+        let mut command = place.command(&list);
+        command.current_dir(&below);
+        crate::program::said(command, "").await
+    };
+    assert_eq!(run().await.done(), "1\n");
+    // A folder of this name is no file of settings, and a file in the working folder is one.
+    std::fs::create_dir(below.join(".env")).expect("a folder");
+    assert_eq!(run().await.done(), "1\n");
+    std::fs::remove_dir(below.join(".env")).expect("removed");
+    std::fs::copy(place.folder().join(".env"), below.join(".env")).expect("copied");
+    assert!(run().await.refused().contains("MCPBOX_CALL_TIME_MS=1 is outside"));
+    std::fs::write(below.join(".env"), "no settings at all\n").expect("written");
+    assert!(run().await.refused().contains(".env cannot be read"));
+}
+
+#[tokio::test]
+async fn it_says_what_to_type_in_any_folder() {
+    let place = Installation::new().await;
+    let mut serving = place.serve(&[]).await;
+    let said = serving.hear("mcpbox tool approve").await;
+    let data_dir = place.data_dir().display().to_string();
+    assert!(said.contains(&format!("mcpbox admin create NAME --data-dir {data_dir}")), "{said}");
+    assert!(said.contains(&format!("mcpbox tool pending --url {}\n", serving.first)), "{said}");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let mut command = place.command(&["admin", "create", "bob", "--data-dir", &data_dir]);
+    command.env_remove("MCPBOX_DATA_DIR").current_dir(elsewhere.path());
+    let made = crate::program::said(command, &format!("{PASSWORD}\n")).await.done();
+    assert!(made.contains("Made the administrator bob"), "{made}");
+    if place.is_sqlite() {
+        assert!(made.contains(&format!("{data_dir}/mcpbox.db")), "{made}");
+    }
+    serving.door.login("bob").await;
     serving.stop().await;
 }

@@ -27,6 +27,7 @@ mod components_cli;
 mod conforms;
 mod contract;
 mod coverage;
+mod decisions_cli;
 mod desk;
 mod durability;
 mod egress;

@@ -1,10 +1,12 @@
 //! The executable itself, started as a person or a supervisor starts it, with an environment that
 //! holds nothing else.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
@@ -95,6 +97,45 @@ pub async fn said(mut command: Command, input: &str) -> Said {
     let Output { status, stdout, stderr } = child.wait_with_output().await.expect("it ends");
     let text = |bytes| String::from_utf8(bytes).expect("a text");
     Said { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// Starts a command at a terminal, answers each question when it is asked, and prints all that the command says.
+const TERMINAL: &str = r#"
+import json, os, pty, sys
+told = json.loads(sys.argv[1])
+child, terminal = pty.fork()
+if child == 0:
+    os.chdir(told["folder"])
+    os.execve(told["line"][0], told["line"], told["environment"])
+heard, seen, answers = b"", 0, list(told["answers"])
+while True:
+    if answers and answers[0][0].encode() in heard[seen:]:
+        seen = len(heard)
+        os.write(terminal, answers.pop(0)[1].encode() + b"\n")
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    heard += piece
+sys.stdout.write(heard.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"#;
+
+/// Runs a command as a person at a terminal does, who gives the second of each pair when the first is asked.
+/// Everything that the terminal shows is the output.
+pub async fn at_a_terminal(command: &Command, answers: &[(&str, &str)]) -> Said {
+    let command = command.as_std();
+    let text = |text: &std::ffi::OsStr| text.to_str().expect("a text").to_owned();
+    let line: Vec<String> = std::iter::once(command.get_program()).chain(command.get_args()).map(text).collect();
+    let environment: BTreeMap<String, String> =
+        command.get_envs().filter_map(|(name, value)| Some((text(name), text(value?)))).collect();
+    let folder = command.get_current_dir().expect("a folder").display().to_string();
+    let told = json!({"line": line, "environment": environment, "folder": folder, "answers": answers});
+    let mut python = Command::new("python3");
+    python.args(["-c", TERMINAL]).arg(told.to_string()).kill_on_drop(true);
+    said(python, "").await
 }
 
 /// What a command said.

@@ -5,6 +5,7 @@ mod decide;
 mod inspect;
 mod new;
 mod push;
+mod requests;
 mod run;
 mod shown;
 
@@ -26,11 +27,11 @@ pub(super) enum ToolCommand {
     Inspect(inspect::Inspect),
     /// Bring a source or a component to a host, as a new tool or a new version; asks for its review.
     Push(push::Push),
-    /// List the tools that wait for a decision.
+    /// List the tools, hosts and modules that wait for a decision.
     Pending(Decider),
-    /// Approve a tool, after showing what it is.
+    /// Approve a tool, after showing what it is, and the hosts and modules that it has requested.
     Approve(decide::Decision),
-    /// Reject a tool, with a reason for its author.
+    /// Reject a tool, or what it has requested when it does not wait itself, with a reason for its author.
     Reject(decide::Rejection),
 }
 

@@ -14,6 +14,7 @@ use super::inspect::read;
 use super::run::{Form, form, source_text};
 use super::shown::{self, visible};
 use crate::cli::client::Client;
+use crate::cli::pages::find_by;
 use crate::config;
 use crate::domain::tool::Language;
 use crate::service::components::looks_like_one;
@@ -216,19 +217,4 @@ fn ends_with_name(item: &Value, name: &str) -> bool {
 
 async fn find(client: &Client, path: &str, name: &str) -> anyhow::Result<Option<Value>> {
     find_by(client, path, |item| item["name"] == name).await
-}
-
-/// Looks through all pages of a list.
-async fn find_by(client: &Client, path: &str, fits: impl Fn(&Value) -> bool) -> anyhow::Result<Option<Value>> {
-    for page in 1_u64.. {
-        let answer = client.json(Method::GET, &format!("{path}?page_size=100&page={page}"), None).await?;
-        let items = answer["items"].as_array().cloned().unwrap_or_default();
-        if let Some(found) = items.into_iter().find(|item| fits(item)) {
-            return Ok(Some(found));
-        }
-        if answer["pages"].as_u64().unwrap_or(0) <= page {
-            break;
-        }
-    }
-    Ok(None)
 }

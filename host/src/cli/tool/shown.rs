@@ -26,6 +26,113 @@ pub(super) fn of_inspection(found: Inspection) -> Value {
     json!({ "exports": exports, "component": surface })
 }
 
+/// Everything that an approval covers, in full, and what the tool would get beside it. Control characters are
+/// shown, not obeyed: they could rewrite what the terminal shows.
+pub(super) fn approval(item: &Value) {
+    let version = &item["version"];
+    let text = |key: &str| visible(version[key].as_str().unwrap_or_default());
+    println!("{}  version {}", visible(item["gateway_name"].as_str().unwrap_or_default()), version["number"]);
+    println!("{}\n", text("description"));
+    if item["live"].is_object() {
+        println!("Replaces version {}, which answers until then.", item["live"]["number"]);
+    }
+    if !version["publish_notes"].is_null() {
+        println!("The author says:");
+        for line in text("publish_notes").lines() {
+            println!("  | {line}");
+        }
+    }
+    asked("Asks for hosts", &item["hosts"], "host");
+    println!("Open to its whole server: {}", list(&item["server_hosts"]));
+    asked("Asks for modules", &item["modules"], "module_name");
+    secrets(item);
+    for folder in item["folders"].as_array().into_iter().flatten() {
+        let word = |key: &str| visible(folder[key].as_str().unwrap_or_default());
+        println!("May use the folder: {} as {} ({})", word("host_path"), word("guest_path"), word("access"));
+    }
+    match version["timeout_ms"].as_u64() {
+        Some(timeout_ms) => println!("Time limit: {timeout_ms} ms"),
+        None => println!("Time limit: none of its own"),
+    }
+    let source = &item["external_source"];
+    if source.is_object() {
+        let word = |key: &str| visible(source[key].as_str().unwrap_or_default());
+        println!("Is called at the external source {}: {}  ({})", word("name"), word("url"), word("status"));
+    }
+    if version["kind"] == "component" {
+        component(version);
+        println!("Digest: {}\n", text("digest"));
+    } else {
+        println!("Arguments: {}", visible(&version["input_schema"].to_string()));
+        match &version["output_schema"] {
+            Value::Null => println!("Result: of any form"),
+            schema => println!("Result: {}", visible(&schema.to_string())),
+        }
+        quarantine("", version);
+        println!("Digest: {}\n", text("digest"));
+        println!("{}\n", text("code"));
+    }
+}
+
+/// The secrets of a server that a call gets, by name, and how.
+fn secrets(item: &Value) {
+    let Some(secrets) = item["secrets"].as_array().filter(|secrets| !secrets.is_empty()) else {
+        println!("Secrets that it gets: none");
+        return;
+    };
+    println!("Secrets that it gets, of its server:");
+    for secret in secrets {
+        let binding = &secret["binding"];
+        let how = match binding["host"].as_str() {
+            _ if item["external_source"].is_object() => "lets us in at the external source".to_owned(),
+            Some(host) => format!("the host adds it to requests to {}, the tool does not see it", visible(host)),
+            None => "the tool reads it".to_owned(),
+        };
+        let wait = if secret["has_value"] == json!(true) { "" } else { "  (when a person has given it a value)" };
+        println!("  {}: {how}{wait}", visible(secret["key_name"].as_str().unwrap_or_default()));
+    }
+}
+
+/// Hosts or modules that a version asks for, each with what became of its request.
+fn asked(title: &str, listed: &Value, named_by: &str) {
+    let Some(listed) = listed.as_array().filter(|listed| !listed.is_empty()) else {
+        println!("{title}: none");
+        return;
+    };
+    println!("{title}:");
+    for one in listed {
+        let status = match one["status"].as_str() {
+            Some("pending") => "waits for a decision of its own",
+            Some("approved") => "is approved",
+            Some("rejected") => "was refused",
+            _ => "was not requested",
+        };
+        println!("  {}: {status}", visible(one[named_by].as_str().unwrap_or_default()));
+        for line in one["justification"].as_str().map(visible).unwrap_or_default().lines() {
+            println!("    | {line}");
+        }
+    }
+}
+
+/// What is known of a package, if a module comes with one.
+pub(super) fn package(package: &Value) {
+    let Some(distribution) = package["distribution"].as_str() else { return };
+    let facts = &package["facts"];
+    let latest = facts["pypi"]["latest_version"].as_str().map(|latest| format!(" {}", visible(latest)));
+    println!("  It comes with the package {}{}.", visible(distribution), latest.unwrap_or_default());
+    if let Some(summary) = facts["pypi"]["summary"].as_str() {
+        println!("  | {}", visible(summary).replace('\n', " "));
+    }
+    match facts["vulnerabilities"]["total"].as_u64() {
+        None => println!("  Nothing is known about its vulnerabilities."),
+        Some(total) => println!("  Known vulnerabilities of the latest version: {total}"),
+    }
+    for one in facts["vulnerabilities"]["listed"].as_array().into_iter().flatten() {
+        let text = |key: &str| visible(one[key].as_str().unwrap_or_default()).replace('\n', " ");
+        println!("    {}  {}", text("id"), text("summary"));
+    }
+}
+
 /// Prints what a component exports, imports and could use, from a version or a tool of the API.
 pub(super) fn component(version: &Value) {
     let surface = &version["component"];

@@ -157,7 +157,8 @@ pub struct VersionPart {
     pub hosts: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// What files said that their tools ask for. Tools ask for no secrets, so it is read and makes nothing.
+    #[serde(default, skip_serializing)]
     pub secret_names: Vec<String>,
     /// Where it stood; it is never taken over as approved.
     pub approval_status: ApprovalStatus,
@@ -298,6 +299,19 @@ mod tests {
             assert!(error.message.contains(words), "{file} {error}");
             assert_eq!(error.pointer, pointer, "{file} {error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_says_which_secrets_a_tool_asks_for_is_read_and_it_is_not_said_again() {
+        let version =
+            json!({"name": "count", "kind": "python_code", "secret_names": ["KEY"], "approval_status": "approved"});
+        let tool = json!({"name": "count", "versions": [version]});
+        let file = json!({"format": FORMAT, "version": "2.0", "exported_at": "",
+                          "servers": [{"name": "a", "tools": [tool]}]});
+        let read = read(object(file)).expect("it is an export");
+        assert_eq!(read.servers[0].tools[0].versions[0].secret_names, ["KEY"]);
+        let written = serde_json::to_string(&read).expect("JSON");
+        assert!(!written.contains("secret_names"), "{written}");
     }
 
     /// Any JSON, with the words of our formats in it more often than chance would have them.

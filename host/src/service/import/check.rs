@@ -44,7 +44,6 @@ pub(super) struct PlannedSecret {
 pub(super) struct Asked {
     pub(super) hosts: Vec<String>,
     pub(super) modules: Vec<String>,
-    pub(super) secret_names: Vec<String>,
 }
 
 fn request(
@@ -147,16 +146,9 @@ pub(super) fn asked(at: &str, part: &VersionPart) -> Result<Asked, Error> {
     for (number, module) in part.modules.iter().enumerate() {
         modules.push(module_name(&format!("{at}/modules/{number}"), module, part.kind)?.to_string());
     }
-    let mut secret_names = Vec::new();
-    for (number, name) in part.secret_names.iter().enumerate() {
-        let name: SecretName =
-            name.parse().map_err(|error| Error::name(&format!("{at}/secret_names/{number}"), &error))?;
-        secret_names.push(name.to_string());
-    }
     few(&format!("{at}/hosts"), hosts.len().saturating_sub(1), given::HOSTS_OF_ONE, "hosts")?;
     few(&format!("{at}/modules"), modules.len().saturating_sub(1), TOOL_MODULES, "modules")?;
-    few(&format!("{at}/secret_names"), secret_names.len().saturating_sub(1), given::SECRETS_OF_ONE, "secrets")?;
-    Ok(Asked { hosts, modules, secret_names })
+    Ok(Asked { hosts, modules })
 }
 
 fn few(at: &str, there: usize, most: usize, what: &str) -> Result<(), Error> {

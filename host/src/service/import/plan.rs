@@ -299,7 +299,7 @@ impl Planner<'_> {
             exports: Vec::new(),
             hosts: asked.hosts,
             modules: asked.modules,
-            secret_names: asked.secret_names,
+            secret_names: Vec::new(),
         };
         if let Some(language) = part.kind.language() {
             let pointer = format!("{at}/code");

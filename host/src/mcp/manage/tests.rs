@@ -16,7 +16,7 @@ fn everything() -> impl Iterator<Item = &'static Tool> {
 }
 
 fn call_would_take(tool: &Tool, arguments: &Value) -> bool {
-    tool.arguments.is_valid(arguments)
+    tool.arguments.check(arguments, 100_000).is_ok()
 }
 
 #[test]
@@ -94,6 +94,15 @@ fn schema_and_arguments_accept_the_same() {
             assert_eq!((tool.takes)(arguments.clone()), good, "{}: struct of {arguments}", tool.name);
         }
     }
+}
+
+#[test]
+fn of_many_problems_some_are_told() {
+    let arguments = json!({"module_name": "yaml", "justification": "It is needed here", "tool_ids": vec![0; 5_000]});
+    let tool = find("mcpbox_request_module").expect("the tool");
+    let unfit = tool.arguments.check(&arguments, 1_000_000).expect_err("they do not fit");
+    let error = Error::unfit(unfit).to_string();
+    assert!(error.contains("/tool_ids") && error.len() < 10_000, "{}", error.len());
 }
 
 /// The first MCPbox's, and ours.

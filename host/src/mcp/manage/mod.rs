@@ -321,11 +321,12 @@ impl Tool {
     /// # Errors
     /// Arguments that do not fit, with the path of some of them; otherwise the service's.
     pub async fn call(&self, call: Call<'_>, arguments: Option<&RawValue>) -> Result<Answered, Error> {
-        let arguments = match arguments {
+        let mut arguments = match arguments {
             None => json!({}),
             Some(raw) => serde_json::from_str(raw.get()).map_err(|error| Error::invalid("", error.to_string()))?,
         };
         self.arguments.check(&arguments, call.service.limits().schema_steps).map_err(Error::unfit)?;
+        schema::make_whole(self.arguments.value(), &mut arguments);
         (self.run)(call, arguments).await
     }
 }

@@ -78,6 +78,8 @@ impl ListedTool {
 pub struct Quarantined {
     /// `{server}__{tool}`.
     pub name: String,
+    /// What that leads to: a call of it says why.
+    led: Led,
     pub server: ServerId,
     pub reason: String,
 }
@@ -117,9 +119,10 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// What is behind a name.
+    /// What is behind a name, also when it cannot be used.
     pub fn led(&self, name: &str) -> Option<&Led> {
-        self.by_name.get(name)
+        let aside = || self.quarantined.iter().find(|tool| tool.name == name).map(|tool| &tool.led);
+        self.by_name.get(name).or_else(aside)
     }
 
     /// The running server of this name.

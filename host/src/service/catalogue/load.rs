@@ -121,10 +121,11 @@ fn listed(
 impl Catalogue {
     fn add(&mut self, mut listed: ListedTool, tool: &Tool, digest: Digest, faces: &mut Reading) {
         let (input, output) = (listed.input_schema.get(), listed.output_schema.as_deref().map(RawValue::get));
+        let led = Led { server: tool.server_id, tool: tool.id, name: listed.own_name.clone() };
         match faces.of_tool(digest, &listed.own_name, input, output) {
             Ok(fitted) => listed.fitted = fitted,
             Err(reason) => {
-                let quarantined = Quarantined { name: listed.name, server: tool.server_id, reason };
+                let quarantined = Quarantined { name: listed.name, led, server: tool.server_id, reason };
                 tracing::warn!(tool = %tool.id, name = %quarantined.name, reason = %quarantined.reason, "a tool is in quarantine");
                 self.quarantined.push(quarantined);
                 return;
@@ -136,7 +137,6 @@ impl Catalogue {
             tracing::warn!(tool = %tool.id, %name, "another tool has the same name for clients; not listing this one");
             return;
         }
-        let led = Led { server: tool.server_id, tool: tool.id, name: listed.own_name.clone() };
         self.by_name.insert(name.clone(), led);
         self.identity.push((name.clone(), tool.id, digest));
         self.tools.push(Arc::new(listed));

@@ -195,6 +195,19 @@ fn of_a_catalogue_that_was_replaced_nothing_is_kept_but_what_did_not_change() {
 }
 
 #[test]
+fn a_tool_in_quarantine_is_found_by_its_name_whatever_its_length() {
+    let long = "x".repeat(64);
+    let mut row = located("weather", &long);
+    row.version.input_schema = r#"{"$ref":"other.json"}"#.into();
+    row.tool.live_digest = Some(content(&row.version).digest());
+    let (catalogue, _) = compose(std::slice::from_ref(&row), Known::default()).expect("the row is sound");
+    assert!(catalogue.tools.is_empty());
+    assert_eq!(catalogue.quarantined[0].name.len(), 64);
+    assert_eq!(tool_id(&catalogue, &catalogue.quarantined[0].name), Some(row.tool.id));
+    assert_eq!(tool_id(&catalogue.part(&[row.server.id]), &catalogue.quarantined[0].name), Some(row.tool.id));
+}
+
+#[test]
 fn a_tool_is_found_by_the_name_that_clients_see() {
     let long = "x".repeat(64);
     let rows = [located("weather", "forecast"), located("weather", &long)];

@@ -237,7 +237,8 @@ fn name_at<'a>(scope: &Scope, tool: &'a ListedTool) -> &'a str {
 /// Listings that are kept: one for each address and each choice of servers that somebody looked at lately.
 const KEPT: usize = 64;
 
-/// Listings of the catalogues that are in force; made anew when the service hands out another catalogue.
+/// Listings of the catalogues that are in force; made anew when the service hands out another catalogue. What nobody
+/// else has any more is in force no longer.
 #[derive(Clone, Default)]
 pub struct Listings {
     /// The one that was looked at last stands last.
@@ -265,12 +266,17 @@ impl Listings {
         let listing =
             Listing::new(&catalogue, scope).map_err(|error| Error::internal("writing the list of tools", error))?;
         let listing = Arc::new(listing);
+        self.keep(Written { catalogue, listing: Arc::clone(&listing) });
+        Ok(listing)
+    }
+
+    fn keep(&self, written: Written) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|before| Arc::strong_count(&before.catalogue) > 1);
         if kept.len() >= KEPT {
             kept.remove(0);
         }
-        kept.push(Written { catalogue, listing: Arc::clone(&listing) });
-        Ok(listing)
+        kept.push(written);
     }
 
     fn kept(&self, catalogue: &Arc<Catalogue>, scope: &Scope) -> Option<Arc<Listing>> {
@@ -409,6 +415,32 @@ mod tests {
         assert_eq!(shown(Wish::Search, false, 100).0.len(), 2);
         assert_eq!(shown(Wish::Fitting, false, 3).0, ["a__a", "a__b"]);
         assert_eq!(shown(Wish::All, false, 0).0, ["a__a", "a__b"]);
+    }
+
+    #[test]
+    fn a_listing_goes_with_its_catalogue() {
+        let listings = Listings::default();
+        let scope = Scope::Everything;
+        let written = |name: &str| {
+            let catalogue = Arc::new(catalogue(vec![tool(name, None)]));
+            let listing = Arc::new(Listing::new(&catalogue, &scope).expect("JSON"));
+            Written { catalogue, listing }
+        };
+        let in_force: Vec<Written> = ["a__a", "b__b"].map(written).into();
+        in_force.iter().for_each(|one| listings.keep(one.clone()));
+        let replaced: Vec<_> = (0..70)
+            .map(|change| {
+                let written = written(&format!("s__t{change}"));
+                let listing = Arc::downgrade(&written.listing);
+                listings.keep(written);
+                listing
+            })
+            .collect();
+        assert_eq!(replaced.iter().filter(|listing| listing.strong_count() > 0).count(), 1, "the last");
+        for one in &in_force {
+            let kept = listings.kept(&one.catalogue, &scope);
+            assert!(kept.is_some_and(|kept| Arc::ptr_eq(&kept, &one.listing)));
+        }
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Service {
         };
         let export = programs::export(&version, &own_name);
         let runnable = self.program(&tool, &version, export, expected).await?;
-        let held = self.held(&runnable).await;
+        let held = self.held(&runnable).await?;
         let ready = Arc::new(Ready { server, tool, version, runnable, held, given });
         self.begin(caller, ready, request, purpose).await
     }
@@ -221,7 +221,7 @@ impl Service {
         of_version(&ready, &request)?;
         let given = || request.arguments.take().map_or_else(|| "{}".to_owned(), |raw| Box::<str>::from(raw).into());
         let arguments = offered::arguments_of(&request.entry).unwrap_or_else(given);
-        ready.held.arguments_checked(&ready.runnable.name, &arguments, self.limits())?;
+        self.arguments_checked(&ready.runnable.name, &ready.held, &arguments).await?;
         let service = self.clone();
         let caller = caller.clone();
         let call = Call { id: CallId::new(), ready, arguments, purpose };
@@ -277,7 +277,8 @@ impl Service {
                 Box::pin(self.pass_on(call, &request.cancel, listener)).await?
             }
         };
-        let mut report = skills::file_checked(version, &runnable.runs, held.result_checked(report, self.limits()));
+        let report = self.result_checked(held, report).await?;
+        let mut report = skills::file_checked(version, &runnable.runs, report);
         let stdout_returned = crate::limits::Limits::size(self.limits().stdout_returned_bytes);
         // Where people see what is never kept, there are two of it.
         let kept = (!policies.redact_secrets_in_output)

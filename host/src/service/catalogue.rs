@@ -5,23 +5,23 @@
 //! a list and decides nothing: each call looks at the tool itself and at what was approved. After the two
 //! seconds it is not read whole, but looked at whether anything of it has changed.
 
+mod load;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
 use serde_json::value::RawValue;
 
-use super::calls::content;
+use self::load::{load, marks};
+use super::faces::Faces;
 pub use super::faces::Fitted;
-use super::faces::{Faces, Known, Reading};
 use super::offered::Offered;
-use super::{Error, Service, exports, tools};
+use super::{Error, Service};
 use crate::clock::Moment;
-use crate::db::marks::{self as mark_rows, Mark};
-use crate::db::servers::{self as server_rows, Server};
-use crate::db::tools::{self as tool_rows, Tool};
-use crate::db::versions::Located;
-use crate::db::{Database, DbError, Page as Rows, PageRequest as RowPage};
+use crate::db::marks::Mark;
 use crate::domain::caller::Caller;
 use crate::domain::component::{Icon, ToolAnnotations};
 use crate::domain::digest::Digest;
@@ -37,13 +37,6 @@ const BELIEVED: TimeDelta = TimeDelta::seconds(2);
 /// After this it is read whole, whatever else is known: a person may have changed a version in the database by
 /// hand, which nothing but its digest tells.
 const READ_WHOLE: TimeDelta = TimeDelta::minutes(5);
-
-/// Tools that are looked at in one query.
-const MARKS_PER_QUERY: u64 = 5_000;
-/// Tools that are read in one query.
-const TOOLS_PER_QUERY: u64 = 500;
-/// Servers that are read in one query.
-const SERVERS_PER_QUERY: u64 = 500;
 
 /// Parts of the catalogue that are kept: one for each server that is served by itself, and one for each choice
 /// of servers that somebody is shown.
@@ -85,6 +78,8 @@ impl ListedTool {
 pub struct Quarantined {
     /// `{server}__{tool}`.
     pub name: String,
+    /// What that leads to: a call of it says why.
+    led: Led,
     pub server: ServerId,
     pub reason: String,
 }
@@ -124,9 +119,10 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// What is behind a name.
+    /// What is behind a name, also when it cannot be used.
     pub fn led(&self, name: &str) -> Option<&Led> {
-        self.by_name.get(name)
+        let aside = || self.quarantined.iter().find(|tool| tool.name == name).map(|tool| &tool.led);
+        self.by_name.get(name).or_else(aside)
     }
 
     /// The running server of this name.
@@ -153,6 +149,16 @@ impl Catalogue {
         part.offered = self.offered.part(servers);
         part.servers.extend(self.servers.iter().filter(|server| servers.contains(&server.id)).cloned());
         part
+    }
+
+    /// Makes the tools that another catalogue has as well those of it, so that there is one of each.
+    fn take_over(&mut self, other: &Self) {
+        let theirs: HashMap<_, _> = other.identity.iter().zip(&other.tools).collect();
+        for (tool, identity) in self.tools.iter_mut().zip(&self.identity) {
+            if let Some(same) = theirs.get(identity) {
+                *tool = Arc::clone(same);
+            }
+        }
     }
 
     fn equals(&self, other: &Self) -> bool {
@@ -184,7 +190,8 @@ struct State {
 
 /// What the catalogue has of some servers.
 struct Part {
-    whole: Arc<Catalogue>,
+    /// Of the catalogue that it was last known to be a part of.
+    whole: u64,
     part: Arc<Catalogue>,
 }
 
@@ -249,7 +256,8 @@ impl CatalogueCache {
     }
 
     /// Keeps what was loaded after these marks were taken, and tells whether it differs from what was kept before.
-    /// An equal catalogue keeps its generation.
+    /// An equal catalogue keeps its generation. Of what is replaced nothing stays but the tools that are the same,
+    /// and the parts that somebody asked for while it was in force.
     fn keep(&self, ticket: &Ticket, marks: Marks, mut loaded: Catalogue) -> (Arc<Catalogue>, bool) {
         let mut state = self.locked();
         let previous = state.kept.as_ref().map(|kept| &kept.catalogue);
@@ -258,6 +266,10 @@ impl CatalogueCache {
         let catalogue = same.unwrap_or_else(|| {
             state.generation += 1;
             loaded.generation = state.generation;
+            if let Some(replaced) = state.kept.take().map(|kept| kept.catalogue) {
+                loaded.take_over(&replaced);
+                state.parts.retain(|_, known| known.whole == replaced.generation);
+            }
             Arc::new(loaded)
         });
         let (forgotten, at) = (ticket.forgotten, ticket.at);
@@ -269,13 +281,13 @@ impl CatalogueCache {
     fn part(&self, whole: &Arc<Catalogue>, servers: &[ServerId]) -> Arc<Catalogue> {
         let mut state = self.locked();
         let known = state.parts.get(servers);
-        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.whole, whole)) {
+        if let Some(known) = known.filter(|known| known.whole == whole.generation) {
             return Arc::clone(&known.part);
         }
         let mut part = whole.part(servers);
         let same = known.filter(|known| known.part.equals(&part)).map(|known| Arc::clone(&known.part));
         if state.parts.len() >= PARTS {
-            state.parts.retain(|_, known| Arc::ptr_eq(&known.whole, whole));
+            state.parts.retain(|_, known| known.whole == whole.generation);
         }
         if state.parts.len() >= PARTS {
             state.parts.clear();
@@ -285,7 +297,7 @@ impl CatalogueCache {
             part.generation = state.generation;
             Arc::new(part)
         });
-        state.parts.insert(servers.to_vec(), Part { whole: Arc::clone(whole), part: Arc::clone(&part) });
+        state.parts.insert(servers.to_vec(), Part { whole: whole.generation, part: Arc::clone(&part) });
         part
     }
 
@@ -351,125 +363,6 @@ impl Service {
     }
 }
 
-async fn marks(db: &Database) -> Result<Marks, Error> {
-    let of = |number, size| RowPage::new(number, size, size);
-    let tools = every(|number| async move { mark_rows::live(db, &of(number, MARKS_PER_QUERY)).await }).await?;
-    let running = every(|number| async move { server_rows::running(db, &of(number, SERVERS_PER_QUERY)).await }).await?;
-    let listed = |server: Server| {
-        let name = server.name.parse().map_err(|error| Error::internal("reading the name of a server", error))?;
-        Ok(ListedServer { id: server.id, name, description: server.description })
-    };
-    Ok(Marks { tools, servers: running.into_iter().map(listed).collect::<Result<_, Error>>()? })
-}
-
-/// All rows of a list, of which `page` reads one page, from 1.
-async fn every<T, R>(page: impl Fn(u64) -> R) -> Result<Vec<T>, DbError>
-where
-    R: Future<Output = Result<Rows<T>, DbError>>,
-{
-    let mut all = Vec::new();
-    for number in 1.. {
-        let rows = page(number).await?;
-        let last = rows.items.is_empty() || number >= rows.pages();
-        all.extend(rows.items);
-        if last {
-            break;
-        }
-    }
-    Ok(all)
-}
-
-async fn load(db: &Database, faces: &Faces, servers: &[ListedServer]) -> Result<Catalogue, Error> {
-    let of = |number| RowPage::new(number, TOOLS_PER_QUERY, TOOLS_PER_QUERY);
-    let located = every(|number| async move { tool_rows::live(db, &of(number)).await }).await?;
-    let known = faces.known();
-    // Where schemas are new, reading them takes a while.
-    let composed = tokio::task::spawn_blocking(move || compose(&located, known)).await;
-    let (mut catalogue, known) = composed.map_err(|error| Error::internal("composing the catalogue", error))??;
-    faces.keep(known);
-    catalogue.servers.extend_from_slice(servers);
-    Ok(catalogue)
-}
-
-/// The catalogue, and the faces of its tools for the next time.
-fn compose(located: &[Located], known: Known) -> Result<(Catalogue, Known), Error> {
-    let mut catalogue = Catalogue::default();
-    let mut faces = Reading::of(known);
-    let mut offered = Offered::default();
-    for Located { server, tool, version } in located {
-        let digest = content(version).digest();
-        if tool.live_digest != Some(digest) {
-            tracing::error!(tool = %tool.id, version = %version.id, "a version is not what was approved; not listing it");
-            continue;
-        }
-        if !version.kind.has_exports() {
-            let (input, output) = (&version.input_schema, version.output_schema.as_deref());
-            let listed = listed(server, &tool.name, &version.description, input, output)?;
-            catalogue.add(listed, tool, digest, &mut faces);
-        }
-        for export in version.exports.0.iter().filter(|export| exports::is_enabled(tool, &export.name)) {
-            let (input, output) = (&export.input_schema, export.output_schema.as_deref());
-            let mut listed = listed(server, &export.name, &export.description, input, output)?;
-            listed.title.clone_from(&export.title);
-            listed.annotations = export.annotations;
-            let icons = version.surface.as_ref().and_then(|surface| surface.offer.tool_icons.get(&export.name));
-            listed.icons = icons.cloned().unwrap_or_default();
-            catalogue.add(listed, tool, digest, &mut faces);
-        }
-        offered.add(server, tool, version)?;
-    }
-    catalogue.offered = offered.finish();
-    Ok((catalogue, faces.done()))
-}
-
-fn listed(
-    server: &Server,
-    own_name: &str,
-    description: &str,
-    input: &str,
-    output: Option<&str>,
-) -> Result<ListedTool, Error> {
-    let schema =
-        |text: &str| RawValue::from_string(text.to_owned()).map_err(|error| Error::internal("reading a schema", error));
-    Ok(ListedTool {
-        name: tools::called(server, own_name)?,
-        own_name: own_name.to_owned(),
-        server: server.id,
-        title: None,
-        description: description.to_owned(),
-        input_schema: schema(input)?,
-        output_schema: output.map(schema).transpose()?,
-        fitted: Fitted::default(),
-        annotations: None,
-        icons: Vec::new(),
-    })
-}
-
-impl Catalogue {
-    fn add(&mut self, mut listed: ListedTool, tool: &Tool, digest: Digest, faces: &mut Reading) {
-        let (input, output) = (listed.input_schema.get(), listed.output_schema.as_deref().map(RawValue::get));
-        match faces.of_tool(digest, &listed.own_name, input, output) {
-            Ok(fitted) => listed.fitted = fitted,
-            Err(reason) => {
-                let quarantined = Quarantined { name: listed.name, server: tool.server_id, reason };
-                tracing::warn!(tool = %tool.id, name = %quarantined.name, reason = %quarantined.reason, "a tool is in quarantine");
-                self.quarantined.push(quarantined);
-                return;
-            }
-        }
-        let name = &listed.name;
-        // Shortened names can meet, if somebody tries: the first one, in the order of names, has it.
-        if self.by_name.contains_key(name) {
-            tracing::warn!(tool = %tool.id, %name, "another tool has the same name for clients; not listing this one");
-            return;
-        }
-        let led = Led { server: tool.server_id, tool: tool.id, name: listed.own_name.clone() };
-        self.by_name.insert(name.clone(), led);
-        self.identity.push((name.clone(), tool.id, digest));
-        self.tools.push(Arc::new(listed));
-    }
-}
-
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
@@ -490,6 +383,3 @@ pub(super) mod testing {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

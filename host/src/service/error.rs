@@ -7,6 +7,7 @@ use crate::db::DbError;
 use crate::domain::grant::GrantError;
 use crate::domain::names::NameError;
 use crate::domain::request::RequestTransitionError;
+use crate::domain::schema::{Misfit, Unfit};
 use crate::domain::tool::TransitionError;
 use crate::executor::ExecutorError;
 use crate::upstream::UpstreamError;
@@ -71,6 +72,19 @@ fn problems_text(problems: &[Problem]) -> String {
 impl Error {
     pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { problems: vec![Problem { pointer: pointer.into(), message: message.into() }] }
+    }
+
+    /// Of arguments that were held to a schema.
+    pub fn unfit(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Misfits(misfits) => {
+                let problem = |misfit: Misfit| Problem { pointer: misfit.pointer, message: misfit.expected };
+                Self::Invalid { problems: misfits.into_iter().map(problem).collect() }
+            }
+            Unfit::TooMuch => Self::TooLarge {
+                message: "to hold these arguments to the schema takes too long; send less at once".to_owned(),
+            },
+        }
     }
 
     pub fn not_found(what: &'static str, name: impl Into<String>, hint: impl Into<String>) -> Self {

@@ -175,7 +175,7 @@ impl Service {
             installs: Installs::default(),
             policies: PolicyCache::default(),
             profiles: Profiles::new(profiles::KEPT),
-            schemas: Schemas::default(),
+            schemas: Schemas::new(&parts.limits),
             sources: SourceCache::default(),
             redactors: Redactors::default(),
             events,

@@ -290,7 +290,7 @@ impl Service {
             offer.and_then(|offer| meant(&server, offer, entry)).ok_or_else(|| unknown(entry))?;
         let runnable = self.program_beside(&tool, &version, own, name, schema)?;
         let given = self.given(&tool, &version).await?;
-        let held = self.held(&runnable).await;
+        let held = self.held(&runnable).await?;
         Ok(Arc::new(Ready { server, tool, version, runnable, held, given }))
     }
 }

@@ -62,13 +62,14 @@ impl Default for Given {
 /// By the name that is called.
 pub(super) type ReadyCache = Believed<Arc<Ready>>;
 
-/// Bytes of schemas and texts that are kept.
+/// Bytes that are kept of it.
 pub(super) const KEPT_BYTES: usize = 64 << 20;
 
 /// About how many bytes are kept with what a name leads to.
-fn size_bytes(name: &str, version: &Version) -> usize {
+fn size_bytes(name: &str, ready: &Ready) -> usize {
+    let version = &ready.version;
     let exports: usize = version.exports.0.iter().map(|export| export.input_schema.len()).sum();
-    name.len() + version.input_schema.len() + version.description.len() + exports + 1_000
+    name.len() + version.input_schema.len() + version.description.len() + exports + ready.held.size_bytes()
 }
 
 impl Service {
@@ -107,10 +108,10 @@ impl Service {
         let export = programs::export(&version, &own_name);
         let runnable = self.program(&tool, &version, export, tool.live_digest).await?;
         let given = self.given(&tool, &version).await?;
-        let held = self.held(&runnable).await;
+        let held = self.held(&runnable).await?;
         let ready = Arc::new(Ready { server, tool, version, runnable, held, given });
         if ready.given.grants.folders.is_empty() {
-            let size_bytes = size_bytes(name, &ready.version);
+            let size_bytes = size_bytes(name, &ready);
             self.0.ready.keep(name.to_owned(), as_of, size_bytes, Arc::clone(&ready));
         }
         Ok(ready)

@@ -1,5 +1,5 @@
 //! What external sources say besides answers: that their list is another one, and what they want of us; how their
-//! lists are kept fresh; and how sources wait for a person and travel in exports.
+//! lists are kept fresh; what their patterns cost; and how sources wait for a person and travel in exports.
 
 use chrono::TimeDelta;
 use reqwest::Method;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::export_import::{export, import, trust};
 use crate::external_sources::{Furnished, added, discover, host_near, source, usual};
 use crate::harness::Host;
-use crate::mcp_client::{PATIENCE, outcome_of_last_call};
+use crate::mcp_client::{Client, PATIENCE, outcome_of_last_call};
 use crate::peer::{DEMANDS, Era, Peer};
 
 #[tokio::test]
@@ -83,6 +83,29 @@ async fn the_job_takes_in_what_sources_changed_and_one_that_is_silent_hinders_no
     silent.shared.silent.send_replace(false);
     assert_eq!(refresh().await.expect("it is done"), 2);
     assert_eq!(source(&admin, &other).await["status"], "active");
+}
+
+#[tokio::test]
+async fn a_pattern_of_a_source_costs_what_it_is_compiled_to() {
+    let peer = Peer::start(Era::Modern).await;
+    {
+        let mut tools = peer.shared.tools.lock().expect("no test failed here");
+        let echo = tools.iter_mut().find(|tool| tool["name"] == "echo").expect("it offers that");
+        echo["inputSchema"]["properties"]["text"] = json!({"type": "string", "pattern": "^[ab]*a[ab]{3000}$"});
+    }
+    let with = Furnished::of(&peer, usual()).await;
+    let client = Client::of(&with.host);
+    let call = async |length: usize| {
+        let call = json!({"name": "ext__peer_echo", "arguments": {"text": "a".repeat(length)}});
+        let answer = client.modern(&[], "tools/call", call).await.result().await;
+        assert_eq!(answer["isError"], true, "{answer}");
+        answer["content"][0]["text"].as_str().expect("a text").to_owned()
+    };
+    let apart = call(200).await;
+    assert!(apart.contains("/text") && apart.contains("does not match"), "{apart}");
+    let never = call(20_000).await;
+    assert!(never.contains("takes too long; send less at once"), "{never}");
+    assert!(!peer.methods().contains(&"tools/call".to_owned()), "nothing of it comes there");
 }
 
 #[tokio::test]

@@ -9,20 +9,33 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::parts::{Parts, address, in_place, references};
+use super::patterns::{Of, Search};
 
 /// Levels that a check may go down, schemas and values together: what fits into the stack of a thread.
 const LEVELS_MAX: usize = 400;
 
+/// How often a check is made at most where searches are given up: once for each way that they may have ended.
+const RUNS_MAX: u64 = 64;
+/// What a quick pattern costs for each part of a value, which has so many bytes of text at most.
+const QUICK_PATTERN: u64 = 16;
+
 /// The steps of checking `value`, an upper bound; none when they are more than `most`.
 pub(super) fn steps(root: &Value, parts: &Parts, value: &Value, most: u64) -> Option<u64> {
-    if parts.is_tree {
-        let simple = (parts.count as u64).saturating_mul(size(value, most)?);
-        if simple <= most {
-            return Some(simple);
-        }
+    if let Some(simple) = simple(parts, value, most) {
+        return Some(simple);
     }
     let mut measure = Measure { root, parts, most, known: HashMap::new() };
-    measure.of(root, value, 0).map(|cost| cost.steps)
+    measure.of(root, value, 0).map(Cost::whole)
+}
+
+/// As [`steps`], where that is found out at once.
+pub(super) fn simple(parts: &Parts, value: &Value, most: u64) -> Option<u64> {
+    if !parts.is_tree || !parts.patterns.are_quick() {
+        return None;
+    }
+    let each = (parts.count as u64).saturating_add(QUICK_PATTERN.saturating_mul(parts.patterns.count as u64));
+    let steps = each.saturating_mul(size(value, most)?);
+    (steps <= most).then_some(steps)
 }
 
 /// How many parts a value has; none when they are more than `most`. Long texts count for several.
@@ -61,18 +74,39 @@ fn text_weight(text: &str) -> u64 {
 #[derive(Clone, Copy, Default)]
 struct Cost {
     steps: u64,
+    /// Those of searches that may be given up, which are not made again.
+    once: u64,
+    /// How many of them there are.
+    given_up: u32,
     /// How many levels it goes down.
     levels: usize,
 }
 
 impl Cost {
     fn of(steps: u64) -> Self {
-        Self { steps, levels: 0 }
+        Self { steps, ..Self::default() }
+    }
+
+    fn of_search(search: Search) -> Self {
+        match search.goes_back {
+            true => Self { once: search.steps, given_up: 1, ..Self::default() },
+            false => Self::of(search.steps),
+        }
     }
 
     /// One after the other.
     fn and(self, other: Self) -> Self {
-        Self { steps: self.steps.saturating_add(other.steps), levels: self.levels.max(other.levels) }
+        Self {
+            steps: self.steps.saturating_add(other.steps),
+            once: self.once.saturating_add(other.once),
+            given_up: self.given_up.saturating_add(other.given_up),
+            levels: self.levels.max(other.levels),
+        }
+    }
+
+    fn whole(self) -> u64 {
+        let runs = 2_u64.saturating_pow(self.given_up.saturating_add(1)).saturating_sub(1).min(RUNS_MAX);
+        self.steps.saturating_mul(runs).saturating_add(self.once)
     }
 }
 
@@ -94,7 +128,7 @@ impl<'a> Measure<'a> {
         if level >= LEVELS_MAX || self.known.len() as u64 >= self.most {
             return None;
         }
-        let mut cost = Cost::of(own(members, value));
+        let mut cost = self.own(members, value);
         for inner in in_place(members) {
             cost = cost.and(self.of(inner, value, level + 1)?);
         }
@@ -127,7 +161,7 @@ impl<'a> Measure<'a> {
     }
 
     fn bounded(&self, cost: Cost) -> Option<Cost> {
-        (cost.steps <= self.most).then_some(cost)
+        (cost.whole() <= self.most).then_some(cost)
     }
 
     fn of_member(&mut self, members: &'a Map<String, Value>, name: &str, child: &Value, level: usize) -> Option<Cost> {
@@ -136,8 +170,9 @@ impl<'a> Measure<'a> {
             cost = cost.and(self.of(schema, child, level)?);
         }
         if let Some(Value::Object(patterns)) = members.get("patternProperties") {
-            for schema in patterns.values() {
-                cost = cost.and(Cost::of(pattern_steps(name))).and(self.of(schema, child, level)?);
+            for (pattern, schema) in patterns {
+                let search = self.parts.patterns.search(Of::Names, pattern, name);
+                cost = cost.and(Cost::of_search(search)).and(self.of(schema, child, level)?);
             }
         }
         for word in ["additionalProperties", "unevaluatedProperties"] {
@@ -168,25 +203,26 @@ impl<'a> Measure<'a> {
         }
         Some(cost)
     }
-}
 
-/// What the keywords of one schema cost that lead nowhere.
-fn own(members: &Map<String, Value>, value: &Value) -> u64 {
-    let mut steps = weight(value);
-    for (word, keyword) in members {
-        steps = steps.saturating_add(match (word.as_str(), keyword) {
-            ("enum" | "const", keyword) => size(keyword, u64::MAX).unwrap_or(u64::MAX),
-            ("required", Value::Array(names)) => names.len() as u64,
-            ("dependentRequired" | "dependencies", Value::Object(map)) => map.len() as u64,
-            ("pattern", _) => value.as_str().map_or(1, pattern_steps),
-            ("uniqueItems", Value::Bool(true)) => size(value, u64::MAX).unwrap_or(u64::MAX).saturating_mul(4),
-            _ => 1,
-        });
+    /// What the keywords of one schema cost that lead nowhere.
+    fn own(&self, members: &Map<String, Value>, value: &Value) -> Cost {
+        let mut steps = weight(value);
+        let mut search = Cost::default();
+        for (word, keyword) in members {
+            steps = steps.saturating_add(match (word.as_str(), keyword) {
+                ("enum" | "const", keyword) => size(keyword, u64::MAX).unwrap_or(u64::MAX),
+                ("required", Value::Array(names)) => names.len() as u64,
+                ("dependentRequired" | "dependencies", Value::Object(map)) => map.len() as u64,
+                ("pattern", Value::String(pattern)) => {
+                    if let Value::String(text) = value {
+                        search = Cost::of_search(self.parts.patterns.search(Of::Texts, pattern, text));
+                    }
+                    1
+                }
+                ("uniqueItems", Value::Bool(true)) => size(value, u64::MAX).unwrap_or(u64::MAX).saturating_mul(4),
+                _ => 1,
+            });
+        }
+        search.and(Cost::of(steps))
     }
-    steps
-}
-
-/// A pattern goes over a text once, or takes a bounded number of steps back.
-fn pattern_steps(text: &str) -> u64 {
-    8 + (text.len() as u64) / 8
 }

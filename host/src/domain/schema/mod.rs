@@ -3,11 +3,13 @@
 //! A schema is read whole before it is used, and refused with a reason when it is over a bound, refers to
 //! anything outside itself, or refers to itself without end. Nothing is ever fetched for one. What a check
 //! of a value costs is measured before the value is checked ([`measure`]), because schemas exist whose check
-//! takes longer than the world will last; patterns have bounds of their own.
+//! takes longer than the world will last; what a pattern costs is read from what it is compiled to
+//! ([`patterns`]).
 
 mod fit;
 mod measure;
 mod parts;
+mod patterns;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -30,15 +32,22 @@ pub const PARTS_MAX: usize = 10_000;
 /// Regular expressions in one schema, and the length of one.
 pub const PATTERNS_MAX: usize = 256;
 pub const PATTERN_BYTES_MAX: usize = 1_000;
+/// Memory of all of them, compiled and in use.
+pub const PATTERNS_MEMORY_MAX: usize = 16 << 20;
 
 /// Memory for one compiled regular expression, and for what it remembers while it runs.
 const PATTERN_MEMORY_BYTES: usize = 256 << 10;
-/// Steps back that a regular expression may take that needs any; most need none and take linear time.
-const BACKTRACKS: usize = 10_000;
+/// Steps back that a regular expression may take that needs any; most need none.
+const BACKTRACKS: usize = 2_000;
+/// What is made of a schema takes so many times as much as its text, patterns apart.
+const TIMES_TEXT: usize = 8;
 /// Problems that are told at once.
 const PROBLEMS: usize = 10;
-/// Above these steps one problem is enough: looking for all of them takes several times as long.
+/// Above these steps one problem is enough: looking for all of them takes several times as long. A check that
+/// takes more is not one for a thread on which others wait.
 const STEPS_FOR_ALL: u64 = 50_000;
+/// Steps that are taken at once where they had to be found out one by one.
+const STEPS_AT_ONCE: u64 = 10_000;
 
 /// Why a schema is not taken, in words for its author.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,9 +105,10 @@ impl Schema {
         Self::of(value, text.len())
     }
 
-    fn of(value: Value, size_bytes: usize) -> Result<Self, SchemaError> {
+    fn of(value: Value, text_bytes: usize) -> Result<Self, SchemaError> {
         let draft = draft(&value);
         let parts = Parts::of(&value)?;
+        let size_bytes = text_bytes * TIMES_TEXT + parts.patterns.size_bytes;
         let patterns = PatternOptions::fancy_regex()
             .backtrack_limit(BACKTRACKS)
             .size_limit(PATTERN_MEMORY_BYTES)
@@ -118,7 +128,7 @@ impl Schema {
         Ok(Self { value, size_bytes, parts, validator })
     }
 
-    /// Of its text.
+    /// About what it takes in memory, in use.
     pub fn size_bytes(&self) -> usize {
         self.size_bytes
     }
@@ -128,7 +138,13 @@ impl Schema {
         &self.value
     }
 
-    /// Holds a value to the schema, in so many steps at most.
+    /// Whether it is soon known if a value fits: so soon that others may wait meanwhile.
+    pub fn is_quick(&self, value: &Value) -> bool {
+        measure::simple(&self.parts, value, STEPS_FOR_ALL).is_some()
+            || measure::steps(&self.value, &self.parts, value, STEPS_AT_ONCE).is_some()
+    }
+
+    /// Holds a value to the schema, in so many steps at most. It takes a while where [`Schema::is_quick`] says no.
     ///
     /// # Errors
     /// Where the value does not fit.

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::{DEPTH_MAX, PARTS_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX, SchemaError};
+use super::patterns::{Of, Patterns};
+use super::{DEPTH_MAX, PARTS_MAX, SchemaError};
 
 /// Keywords whose value is a schema that holds for the same value.
 pub(super) const IN_PLACE: [&str; 4] = ["not", "if", "then", "else"];
@@ -37,6 +38,7 @@ pub(super) struct Parts {
     /// Whether each of them is come to in one way only, so that a check takes a step for each of them and
     /// each part of the value at most.
     pub(super) is_tree: bool,
+    pub(super) patterns: Patterns,
 }
 
 impl Parts {
@@ -47,8 +49,9 @@ impl Parts {
         let mut ids = 0;
         name_anchors(root, &mut Vec::new(), &mut anchors, &mut ids);
         let root_has_id = root.get("$id").is_some();
-        let mut parts = Self { targets: HashMap::new(), count: 0, is_tree: true };
-        let mut walk = Walk { root, anchors: &anchors, parts: &mut parts, seen: HashMap::new(), patterns: 0 };
+        let patterns = Patterns::default();
+        let mut parts = Self { targets: HashMap::new(), count: 0, is_tree: true, patterns };
+        let mut walk = Walk { root, anchors: &anchors, parts: &mut parts, seen: HashMap::new() };
         walk.visit(root, &mut Vec::new(), 0)?;
         if ids > usize::from(root_has_id) && !parts.targets.is_empty() {
             return Err(SchemaError(
@@ -133,7 +136,6 @@ struct Walk<'a> {
     parts: &'a mut Parts,
     /// By address, which names a part of the root for as long as it is borrowed.
     seen: HashMap<usize, Seen>,
-    patterns: usize,
 }
 
 pub(super) fn address(schema: &Value) -> usize {
@@ -236,18 +238,11 @@ impl<'a> Walk<'a> {
     }
 
     fn patterns(&mut self, members: &Map<String, Value>) -> Result<(), SchemaError> {
-        let one = members.get("pattern").and_then(Value::as_str);
-        let named = members.get("patternProperties").and_then(Value::as_object);
-        for pattern in one.into_iter().chain(named.into_iter().flat_map(|named| named.keys().map(String::as_str))) {
-            self.patterns += 1;
-            if pattern.len() > PATTERN_BYTES_MAX {
-                return Err(SchemaError(format!("a pattern has more than {PATTERN_BYTES_MAX} bytes; make it shorter")));
-            }
-            if self.patterns > PATTERNS_MAX {
-                return Err(SchemaError(format!("it has more than {PATTERNS_MAX} patterns; use fewer")));
-            }
+        if let Some(pattern) = members.get("pattern").and_then(Value::as_str) {
+            self.parts.patterns.add(Of::Texts, pattern)?;
         }
-        Ok(())
+        let named = members.get("patternProperties").and_then(Value::as_object);
+        named.into_iter().flat_map(Map::keys).try_for_each(|pattern| self.parts.patterns.add(Of::Names, pattern))
     }
 }
 

@@ -131,7 +131,7 @@ fn bounds_are_told_in_words() {
     assert!(refused(&json!({"anyOf": patterns})).contains("patterns"));
     assert!(refused(&json!({"pattern": "a".repeat(PATTERN_BYTES_MAX + 1)})).contains("pattern"));
     assert!(refused(&json!({"enum": ["x".repeat(BYTES_MAX)]})).contains("bytes"));
-    assert!(refused(&json!({"pattern": "((a{1000}){1000}){1000}"})).contains("no JSON Schema"));
+    assert!(refused(&json!({"pattern": "((a{1000}){1000}){1000}"})).contains("repeat less"));
     for (bad, words) in [(json!([]), "a list"), (json!({"not": 7}), "a number"), (json!({"type": 7}), "no JSON Schema")]
     {
         assert!(refused(&bad).contains(words), "{bad}");
@@ -192,6 +192,58 @@ fn a_check_that_would_take_for_ever_is_not_begun() {
     let text = json!("a".repeat(50_000));
     assert!(back.check(&text, STEPS).is_err());
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+/// A search costs what its pattern is compiled to, wherever the pattern stands.
+#[test]
+fn a_search_that_would_take_long_is_not_begun() {
+    let (text, name) = ("a".repeat(20_000), "a".repeat(2_000));
+    let heavy = "^[ab]*a[ab]{3000}$";
+    let back = "^(?=a)(?:(?=a)a|(?=a)aa)+$";
+    for (root, value) in [
+        (json!({"pattern": heavy}), json!(text)),
+        (json!({"properties": {"text": {"pattern": heavy}}}), json!({ "text": text })),
+        (json!({"not": {"pattern": format!("^(?=[ab]*a[ab]{{3000}}$)a")}}), json!(text)),
+        (json!({"patternProperties": {heavy: {}}}), json!({ &name: 1 })),
+        (json!({"propertyNames": {"pattern": heavy}}), json!({ &name: 1 })),
+        (json!({"anyOf": [{"$ref": "#/$defs/a"}, {}], "$defs": {"a": {"pattern": heavy}}}), json!(text)),
+        (json!({"items": {"not": {"pattern": back}}}), json!(vec!["a".repeat(16); 20_000])),
+        (json!({"pattern": back}), json!(text)),
+    ] {
+        let read = schema(&root);
+        assert!(!read.is_quick(&value), "{root}");
+        assert_eq!(read.check(&value, STEPS), Err(Unfit::TooMuch), "{root}");
+    }
+    let short = schema(&json!({"items": {"pattern": heavy}}));
+    assert_eq!(short.check(&json!(["ab"]), STEPS).map_err(|unfit| matches!(unfit, Unfit::Misfits(_))), Err(true));
+    let quick = schema(&json!({"items": {"type": "string", "pattern": "^[a-z]+(-[0-9]{1,8})?$"}}));
+    let many = json!(vec!["abc-123"; 1_000]);
+    assert!(quick.is_quick(&many));
+    assert_eq!(quick.check(&many, STEPS), Ok(()));
+}
+
+/// Where a search is given up, the check is made again for each way that it may have ended.
+#[test]
+fn searches_that_may_be_given_up_make_the_rest_dearer() {
+    let with = |backs: usize| {
+        let names: Vec<Value> = (0..backs).map(|_| json!({"pattern": "^(?!-)[a-z-]+$"})).collect();
+        schema(&json!({"prefixItems": names, "items": {"type": "integer"}}))
+    };
+    let value = |backs: usize| {
+        let items = (0..backs).map(|_| json!("a-b")).chain((0..20_000).map(|number| json!(number)));
+        json!(items.collect::<Vec<_>>())
+    };
+    assert_eq!(with(1).check(&value(1), STEPS), Ok(()));
+    assert_eq!(with(8).check(&value(8), STEPS), Err(Unfit::TooMuch));
+}
+
+#[test]
+fn a_schema_is_as_large_as_its_patterns() {
+    let plain = schema(&json!({"type": "string"}));
+    let heavy = schema(&json!({"pattern": "^[ab]*a[ab]{3000}$"}));
+    assert!(heavy.size_bytes() > 1 << 20 && plain.size_bytes() < 1 << 10);
+    let many: Vec<Value> = (0..250).map(|n| json!({"pattern": format!("^[ab]*a[ab]{{{}}}$", 2_800 + n)})).collect();
+    assert!(refused(&json!({"anyOf": many})).contains("its patterns take more than"));
 }
 
 #[test]

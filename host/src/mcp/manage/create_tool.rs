@@ -42,7 +42,8 @@ pub(super) fn name() -> Value {
 
 /// How a tool's time limit is given among arguments.
 pub(super) fn timeout_ms() -> Value {
-    json!({"type": "integer", "minimum": 1, "description": "Longest run of one call in milliseconds; usual is 30000"})
+    json!({"type": "integer", "minimum": 1, "maximum": 3_600_000,
+           "description": "Longest run of one call in milliseconds; usual is 30000"})
 }
 
 impl Management for CreateTool {

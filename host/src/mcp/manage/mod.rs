@@ -53,10 +53,10 @@ use super::call_through;
 use crate::domain::caller::Caller;
 use crate::domain::content::{Content, ToolResult};
 use crate::domain::outcome::GuestEvent;
-use crate::domain::schema::expected;
+use crate::domain::schema::Schema;
+use crate::service::Error;
 use crate::service::Service;
 use crate::service::calls::Execution;
-use crate::service::{Error, Problem};
 use crate::telemetry::RequestId;
 
 /// In the order in which a model meets them. The first takes no arguments.
@@ -282,7 +282,7 @@ pub struct Tool {
     pub name: &'static str,
     /// `Tool` of the schema.
     line: Value,
-    arguments: jsonschema::Validator,
+    arguments: Schema,
     run: for<'a> fn(Call<'a>, Value) -> BoxFuture<'a, Result<Answered, Error>>,
     #[cfg(test)]
     example: fn() -> Value,
@@ -295,7 +295,7 @@ impl Tool {
     fn of<T: Management>() -> Self {
         let input = T::input();
         #[expect(clippy::expect_used, reason = "the schemas are constants, and a test compiles each")]
-        let arguments = jsonschema::draft202012::new(&input).expect("the schema of a management tool is one");
+        let arguments = Schema::read(&input.to_string()).expect("the schema of a management tool is one");
         let line = json!({
             "name": T::NAME,
             "title": T::TITLE,
@@ -319,20 +319,14 @@ impl Tool {
     /// Checks the arguments and runs the tool.
     ///
     /// # Errors
-    /// Arguments that do not fit, with the path of each; otherwise the service's.
+    /// Arguments that do not fit, with the path of some of them; otherwise the service's.
     pub async fn call(&self, call: Call<'_>, arguments: Option<&RawValue>) -> Result<Answered, Error> {
-        let arguments = match arguments {
+        let mut arguments = match arguments {
             None => json!({}),
             Some(raw) => serde_json::from_str(raw.get()).map_err(|error| Error::invalid("", error.to_string()))?,
         };
-        let problems: Vec<Problem> = self
-            .arguments
-            .iter_errors(&arguments)
-            .map(|error| Problem { pointer: error.instance_path().to_string(), message: expected(&error) })
-            .collect();
-        if !problems.is_empty() {
-            return Err(Error::Invalid { problems });
-        }
+        self.arguments.check(&arguments, call.service.limits().schema_steps).map_err(Error::unfit)?;
+        schema::make_whole(self.arguments.value(), &mut arguments);
         (self.run)(call, arguments).await
     }
 }

@@ -9,6 +9,28 @@ pub(super) fn arguments(properties: Value, required: &[&str]) -> Value {
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
+/// Writes whole numbers as such where the schema asks for one: to JSON Schema `10.0` is one too, to a program it is
+/// not.
+pub(super) fn make_whole(schema: &Value, value: &mut Value) {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) => {
+            let takes =
+                |kind: &Value| kind == "integer" || kind.as_array().is_some_and(|all| all.contains(&json!("integer")));
+            let given = number.as_f64().filter(|given| number.is_f64() && given.fract() == 0.0 && given.abs() < EXACT);
+            if let Some(given) = given.filter(|_| schema.get("type").is_some_and(takes)) {
+                // Whole, and smaller than what is exact.
+                *number = (given as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| make_whole(&schema["items"], item)),
+        Value::Object(members) => {
+            members.iter_mut().for_each(|(name, member)| make_whole(&schema["properties"][name], member));
+        }
+        _ => {}
+    }
+}
+
 /// An object of an answer. More members may come with later versions.
 pub(super) fn answer(properties: Value, required: &[&str]) -> Value {
     json!({"type": "object", "properties": properties, "required": required})
@@ -37,7 +59,11 @@ pub(super) fn page(name: &str, thing: &Value) -> Value {
 /// The arguments that choose a page; `most` is the largest page.
 pub(super) fn paging() -> [(&'static str, Value); 2] {
     [
-        ("page", json!({"type": "integer", "minimum": 1, "default": 1, "description": "Which page, from 1"})),
+        (
+            "page",
+            json!({"type": "integer", "minimum": 1, "maximum": i32::MAX, "default": 1,
+                        "description": "Which page, from 1"}),
+        ),
         (
             "page_size",
             json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50, "description": "How many on a page"}),

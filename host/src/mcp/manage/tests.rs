@@ -16,7 +16,7 @@ fn everything() -> impl Iterator<Item = &'static Tool> {
 }
 
 fn call_would_take(tool: &Tool, arguments: &Value) -> bool {
-    tool.arguments.is_valid(arguments)
+    tool.arguments.check(arguments, 100_000).is_ok()
 }
 
 #[test]
@@ -94,6 +94,51 @@ fn schema_and_arguments_accept_the_same() {
             assert_eq!((tool.takes)(arguments.clone()), good, "{}: struct of {arguments}", tool.name);
         }
     }
+}
+
+/// Holds for what a program reads: a whole number that is written as a float fits the schema.
+#[test]
+fn whole_numbers_are_taken_however_they_are_written() {
+    let mut seen = 0;
+    for tool in everything() {
+        let input = &tool.line["inputSchema"];
+        for (name, property) in object(input, "properties") {
+            let kind = &property["type"];
+            if kind != "integer" && !kind.as_array().is_some_and(|kinds| kinds.contains(&json!("integer"))) {
+                continue;
+            }
+            seen += 1;
+            let most = property["maximum"].as_i64().unwrap_or_else(|| panic!("{} {name} has no maximum", tool.name));
+            let mut arguments = (tool.example)();
+            for (given, good) in
+                [(json!(1.0), true), (json!(most as f64), true), (json!(1.5), false), (json!(1e25), false)]
+            {
+                arguments[name] = given;
+                assert_eq!(call_would_take(tool, &arguments), good, "{}: {arguments}", tool.name);
+                schema::make_whole(input, &mut arguments);
+                assert_eq!((tool.takes)(arguments.clone()), good, "{}: {arguments}", tool.name);
+            }
+        }
+    }
+    assert!(seen > 5);
+}
+
+#[test]
+fn what_a_guest_gets_stays_as_it_was_written() {
+    let mut arguments = json!({"tool_id": "a", "arguments": {"page": 1.0, "limit": [2.0]}});
+    let before = arguments.clone();
+    let tool = find("mcpbox_test_code").expect("the tool");
+    schema::make_whole(&tool.line["inputSchema"], &mut arguments);
+    assert_eq!(arguments.to_string(), before.to_string());
+}
+
+#[test]
+fn of_many_problems_some_are_told() {
+    let arguments = json!({"module_name": "yaml", "justification": "It is needed here", "tool_ids": vec![0; 5_000]});
+    let tool = find("mcpbox_request_module").expect("the tool");
+    let unfit = tool.arguments.check(&arguments, 1_000_000).expect_err("they do not fit");
+    let error = Error::unfit(unfit).to_string();
+    assert!(error.contains("/tool_ids") && error.len() < 10_000, "{}", error.len());
 }
 
 /// The first MCPbox's, and ours.

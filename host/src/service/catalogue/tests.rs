@@ -2,12 +2,18 @@
 
 use chrono::{DateTime, Utc};
 
+use super::load::compose;
 use super::*;
 use crate::db::Texts;
+use crate::db::servers::Server;
+use crate::db::tools::Tool;
+use crate::db::versions::Located;
 use crate::domain::caller::Who;
 use crate::domain::component::Export;
 use crate::domain::tool::{ApprovalStatus, ServerStatus, ToolKind};
 use crate::domain::version::VersionContent;
+use crate::service::calls::content;
+use crate::service::faces::Known;
 use crate::service::versions;
 
 fn date() -> DateTime<Utc> {
@@ -158,6 +164,47 @@ fn the_generation_counts_only_what_differs() {
     cache.forget();
     assert_eq!(keep(&["a", "b"]), (2, true));
     assert_eq!(keep(&["a"]), (3, true));
+}
+
+fn kept(cache: &CatalogueCache, rows: &[Located]) -> Arc<Catalogue> {
+    let (loaded, _) = compose(rows, Known::default()).expect("the rows are sound");
+    cache.keep(&cache.ticket(at(0)), Marks::default(), loaded).0
+}
+
+#[test]
+fn of_a_catalogue_that_was_replaced_nothing_is_kept_but_what_did_not_change() {
+    let cache = CatalogueCache::default();
+    let mut rows = [located("quiet", "a"), located("seldom", "b"), located("busy", "c0")];
+    let (quiet, seldom) = (rows[0].server.id, rows[1].server.id);
+    let first = kept(&cache, &rows);
+    let (part, gone) = (cache.part(&first, &[quiet]), Arc::downgrade(&cache.part(&first, &[seldom])));
+    let mut wholes = vec![Arc::downgrade(&first)];
+    let tool = Arc::downgrade(&first.tools[1]);
+    drop(first);
+    for change in 1..70 {
+        let Located { server, .. } = rows[2].clone();
+        rows[2] = Located { server, ..located("busy", &format!("c{change}")) };
+        let whole = kept(&cache, &rows);
+        let again = cache.part(&whole, &[quiet]);
+        assert!(Arc::ptr_eq(&again, &part), "nothing of it is another");
+        assert!(whole.tools.iter().any(|one| std::ptr::eq(Arc::as_ptr(one), tool.as_ptr())), "there is one of each");
+        wholes.push(Arc::downgrade(&whole));
+    }
+    assert_eq!(wholes.iter().filter(|whole| whole.strong_count() > 0).count(), 1, "the one in force");
+    assert_eq!(gone.strong_count(), 0, "nobody asked for it any more");
+}
+
+#[test]
+fn a_tool_in_quarantine_is_found_by_its_name_whatever_its_length() {
+    let long = "x".repeat(64);
+    let mut row = located("weather", &long);
+    row.version.input_schema = r#"{"$ref":"other.json"}"#.into();
+    row.tool.live_digest = Some(content(&row.version).digest());
+    let (catalogue, _) = compose(std::slice::from_ref(&row), Known::default()).expect("the row is sound");
+    assert!(catalogue.tools.is_empty());
+    assert_eq!(catalogue.quarantined[0].name.len(), 64);
+    assert_eq!(tool_id(&catalogue, &catalogue.quarantined[0].name), Some(row.tool.id));
+    assert_eq!(tool_id(&catalogue.part(&[row.server.id]), &catalogue.quarantined[0].name), Some(row.tool.id));
 }
 
 #[test]

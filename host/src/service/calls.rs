@@ -24,10 +24,12 @@ use super::notifier::Notifier;
 use super::passthrough::PassedOn;
 use super::programs::Runs;
 use super::ready::{Given, Ready};
+use super::secrets::Opened;
 use super::{Service, offered, programs, skills};
 use crate::db::servers::{self, Server};
 use crate::db::tools::{self, Tool};
 use crate::db::versions::{self, Version};
+use crate::domain::binding::BoundSecrets;
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
 use crate::domain::client::{Abilities, Client, Nobody, Question};
@@ -35,7 +37,7 @@ use crate::domain::component::Entry;
 use crate::domain::content::ToolResult;
 use crate::domain::digest::Digest;
 use crate::domain::grant::Grants;
-use crate::domain::ids::{CallId, ToolId};
+use crate::domain::ids::{CallId, ServerId, ToolId};
 use crate::domain::outcome::{GuestEvent, Label};
 use crate::domain::redact::Redactor;
 use crate::domain::tool::ToolKind;
@@ -184,7 +186,7 @@ impl Service {
             Purpose::DraftTest => {
                 let imports = self.imports_of(&tool, &version).await?;
                 let grants = Arc::new(Grants { imports, ..Grants::default() });
-                (Some(version.digest), Given { grants, ..Given::default() })
+                (Some(version.digest), Given { grants, ..self.given_to_drafts(server.id).await? })
             }
             Purpose::Call { .. } | Purpose::Test => (tool.live_digest, self.given(&tool, &version).await?),
         };
@@ -193,6 +195,14 @@ impl Service {
         let held = self.held(&runnable).await;
         let ready = Arc::new(Ready { server, tool, version, runnable, held, given });
         self.begin(caller, ready, request, purpose).await
+    }
+
+    /// What a draft gets: nothing. What it says is held to every secret of its server all the same, because its
+    /// author may have written one down.
+    async fn given_to_drafts(&self, server: ServerId) -> Result<Given, Error> {
+        let Opened { redactor, bound, .. } = self.secrets_of(server).await?;
+        let bound = Arc::new(BoundSecrets { secrets: Vec::new(), redactor: Arc::clone(&bound.redactor) });
+        Ok(Given { redactor, bound, ..Given::default() })
     }
 
     pub(super) async fn located(&self, id: ToolId) -> Result<Option<(Server, Tool)>, Error> {

@@ -97,4 +97,5 @@ mod settings;
 mod skill_component;
 mod skills;
 mod source;
+mod waiting;
 mod wheels;

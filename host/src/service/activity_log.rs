@@ -1,7 +1,7 @@
 //! Rows of the activity log on their way to the database.
 
 use super::activity::Made;
-use super::writer::Store;
+use super::writer::{Fate, Store};
 use crate::db::activity_logs::{self, ActivityLog};
 use crate::db::{Database, DbError};
 use crate::events::{Activity, Change, Events};
@@ -56,8 +56,12 @@ impl Store for ActivityRows {
         Ok(rows.iter().filter(|row| !(row.is_new() && known.contains(&row.log().id))).cloned().collect())
     }
 
-    fn count(&self, written: bool, rows: u64) {
-        metrics::activity_log_rows(written, rows);
+    fn id(&self, row: &Row) -> String {
+        row.log().id.to_string()
+    }
+
+    fn count(&self, fate: Fate, rows: u64) {
+        metrics::activity_log_rows(fate.word(), rows);
     }
 
     fn tell(&self, rows: &[Row]) {

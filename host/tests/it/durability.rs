@@ -94,3 +94,19 @@ async fn an_order_to_stop_loses_no_row_of_the_log() {
     assert_eq!(told(&place), (150, 0), "each call is told with its answer");
     assert_eq!(counted(&place), 150);
 }
+
+#[tokio::test]
+async fn a_row_that_the_database_refuses_takes_no_other_with_it() {
+    let place = Installation::new().await;
+    let serving = published(&place).await;
+    place.read(if place.is_sqlite() {
+        r#"CREATE TRIGGER picky BEFORE INSERT ON tool_execution_logs WHEN NEW.arguments = '{"number":7}'
+           BEGIN SELECT RAISE(ABORT, 'not this one'); END"#
+    } else {
+        r#"ALTER TABLE tool_execution_logs ADD CONSTRAINT picky CHECK (arguments <> '{"number":7}')"#
+    });
+    call(&serving, 0, 20).await;
+    serving.stop().await;
+    assert_eq!(logged(&place), (19, 20));
+    assert_eq!(counted(&place), 19, "it is not counted either");
+}

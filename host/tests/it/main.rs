@@ -97,5 +97,6 @@ mod settings;
 mod skill_component;
 mod skills;
 mod source;
+mod stuck;
 mod waiting;
 mod wheels;

@@ -1,6 +1,7 @@
 //! A database that answers and takes no write: the host says so, and can be stopped.
 
 use reqwest::{Method, StatusCode};
+use serde_json::Value;
 
 use crate::mcp_client::PATIENCE;
 use crate::program::{Installation, Serving};
@@ -44,4 +45,18 @@ async fn a_third_order_to_stop_ends_the_process_whatever_it_waits_for() {
     serving.terminate();
     let told = serving.failed().await;
     assert!(told.contains("rows of its logs may be lost"), "{told}");
+}
+
+#[tokio::test]
+async fn a_log_line_tells_what_is_behind_an_error() {
+    let place = Installation::new().await;
+    let mut serving = place.serve(&[]).await;
+    place.read("ALTER TABLE activity_logs RENAME TO gone");
+    ask(&serving).await;
+    let line = serving.logs("log rows could not be written").await;
+    let line: Value = serde_json::from_str(&line).expect("JSON");
+    let error = line["error"].as_str().expect("a text");
+    let (ours, cause) = ("the database could not append to the activity log: ", ["no such table", "does not exist"]);
+    assert!(error.starts_with(ours) && cause.iter().any(|words| error.contains(words)), "{error}");
+    serving.kill().await;
 }

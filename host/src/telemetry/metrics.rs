@@ -107,9 +107,9 @@ metrics! {
     SSE_CONNECTIONS: "mcpbox_sse_connections", Kind::Gauge, Count, [],
         "Event streams and sockets that are open now.";
     EXECUTION_LOG_ROWS: "mcpbox_execution_log_rows_total", Kind::Counter, Count, ["result"],
-        "Execution log rows: written to the database, or failed and lost.";
+        "Execution log rows: written to the database; failed and tried again, counted at each attempt; lost, because the database refuses what they hold.";
     ACTIVITY_LOG_ROWS: "mcpbox_activity_log_rows_total", Kind::Counter, Count, ["result"],
-        "Activity log rows: written to the database, or failed and tried again.";
+        "Activity log rows: written to the database; failed and tried again, counted at each attempt; lost, because the database refuses what they hold.";
     COMPILATIONS: "mcpbox_compilations_total", Kind::Counter, Count, ["result"],
         "Components that were compiled or taken from the cache, by what came of it.";
     UPSTREAM_CALLS: "mcpbox_upstream_calls_total", Kind::Counter, Count, ["result"],

@@ -44,9 +44,7 @@ impl Store for ActivityRows {
         let (new, answered): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.is_new());
         let mut tx = self.db.begin_appending().await?;
         activity_logs::append(&mut tx, new.into_iter().map(Row::log)).await?;
-        for row in answered {
-            activity_logs::answer(&mut tx, row.log()).await?;
-        }
+        activity_logs::answer(&mut tx, answered.into_iter().map(Row::log)).await?;
         tx.commit().await
     }
 

@@ -27,8 +27,8 @@ const DOING: &str = "read the activity log";
 /// What nearly all rows are. The others have an index of their own, which is found by these words.
 const USUAL_LEVEL: LogLevel = LogLevel::Info;
 const OTHER_LEVEL: &str = r#""level" <> 'info'"#;
-const USUAL_TYPES: [LogType; 2] = [LogType::McpRequest, LogType::McpResponse];
-const OTHER_TYPE: &str = r#""log_type" NOT IN ('mcp_request', 'mcp_response')"#;
+const USUAL_TYPE: LogType = LogType::McpResponse;
+const OTHER_TYPE: &str = r#""log_type" <> 'mcp_response'"#;
 
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
@@ -223,7 +223,7 @@ fn newest_first(query: sea_orm::Select<Entity>) -> sea_orm::Select<Entity> {
 fn conditions(filter: &Filter) -> Condition {
     let Filter { server_id, log_types, levels, request_id, method, from, to, message_has } = filter;
     let some = |wanted: bool, condition: Expr| wanted.then_some(condition);
-    let rare_types = !log_types.is_empty() && !log_types.iter().any(|kind| USUAL_TYPES.contains(kind));
+    let rare_types = !log_types.is_empty() && !log_types.contains(&USUAL_TYPE);
     let rare_levels = !levels.is_empty() && !levels.contains(&USUAL_LEVEL);
     let wanted = Condition::all()
         .add_option(server_id.map(|id| Column::ServerId.eq(id)))
@@ -372,9 +372,9 @@ mod tests {
         let levels = |levels: &[LogLevel]| Filter { levels: levels.to_vec(), ..Filter::default() };
         for (filter, index) in [
             (any.clone(), "at_id_log_type_level"),
-            (types(&[LogType::McpRequest]), "at_id_log_type_level"),
+            (types(&[LogType::McpRequest]), "other_type"),
             (types(&[LogType::McpResponse, LogType::Alert]), "at_id_log_type_level"),
-            (types(&[LogType::Alert]), "rare_type"),
+            (types(&[LogType::Alert]), "other_type"),
             (levels(&[LogLevel::Info]), "at_id_log_type_level"),
             (levels(&[LogLevel::Error]), "rare_level"),
             (Filter { request_id: Some("r1".to_owned()), ..any.clone() }, "request_id_at_id"),

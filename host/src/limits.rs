@@ -336,6 +336,8 @@ limits! {
         "The longest life of an administrator's session, however often its tokens are exchanged; then the password is asked for.";
     stop_grace_s, "MCPBOX_STOP_GRACE_S", Seconds, 10, 0, 600,
         "How long running calls may finish after the order to stop, before they are ended.";
+    stop_write_s, "MCPBOX_STOP_WRITE_S", Seconds, 30, 1, 3_600,
+        "How long the end of all work and the writing of the logs may take after that; then the process ends without the rows that are left, and says how many.";
 
     // Logs.
     log_arguments_bytes, "MCPBOX_LOG_ARGUMENTS_BYTES", Bytes, 10_000, 0, MIB,

@@ -1,6 +1,7 @@
 //! What the operator sees of a running host: log lines, metrics, and the request id that ties them
 //! together. Says nothing of content: no arguments, results, secrets or tokens come here.
 
+mod fields;
 pub mod logs;
 pub mod metrics;
 mod request_id;

@@ -59,6 +59,7 @@ changes! {
     m0047_log_indexes,
     m0048_activity_server_index,
     m0049_mcp_sessions,
+    m0051_activity_type_index,
 }
 
 /// Applies the changes and takes them back; which ones were applied is kept in `seaql_migrations`.

@@ -118,7 +118,7 @@ routes! {
         "Says in plain text where things are.";
 
     GET    "/health"                                    Probe   health::show,
-        "Whether this host is healthy: 200 while its database answers, otherwise 503.";
+        "Whether this host is healthy: 200 while its database answers and takes the rows of the logs, otherwise 503.";
     GET    "/health/detail"                             Probe   health::detail,
         "The same, under the name that some orchestrators ask for.";
     GET    "/health/services"                           Probe   health::services,

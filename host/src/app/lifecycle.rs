@@ -2,7 +2,8 @@
 //!
 //! The order to stop is soft: no new connections and no new calls, event streams end, running calls
 //! may finish. After the grace, or at a second order, it is hard: running calls are ended, and still
-//! leave their rows. Then the execution log is written out and the database closed.
+//! leave their rows. Then the logs are written out and the database closed, in bounded time: what a database
+//! that takes no write does not take by then is lost, and said to be.
 
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// Waits for running calls, at most for `grace`, then ends them and waits for their rows.
+    /// Waits for running calls, at most for `grace`, then ends them.
     pub async fn drain(&self, grace: Duration) {
         self.stopping.cancel();
         self.calls.close();
@@ -33,6 +34,10 @@ impl Lifecycle {
             tracing::warn!(calls = self.calls.len(), "the grace is over; ending running calls");
         }
         self.ending.cancel();
+    }
+
+    /// Waits until calls that were ended have left their rows, and everything in the background has ended.
+    pub async fn settle(&self) {
         self.calls.wait().await;
         self.tasks.close();
         self.tasks.wait().await;

@@ -85,6 +85,18 @@ fn port_hint(source: &io::Error) -> &'static str {
     }
 }
 
+/// Why a host does not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    #[error(
+        "the database took no more within {seconds} s, and at least {rows} rows of the logs are lost; see what keeps it \
+         from being written (a lock, a full disk) before the next start"
+    )]
+    Unwritten { seconds: u64, rows: usize },
+    #[error("the database does not close")]
+    Database(#[from] DbError),
+}
+
 /// A running host.
 pub struct App {
     address: SocketAddr,
@@ -94,7 +106,21 @@ pub struct App {
     lifecycle: Lifecycle,
     server: tokio::task::JoinHandle<()>,
     setup_code: Option<SetupCode>,
+    stopping: Stopping,
+}
+
+/// How long the parts of stopping may take.
+#[derive(Clone, Copy)]
+struct Stopping {
     grace: Duration,
+    writing: Duration,
+}
+
+impl From<&Limits> for Stopping {
+    fn from(limits: &Limits) -> Self {
+        let [grace, writing] = [limits.stop_grace_s, limits.stop_write_s].map(Duration::from_secs);
+        Self { grace, writing }
+    }
 }
 
 /// How long open connections may take to close when everything else has ended.
@@ -203,16 +229,7 @@ impl App {
         let stopping = lifecycle.stopping.clone();
         let answer = move |peer, request| doors.answer(peer, request);
         let server = lifecycle.servers.spawn(connections::serve(listener, answer, Pace::from(limits), stopping));
-        Ok(Self {
-            address,
-            service,
-            db,
-            sandbox,
-            lifecycle,
-            server,
-            setup_code,
-            grace: Duration::from_secs(limits.stop_grace_s),
-        })
+        Ok(Self { address, service, db, sandbox, lifecycle, server, setup_code, stopping: Stopping::from(limits) })
     }
 
     /// Where it listens.
@@ -255,19 +272,39 @@ impl App {
         self.lifecycle.ending.clone()
     }
 
-    /// Stops: see [`lifecycle`]. Everything that was answered is in the database when this returns.
+    /// Stops: see [`lifecycle`]. Everything that was answered is in the database when this returns without an error.
     ///
     /// # Errors
-    /// When the database does not close.
-    pub async fn stop(self) -> Result<(), DbError> {
-        self.lifecycle.drain(self.grace).await;
-        let mut server = self.server;
-        if tokio::time::timeout(CLOSING, &mut server).await.is_err() {
-            server.abort();
-        }
-        self.service.activity_add(NewActivity::system("MCPbox stops")).await;
-        self.service.finish().await;
-        self.db.close().await
+    /// When the database does not take what is left in time, or does not close.
+    pub async fn stop(self) -> Result<(), StopError> {
+        let Self { service, db, lifecycle, mut server, stopping, .. } = self;
+        lifecycle.drain(stopping.grace).await;
+        let last = async {
+            lifecycle.settle().await;
+            if tokio::time::timeout(CLOSING, &mut server).await.is_err() {
+                server.abort();
+            }
+            service.activity_add(NewActivity::system("MCPbox stops")).await;
+        };
+        write_out(&service, &db, stopping.writing, last).await
+    }
+}
+
+/// Does what is `last`, writes the logs out and closes the database, all within `bound`.
+async fn write_out(
+    service: &Service,
+    db: &Database,
+    bound: Duration,
+    last: impl Future<Output = ()>,
+) -> Result<(), StopError> {
+    let written = async {
+        last.await;
+        service.finish().await;
+        db.close().await
+    };
+    match tokio::time::timeout(bound, written).await {
+        Ok(closed) => Ok(closed?),
+        Err(_) => Err(StopError::Unwritten { seconds: bound.as_secs(), rows: service.rows_on_the_way() }),
     }
 }
 

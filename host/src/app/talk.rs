@@ -2,12 +2,11 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::lifecycle::Lifecycle;
-use super::{Made, StartError, World, make, open_data_dir};
+use super::{Made, StartError, StopError, Stopping, World, make, open_data_dir, write_out};
 use crate::auth::McpAuth;
 use crate::config::{Packaging, Place};
 use crate::domain::tool::Language;
@@ -35,6 +34,8 @@ pub enum TalkError {
     Start(#[from] StartError),
     #[error(transparent)]
     Conversation(#[from] mcp::ConverseError),
+    #[error(transparent)]
+    Stop(#[from] StopError),
 }
 
 /// Talks until the input ends or `stop` completes; then running calls may finish, for as long as they may at any
@@ -69,7 +70,7 @@ pub async fn converse(
     let auth = McpAuth::new(service.clone());
     let (calls, stopping) = (lifecycle.calls.clone(), lifecycle.stopping.clone());
     let mcp = McpState::new(service.clone(), auth, McpSettings::default(), calls, stopping);
-    let grace = Duration::from_secs(limits.stop_grace_s);
+    let Stopping { grace, writing } = Stopping::from(&limits);
     let conversation = mcp::converse(&mcp, server.as_deref(), tools, input, output);
     tokio::pin!(conversation);
     let stopped = async {
@@ -84,7 +85,6 @@ pub async fn converse(
         () = stopped => Ok(()),
     };
     lifecycle.drain(grace).await;
-    service.finish().await;
-    db.close().await.map_err(StartError::from)?;
+    write_out(&service, &db, writing, lifecycle.settle()).await?;
     Ok(ended?)
 }

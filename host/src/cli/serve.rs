@@ -39,19 +39,24 @@ pub(super) async fn run(
         }
         () = &mut stopping => {}
     }
-    tracing::info!("stopping; running calls may finish, a second signal ends them");
     let again = listen()?;
+    tracing::info!("stopping; running calls may finish, a second signal ends them");
     let ending = app.end_calls();
     let stopped = app.stop();
     tokio::pin!(stopped);
     let result = tokio::select! {
         result = &mut stopped => result,
         () = again => {
+            let last = listen()?;
+            tracing::info!("running calls are ended and the logs written out; a third signal ends the process at once");
             ending.cancel();
-            stopped.await
+            tokio::select! {
+                result = &mut stopped => result,
+                () = last => anyhow::bail!("a third signal ended the process; rows of its logs may be lost"),
+            }
         }
     };
-    result.context("closing the database")?;
+    result?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,8 +4,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Order, Query};
 use sea_orm::{
-    ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, QueryTrait as _,
+    ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 
 pub use entity::Model as ActivityLog;
@@ -13,7 +12,7 @@ use entity::{Column, Entity};
 
 use super::error::Doing as _;
 use super::page::load;
-use super::rows::{Append, Cell};
+use super::rows::{Cell, Many};
 use super::{Address, Appending, Conn, DbError, Page, PageRequest, Search, Tx, Whole};
 use crate::domain::activity::LogType;
 use crate::domain::ids::{ActivityId, ServerId};
@@ -28,8 +27,8 @@ const DOING: &str = "read the activity log";
 /// What nearly all rows are. The others have an index of their own, which is found by these words.
 const USUAL_LEVEL: LogLevel = LogLevel::Info;
 const OTHER_LEVEL: &str = r#""level" <> 'info'"#;
-const USUAL_TYPES: [LogType; 2] = [LogType::McpRequest, LogType::McpResponse];
-const OTHER_TYPE: &str = r#""log_type" NOT IN ('mcp_request', 'mcp_response')"#;
+const USUAL_TYPE: LogType = LogType::McpResponse;
+const OTHER_TYPE: &str = r#""log_type" <> 'mcp_response'"#;
 
 pub(super) mod entity {
     use sea_orm::entity::prelude::*;
@@ -74,7 +73,7 @@ pub struct TypeCount {
     pub rows: Whole,
 }
 
-static APPEND: Append<13> = Append::new(
+static APPEND: Many<13> = Many::appended(
     "activity_logs",
     [
         "id",
@@ -92,6 +91,13 @@ static APPEND: Append<13> = Append::new(
         "duration_us",
     ],
     ["append to the activity log", "an activity row", "server"],
+);
+
+static ANSWER: Many<6> = Many::over(
+    "activity_logs",
+    ["id", "log_type", "level", "message", "details", "duration_us"],
+    ["uuid", "text", "text", "text", "text", "bigint"],
+    ["write that requests are answered", "an activity row", "server"],
 );
 
 /// Appends rows.
@@ -122,18 +128,22 @@ pub async fn append<'a>(
     APPEND.rows(to, rows.map(cells)).await
 }
 
-/// Writes over what a row said of a request what is known now that it is answered. A row that is gone stays
-/// so.
-pub async fn answer(to: &mut Appending, row: &ActivityLog) -> Result<(), DbError> {
-    let update = Entity::update_many()
-        .col_expr(Column::LogType, row.log_type.into())
-        .col_expr(Column::Level, row.level.into())
-        .col_expr(Column::Message, row.message.clone().into())
-        .col_expr(Column::Details, row.details.clone().into())
-        .col_expr(Column::DurationUs, row.duration_us.into())
-        .filter(Column::Id.eq(row.id));
-    let update = update.build(to.backend());
-    to.run("write that a request is answered", update).await
+/// Writes over what rows said of requests what is known now that they are answered. Rows that are gone stay so.
+pub async fn answer<'a>(
+    to: &mut Appending,
+    rows: impl ExactSizeIterator<Item = &'a ActivityLog> + Send,
+) -> Result<(), DbError> {
+    let cells = |row: &ActivityLog| -> [Cell; 6] {
+        [
+            Cell::Id(Some(row.id.0)),
+            Cell::Text(Some(row.log_type.as_str().into())),
+            Cell::Text(Some(row.level.as_str().into())),
+            (&row.message).into(),
+            (&row.details).into(),
+            Cell::Number(row.duration_us.map(Whole::stored)),
+        ]
+    };
+    ANSWER.rows(to, rows.map(cells)).await
 }
 
 /// Which of these rows are there.
@@ -213,7 +223,7 @@ fn newest_first(query: sea_orm::Select<Entity>) -> sea_orm::Select<Entity> {
 fn conditions(filter: &Filter) -> Condition {
     let Filter { server_id, log_types, levels, request_id, method, from, to, message_has } = filter;
     let some = |wanted: bool, condition: Expr| wanted.then_some(condition);
-    let rare_types = !log_types.is_empty() && !log_types.iter().any(|kind| USUAL_TYPES.contains(kind));
+    let rare_types = !log_types.is_empty() && !log_types.contains(&USUAL_TYPE);
     let rare_levels = !levels.is_empty() && !levels.contains(&USUAL_LEVEL);
     let wanted = Condition::all()
         .add_option(server_id.map(|id| Column::ServerId.eq(id)))
@@ -326,26 +336,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_row_of_a_request_says_later_how_it_was_answered() -> Result<(), DbError> {
+    async fn the_rows_of_requests_say_later_how_they_were_answered() -> Result<(), DbError> {
         let db = fresh().await;
-        let asked = ActivityLog { duration_us: None, ..row(LogType::McpRequest, LogLevel::Info, 0) };
-        let other = ActivityLog { id: ActivityId::new(), ..asked.clone() };
-        let answered = ActivityLog {
-            log_type: LogType::McpResponse,
-            level: LogLevel::Warning,
-            message: "tools/call weather__forecast: answered with an error".into(),
-            details: r#"{"fuel":7}"#.into(),
-            duration_us: Some(Whole(9)),
-            ..asked.clone()
-        };
-        let gone = ActivityLog { id: ActivityId::new(), ..answered.clone() };
+        // As many as take statements of several sizes.
+        let asked = || ActivityLog { duration_us: None, ..row(LogType::McpRequest, LogLevel::Info, 0) };
+        let asked: Vec<_> = std::iter::repeat_with(asked).take(86).collect();
+        let answered: Vec<_> = (0..85)
+            .map(|at| ActivityLog {
+                log_type: LogType::McpResponse,
+                level: LogLevel::Warning,
+                message: format!("tools/call weather__forecast: error {at}").into(),
+                details: r#"{"fuel":7}"#.into(),
+                duration_us: (at != 0).then_some(Whole(at)),
+                ..asked[at as usize].clone()
+            })
+            .collect();
+        let gone = ActivityLog { id: ActivityId::new(), ..answered[0].clone() };
         let mut tx = db.begin_appending().await?;
-        append(&mut tx, [&asked, &other].into_iter()).await?;
-        answer(&mut tx, &answered).await?;
-        answer(&mut tx, &gone).await?;
+        append(&mut tx, asked.iter()).await?;
+        answer(&mut tx, answered.iter().chain([&gone]).collect::<Vec<_>>().into_iter()).await?;
         tx.commit().await?;
-        assert_eq!(by_id(&*db, asked.id).await?, Some(answered));
-        assert_eq!(by_id(&*db, other.id).await?, Some(other));
+        for answered in answered {
+            assert_eq!(by_id(&*db, answered.id).await?, Some(answered));
+        }
+        assert_eq!(by_id(&*db, asked[85].id).await?.as_ref(), Some(&asked[85]), "nobody answered it");
         assert_eq!(by_id(&*db, gone.id).await?, None);
         Ok(())
     }
@@ -358,9 +372,9 @@ mod tests {
         let levels = |levels: &[LogLevel]| Filter { levels: levels.to_vec(), ..Filter::default() };
         for (filter, index) in [
             (any.clone(), "at_id_log_type_level"),
-            (types(&[LogType::McpRequest]), "at_id_log_type_level"),
+            (types(&[LogType::McpRequest]), "other_type"),
             (types(&[LogType::McpResponse, LogType::Alert]), "at_id_log_type_level"),
-            (types(&[LogType::Alert]), "rare_type"),
+            (types(&[LogType::Alert]), "other_type"),
             (levels(&[LogLevel::Info]), "at_id_log_type_level"),
             (levels(&[LogLevel::Error]), "rare_level"),
             (Filter { request_id: Some("r1".to_owned()), ..any.clone() }, "request_id_at_id"),

@@ -10,8 +10,8 @@
 //! Connections are opened as they are needed, `db_connections` and `db_overflow` of them; of those
 //! that come back, so many stay open as `db_connections` says, until they are `db_recycle_s` old.
 //!
-//! PostgreSQL runs at READ COMMITTED: what must not change between reading and writing is locked
-//! ([`tools::lock`](super::tools::lock), [`Tx::lock`]) or written on condition.
+//! PostgreSQL has to keep text as UTF-8. It runs at READ COMMITTED: what must not change between reading and
+//! writing is locked ([`tools::lock`](super::tools::lock), [`Tx::lock`]) or written on condition.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnAcquireErr, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
-    DbBackend, DbErr, RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DbBackend, DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -111,7 +111,7 @@ impl Database {
     ///
     /// # Errors
     /// [`DbError::Open`] when it cannot be reached within `db_wait_s`, [`DbError::File`] when the
-    /// file cannot be made.
+    /// file cannot be made, [`DbError::Encoding`] when it does not keep every character.
     pub async fn connect(location: &Location, limits: &Limits) -> Result<Self, DbError> {
         let wait = Duration::from_secs(limits.db_wait_s);
         let fail = |source| DbError::Open { location: Box::new(location.clone()), source };
@@ -152,6 +152,9 @@ impl Database {
             }
         };
         let pool = Arc::new(sea_orm::Database::connect(options).await.map_err(fail)?);
+        if let Some(encoding) = foreign_encoding(&pool).await.doing("say how it keeps text")? {
+            return Err(DbError::Encoding { location: Box::new(location.clone()), encoding });
+        }
         // It is empty: nobody else knows it.
         let _ = surplus.pool.set(Arc::downgrade(&pool));
         let (writes, hears) = Default::default();
@@ -323,6 +326,17 @@ impl on::On for Tx {
     fn on(&self) -> DatabaseExecutor<'_> {
         DatabaseExecutor::Transaction(&self.inner)
     }
+}
+
+/// How a PostgreSQL database keeps text, if that is not UTF-8. SQLite knows nothing but Unicode.
+async fn foreign_encoding(pool: &DatabaseConnection) -> Result<Option<String>, DbErr> {
+    if pool.get_database_backend() != DbBackend::Postgres {
+        return Ok(None);
+    }
+    let asked = Statement::from_string(DbBackend::Postgres, "SHOW server_encoding");
+    let row = pool.query_one_raw(asked).await?;
+    let encoding = row.map(|row| row.try_get_by_index::<String>(0)).transpose()?;
+    Ok(encoding.filter(|encoding| encoding != "UTF8"))
 }
 
 fn sqlite(path: &Path, wait: Duration) -> SqliteConnectOptions {

@@ -27,6 +27,23 @@ async fn what_is_not_committed_has_not_happened() -> Result<(), DbError> {
 }
 
 #[tokio::test]
+async fn a_database_that_does_not_keep_every_character_is_refused() -> Result<(), DbError> {
+    let db = fresh().await;
+    // SQLite knows no other encoding.
+    let Location::Postgres(mut url) = db.location().clone() else { return Ok(()) };
+    let name = format!("latin_{}", uuid::Uuid::now_v7().simple());
+    let run = async |statement: String| db.on().execute_unprepared(&statement).await.doing("try").map(drop);
+    run(format!("CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")).await?;
+    url.set_path(&name);
+    let refused = Database::connect(&Location::Postgres(url), &Limits::default()).await;
+    run(format!("DROP DATABASE {name} WITH (FORCE)")).await?;
+    let Err(error) = refused else { panic!("it was opened") };
+    assert!(matches!(&error, DbError::Encoding { encoding, .. } if encoding == "LATIN1"), "{error}");
+    assert!(error.to_string().contains("ENCODING 'UTF8'"), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_write_counts_when_it_is_over_and_rows_of_logs_do_not_count() -> Result<(), DbError> {
     let db = fresh().await;
     let before = db.writes();
@@ -199,7 +216,7 @@ async fn a_sqlite_database_is_private_and_durable() -> Result<(), DbError> {
     let private = ["mcpbox.db", "mcpbox.db-shm", "mcpbox.db-wal"].map(|name| (name.into(), 0o600));
     assert_eq!(modes, private);
     for (pragma, expected) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1")] {
-        let statement = sea_orm::Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
+        let statement = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {pragma}"));
         let row = db.on().query_one_raw(statement).await.doing("read a pragma")?.expect("a row");
         let value: String = row
             .try_get_by_index::<String>(0)

@@ -35,12 +35,29 @@ pub enum DbError {
         #[source]
         source: DbErr,
     },
+    /// A text with characters that it does not know could never be kept.
+    #[error(
+        "the database {location} keeps text as {encoding}, and texts are in every language; make one with \
+         `CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0` and name that in DATABASE_URL"
+    )]
+    Encoding { location: Box<Location>, encoding: String },
     #[error("the database file could not be made ({location})")]
     File {
         location: Box<Location>,
         #[source]
         source: std::io::Error,
     },
+}
+
+impl DbError {
+    /// Whether the fault lies in what was to be written: the same will be refused again, and other rows need not be.
+    pub fn is_of_rows(&self) -> bool {
+        match self {
+            Self::Conflict { .. } | Self::OwnerGone { .. } | Self::Unstorable => true,
+            Self::Query { source, .. } => refuses_rows(source),
+            Self::Unavailable { .. } | Self::Open { .. } | Self::Encoding { .. } | Self::File { .. } => false,
+        }
+    }
 }
 
 /// Turns an error of sea_orm into ours.
@@ -66,6 +83,29 @@ impl<T> Doing<T> for Result<T, DbErr> {
     }
 }
 
+/// A full disk, a lost right or a missing table is no fault of a row.
+fn refuses_rows(source: &DbErr) -> bool {
+    let driver = match source {
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => error,
+        DbErr::Type(_) => return true,
+        _ => return false,
+    };
+    match &**driver {
+        SqlxError::Encode(_) => true,
+        SqlxError::Database(error) => error.code().is_some_and(|code| is_of_rows(&code)),
+        _ => false,
+    }
+}
+
+fn is_of_rows(code: &str) -> bool {
+    match code.parse::<u32>() {
+        // The result codes of SQLite TOOBIG, CONSTRAINT, MISMATCH and RANGE; the low byte, because the others say more.
+        Ok(number) if code.len() != 5 => matches!(number & 0xff, 18 | 19 | 20 | 25),
+        // PostgreSQL, appendix A: data exceptions, broken constraints, limits of the program such as an index's.
+        _ => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
+    }
+}
+
 fn translate(source: DbErr, doing: &'static str) -> DbError {
     let driver = match &source {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return DbError::Unavailable { doing, source },
@@ -88,5 +128,37 @@ fn translate(source: DbErr, doing: &'static str) -> DbError {
             _ => DbError::Query { doing, source },
         },
         _ => DbError::Query { doing, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_fault_of_a_row() {
+        // Of SQLite: too big, three constraints; full, read only, disk, locked. Of PostgreSQL: a character without
+        // an equivalent, null where nothing may be null, an index's limit; disk full, no right, no table, read only.
+        for (code, is) in [
+            ("18", true),
+            ("19", true),
+            ("1299", true),
+            ("1555", true),
+            ("13", false),
+            ("8", false),
+            ("778", false),
+            ("6", false),
+            ("22P05", true),
+            ("22021", true),
+            ("23502", true),
+            ("54000", true),
+            ("53100", false),
+            ("42501", false),
+            ("42P01", false),
+            ("25006", false),
+            ("XX000", false),
+        ] {
+            assert_eq!(is_of_rows(code), is, "{code}");
+        }
     }
 }

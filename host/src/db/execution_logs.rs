@@ -11,7 +11,7 @@ pub use entity::Model as ExecutionLog;
 use entity::{Column, Entity};
 
 use super::error::Doing as _;
-use super::rows::{Append, Cell};
+use super::rows::{Cell, Many};
 use super::{Appending, Conn, DbError, Page, PageRequest, Texts, Tx, Whole};
 use crate::domain::ids::{CallId, ServerId, ToolId, VersionId};
 use crate::domain::text::Text;
@@ -82,7 +82,7 @@ impl ExecutionLog {
     }
 }
 
-static APPEND: Append<26> = Append::new(
+static APPEND: Many<26> = Many::appended(
     "tool_execution_logs",
     [
         "id",

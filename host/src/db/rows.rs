@@ -45,23 +45,47 @@ enum Inner {
     Postgres(Box<Tx>),
 }
 
-/// A table to whose end rows are appended.
-pub(super) struct Append<const COLUMNS: usize> {
+/// Writes many rows of a table in a statement.
+pub(super) struct Many<const COLUMNS: usize> {
     table: &'static str,
+    /// The first is the key.
     columns: [&'static str; COLUMNS],
+    how: How<COLUMNS>,
     /// What is being done, what a row is and what it refers to, in the words of an error.
     words: [&'static str; 3],
     /// For each of the groups, as SQLite takes it.
     sqlite: [OnceLock<Arc<str>>; GROUPS.len()],
 }
 
-impl<const COLUMNS: usize> Append<COLUMNS> {
-    pub(super) const fn new(table: &'static str, columns: [&'static str; COLUMNS], words: [&'static str; 3]) -> Self {
-        Self { table, columns, words, sqlite: [const { OnceLock::new() }; GROUPS.len()] }
+enum How<const COLUMNS: usize> {
+    Append,
+    /// Over what the rows say; PostgreSQL wants to be told what the columns are.
+    Over([&'static str; COLUMNS]),
+}
+
+impl<const COLUMNS: usize> Many<COLUMNS> {
+    /// Appends rows to the end of a table.
+    pub(super) const fn appended(
+        table: &'static str,
+        columns: [&'static str; COLUMNS],
+        words: [&'static str; 3],
+    ) -> Self {
+        Self { table, columns, how: How::Append, words, sqlite: [const { OnceLock::new() }; GROUPS.len()] }
+    }
+
+    /// Writes over columns, of these types in PostgreSQL, of the rows that have the same first one. Rows that are
+    /// gone stay so.
+    pub(super) const fn over(
+        table: &'static str,
+        columns: [&'static str; COLUMNS],
+        types: [&'static str; COLUMNS],
+        words: [&'static str; 3],
+    ) -> Self {
+        Self { table, columns, how: How::Over(types), words, sqlite: [const { OnceLock::new() }; GROUPS.len()] }
     }
 
     /// # Errors
-    /// [`DbError::Conflict`] when one of the rows is there already; the transaction is of no use then.
+    /// [`DbError::Conflict`] when one of the rows to append is there already; the transaction is of no use then.
     pub(super) async fn rows(
         &self,
         to: &mut Appending,
@@ -92,10 +116,29 @@ impl<const COLUMNS: usize> Append<COLUMNS> {
     }
 
     fn statement(&self, database: DbBackend, rows: usize) -> String {
-        // Whoever meets a row that is there already gives up the whole transaction. So SQLite need not be able
-        // to take back a statement alone, for which it would copy each page that it changes.
-        let insert = if database == DbBackend::Sqlite { "INSERT OR FAIL" } else { "INSERT" };
-        let mut sql = format!("{insert} INTO \"{}\" (\"{}\") VALUES ", self.table, self.columns.join("\", \""));
+        let (table, values) = (self.table, self.values(database, rows));
+        match &self.how {
+            How::Append => {
+                // Whoever meets a row that is there already gives up the whole transaction. So SQLite need not be
+                // able to take back a statement alone, for which it would copy each page that it changes.
+                let insert = if database == DbBackend::Sqlite { "INSERT OR FAIL" } else { "INSERT" };
+                format!("{insert} INTO \"{table}\" (\"{}\") VALUES {values}", self.columns.join("\", \""))
+            }
+            How::Over(_) => {
+                let (key, columns) = (self.columns[0], self.columns.iter().zip(1..).skip(1));
+                let over: Vec<_> = columns.map(|(column, place)| format!("\"{column}\" = v.column{place}")).collect();
+                // Both databases call the columns of values so.
+                format!(
+                    "UPDATE \"{table}\" SET {} FROM (VALUES {values}) AS v WHERE \"{table}\".\"{key}\" = v.column1",
+                    over.join(", ")
+                )
+            }
+        }
+    }
+
+    /// A place for each value of each row.
+    fn values(&self, database: DbBackend, rows: usize) -> String {
+        let mut sql = String::new();
         for row in 0..rows {
             sql.push_str(if row == 0 { "(" } else { "), (" });
             for column in 0..COLUMNS {
@@ -105,6 +148,11 @@ impl<const COLUMNS: usize> Append<COLUMNS> {
                 if database == DbBackend::Postgres {
                     sql.push('$');
                     sql.push_str(&(row * COLUMNS + column + 1).to_string());
+                    // The first row says it for all.
+                    if let (0, How::Over(types)) = (row, &self.how) {
+                        sql.push_str("::");
+                        sql.push_str(types[column]);
+                    }
                 } else {
                     sql.push('?');
                 }
@@ -266,13 +314,39 @@ impl From<&Texts> for Cell {
 
 #[cfg(test)]
 mod tests {
+    use super::super::connection::on::On as _;
+    use super::super::testing::fresh;
     use super::*;
 
     #[test]
     fn a_statement_has_a_place_for_each_value_of_each_row() {
-        let append = Append::new("t", ["a", "b"], ["", "", ""]);
+        let append = Many::appended("t", ["a", "b"], ["", "", ""]);
         assert_eq!(append.statement(DbBackend::Sqlite, 2), r#"INSERT OR FAIL INTO "t" ("a", "b") VALUES (?,?), (?,?)"#);
         assert_eq!(append.statement(DbBackend::Postgres, 2), r#"INSERT INTO "t" ("a", "b") VALUES ($1,$2), ($3,$4)"#);
+        let over = Many::over("t", ["a", "b", "c"], ["uuid", "text", "bigint"], ["", "", ""]);
+        let (set, on) =
+            (r#"UPDATE "t" SET "b" = v.column2, "c" = v.column3 FROM (VALUES "#, r#") AS v WHERE "t"."a" = v.column1"#);
+        assert_eq!(over.statement(DbBackend::Sqlite, 2), format!("{set}(?,?,?), (?,?,?){on}"));
+        assert_eq!(
+            over.statement(DbBackend::Postgres, 2),
+            format!("{set}($1::uuid,$2::text,$3::bigint), ($4,$5,$6){on}")
+        );
+    }
+
+    #[tokio::test]
+    async fn rows_that_are_written_over_are_found_by_their_key() -> Result<(), DbError> {
+        let db = fresh().await;
+        if db.backend() == DbBackend::Postgres {
+            // It decides by what is in its tables.
+            return Ok(());
+        }
+        let over = Many::over("activity_logs", ["id", "level"], ["uuid", "text"], ["", "", ""]);
+        let asked = format!("EXPLAIN QUERY PLAN {}", over.statement(DbBackend::Sqlite, 256));
+        let steps = db.on().query_all_raw(Statement::from_string(DbBackend::Sqlite, asked)).await.doing("plan")?;
+        let steps: Vec<_> = steps.iter().map(|step| step.try_get::<String>("", "detail").expect("a detail")).collect();
+        assert!(steps.iter().any(|step| step.starts_with("SEARCH activity_logs USING")), "{steps:?}");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN activity_logs")), "{steps:?}");
+        Ok(())
     }
 
     #[test]

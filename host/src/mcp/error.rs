@@ -195,21 +195,10 @@ pub fn tell(error: Error, request_id: &RequestId) -> Told {
             Told::Client(Failure::after(Kind::Busy, Duration::from_secs(5), message))
         }
         Error::Internal { doing, source } => {
-            tracing::error!(%request_id, doing, error = %chain(source.as_ref()), "internal error");
+            tracing::error!(%request_id, doing, error = source.as_ref() as &dyn std::error::Error, "internal error");
             Told::Client(Failure::internal(request_id))
         }
     }
-}
-
-/// An error and everything behind it, in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// The sentence that names each argument and what is wrong with it.

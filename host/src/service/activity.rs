@@ -261,7 +261,7 @@ pub(super) fn micros(time: Duration) -> Whole {
 const OLDER_THAN_DAYS: std::ops::RangeInclusive<u32> = 1..=36_500;
 
 impl Service {
-    /// Hands a row over to be written, within 100 ms. Waits when too many are on their way.
+    /// Hands a row over to be written, 50 ms later at most when the database is not busy. Waits when too many are on their way.
     pub async fn activity_add(&self, new: NewActivity) {
         let row = new.row(self.clock().now());
         self.0.activity.push(Made::Row(Box::new(row))).await;

@@ -1,7 +1,7 @@
 //! Rows of the activity log on their way to the database.
 
 use super::activity::Made;
-use super::writer::Store;
+use super::writer::{Fate, Store};
 use crate::db::activity_logs::{self, ActivityLog};
 use crate::db::{Database, DbError};
 use crate::events::{Activity, Change, Events};
@@ -44,9 +44,7 @@ impl Store for ActivityRows {
         let (new, answered): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.is_new());
         let mut tx = self.db.begin_appending().await?;
         activity_logs::append(&mut tx, new.into_iter().map(Row::log)).await?;
-        for row in answered {
-            activity_logs::answer(&mut tx, row.log()).await?;
-        }
+        activity_logs::answer(&mut tx, answered.into_iter().map(Row::log)).await?;
         tx.commit().await
     }
 
@@ -56,8 +54,12 @@ impl Store for ActivityRows {
         Ok(rows.iter().filter(|row| !(row.is_new() && known.contains(&row.log().id))).cloned().collect())
     }
 
-    fn count(&self, written: bool, rows: u64) {
-        metrics::activity_log_rows(written, rows);
+    fn id(&self, row: &Row) -> String {
+        row.log().id.to_string()
+    }
+
+    fn count(&self, fate: Fate, rows: u64) {
+        metrics::activity_log_rows(fate.word(), rows);
     }
 
     fn tell(&self, rows: &[Row]) {

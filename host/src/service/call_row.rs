@@ -60,7 +60,7 @@ impl Service {
             tool_name: format!("{}__{}", ready.server.name, ready.runnable.name).into(),
             caller: caller.text(),
             request_id: request_id.shared().into(),
-            is_test: !matches!(call.purpose, Purpose::Call { .. }),
+            is_test: matches!(call.purpose, Purpose::Test { .. }),
             arguments,
             result,
             error,

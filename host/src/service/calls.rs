@@ -24,10 +24,12 @@ use super::notifier::Notifier;
 use super::passthrough::PassedOn;
 use super::programs::Runs;
 use super::ready::{Given, Ready};
+use super::secrets::Opened;
 use super::{Service, offered, programs, skills};
 use crate::db::servers::{self, Server};
 use crate::db::tools::{self, Tool};
 use crate::db::versions::{self, Version};
+use crate::domain::binding::BoundSecrets;
 use crate::domain::budget::Budget;
 use crate::domain::caller::Caller;
 use crate::domain::client::{Abilities, Client, Nobody, Question};
@@ -35,7 +37,7 @@ use crate::domain::component::Entry;
 use crate::domain::content::ToolResult;
 use crate::domain::digest::Digest;
 use crate::domain::grant::Grants;
-use crate::domain::ids::{CallId, ToolId};
+use crate::domain::ids::{CallId, ServerId, ToolId};
 use crate::domain::outcome::{GuestEvent, Label};
 use crate::domain::redact::Redactor;
 use crate::domain::tool::ToolKind;
@@ -119,15 +121,21 @@ pub struct Execution {
 }
 
 /// Why a version runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) enum Purpose {
-    /// Of what was found as the database stood after so many writes.
-    Call {
-        writes: u64,
+    Call,
+    /// For its author: this tool or, of a component, this export of it.
+    Test {
+        tool: ToolId,
+        export: Option<String>,
     },
-    Test,
-    /// Of a version that nobody approved: with nothing that a person would have to give.
-    DraftTest,
+}
+
+/// What may run now.
+struct Found {
+    ready: Arc<Ready>,
+    /// Nobody approved it: it gets nothing that a person would have to give.
+    is_draft: bool,
 }
 
 impl Service {
@@ -140,9 +148,7 @@ impl Service {
     /// When there is no such tool, the arguments do not fit, there is no place for the call, or the
     /// host is broken. What a guest does wrong is an answer.
     pub async fn call_run(&self, caller: &Caller, request: CallRequest) -> Result<CallAnswer, Error> {
-        let writes = self.db().writes();
-        let ready = self.ready(caller, &request.entry).await?;
-        self.begin(caller, ready, request, Purpose::Call { writes }).await
+        self.begin(caller, request, Purpose::Call).await
     }
 
     /// Runs the approved version of a tool for its author: the same call, marked as a test in the log.
@@ -160,6 +166,18 @@ impl Service {
         export: Option<&str>,
         request: CallRequest,
     ) -> Result<CallAnswer, Error> {
+        self.begin(caller, request, Purpose::Test { tool, export: export.map(str::to_owned) }).await
+    }
+
+    async fn found(&self, caller: &Caller, purpose: &Purpose, entry: &Entry) -> Result<Found, Error> {
+        match purpose {
+            Purpose::Call => Ok(Found { ready: self.ready(caller, entry).await?, is_draft: false }),
+            // Boxed: it is far larger than what a call needs here.
+            Purpose::Test { tool, export } => Box::pin(self.tested(*tool, export.as_deref())).await,
+        }
+    }
+
+    async fn tested(&self, tool: ToolId, export: Option<&str>) -> Result<Found, Error> {
         let Some((server, tool)) = self.located(tool).await? else {
             return Err(Error::not_found("tool", tool.to_string(), "list the tools of its server"));
         };
@@ -171,28 +189,39 @@ impl Service {
         } else {
             None
         };
-        let purpose = if draft.is_some() { Purpose::DraftTest } else { Purpose::Test };
+        let is_draft = draft.is_some();
         let Some(version) = draft.or(live) else {
             return Err(Error::forbidden(
                 "only an approved version may run (policy draft_tests); ask for approval with mcpbox_request_publish \
                  and wait for a person",
             ));
         };
-        let own_name = tested(&tool, &version, export)?.to_owned();
-        let request = CallRequest { entry: Entry::Tool(super::tools::called(&server, &own_name)?), ..request };
-        let (expected, given) = match purpose {
-            Purpose::DraftTest => {
-                let imports = self.imports_of(&tool, &version).await?;
-                let grants = Arc::new(Grants { imports, ..Grants::default() });
-                (Some(version.digest), Given { grants, ..Given::default() })
-            }
-            Purpose::Call { .. } | Purpose::Test => (tool.live_digest, self.given(&tool, &version).await?),
+        if is_draft && version.kind == ToolKind::McpPassthrough {
+            return Err(Error::forbidden(
+                "a tool of an external source runs elsewhere, and only what a person approved is passed on there",
+            ));
+        }
+        let own_name = own_name(&tool, &version, export)?.to_owned();
+        let (expected, given) = if is_draft {
+            let imports = self.imports_of(&tool, &version).await?;
+            let grants = Arc::new(Grants { imports, ..Grants::default() });
+            (Some(version.digest), Given { grants, ..self.given_to_drafts(server.id).await? })
+        } else {
+            (tool.live_digest, self.given(&tool, &version).await?)
         };
         let export = programs::export(&version, &own_name);
         let runnable = self.program(&tool, &version, export, expected).await?;
         let held = self.held(&runnable).await?;
         let ready = Arc::new(Ready { server, tool, version, runnable, held, given });
-        self.begin(caller, ready, request, purpose).await
+        Ok(Found { ready, is_draft })
+    }
+
+    /// What a draft gets: nothing. What it says is held to every secret of its server all the same, because its
+    /// author may have written one down.
+    async fn given_to_drafts(&self, server: ServerId) -> Result<Given, Error> {
+        let Opened { redactor, bound, .. } = self.secrets_of(server).await?;
+        let bound = Arc::new(BoundSecrets { secrets: Vec::new(), redactor: Arc::clone(&bound.redactor) });
+        Ok(Given { redactor, bound, ..Given::default() })
     }
 
     pub(super) async fn located(&self, id: ToolId) -> Result<Option<(Server, Tool)>, Error> {
@@ -203,28 +232,20 @@ impl Service {
 
     /// Checks everything that can be checked before a guest starts, then runs the call, which goes on when nobody
     /// waits for it any more.
-    async fn begin(
-        &self,
-        caller: &Caller,
-        ready: Arc<Ready>,
-        mut request: CallRequest,
-        purpose: Purpose,
-    ) -> Result<CallAnswer, Error> {
+    async fn begin(&self, caller: &Caller, mut request: CallRequest, purpose: Purpose) -> Result<CallAnswer, Error> {
         if self.0.parts.stopping.is_cancelled() {
             return Err(Error::Stopping);
         }
-        if purpose == Purpose::DraftTest && ready.version.kind == ToolKind::McpPassthrough {
-            return Err(Error::forbidden(
-                "a tool of an external source runs elsewhere, and only what a person approved is passed on there",
-            ));
-        }
-        of_version(&ready, &request)?;
+        let writes = self.db().writes();
+        let found = self.found(caller, &purpose, &request.entry).await?;
+        of_version(&found.ready, &request)?;
         let given = || request.arguments.take().map_or_else(|| "{}".to_owned(), |raw| Box::<str>::from(raw).into());
         let arguments = offered::arguments_of(&request.entry).unwrap_or_else(given);
-        self.arguments_checked(&ready.runnable.name, &ready.held, &arguments).await?;
+        self.arguments_checked(&found.ready.runnable.name, &found.ready.held, &arguments).await?;
         let service = self.clone();
         let caller = caller.clone();
-        let call = Call { id: CallId::new(), ready, arguments, purpose };
+        let Found { ready, is_draft } = found;
+        let call = Call { id: CallId::new(), ready, is_draft, arguments, purpose, writes };
         let work = async move { service.carry_out(&caller, call, request).await };
         let answered = Begun::of(work, self.0.parts.calls.clone()).answer().await;
         answered.unwrap_or_else(|| Err(Error::internal("running a call", "it panicked")))
@@ -232,12 +253,15 @@ impl Service {
 
     async fn carry_out(&self, caller: &Caller, mut call: Call, request: CallRequest) -> Result<CallAnswer, Error> {
         let place = self.executor().place(call.ready.server.id, &caller.key()).await?;
-        if let Purpose::Call { writes } = call.purpose
-            && (place.has_waited() || self.db().writes() != writes)
-        {
-            // A person may have decided otherwise meanwhile.
-            call.ready = self.ready(caller, &request.entry).await?;
+        if place.has_waited() || self.db().writes() != call.writes {
+            // A person may have decided otherwise meanwhile: about the version, and about what it is given.
+            let Found { ready, is_draft } = self.found(caller, &call.purpose, &request.entry).await?;
+            let is_same = Arc::ptr_eq(&ready, &call.ready);
+            (call.ready, call.is_draft) = (ready, is_draft);
             of_version(&call.ready, &request)?;
+            if !is_same {
+                self.arguments_checked(&call.ready.runnable.name, &call.ready.held, &call.arguments)?;
+            }
         }
         let policies = self.policy().await?;
         let Ready { server, tool, version, runnable, held, given } = &*call.ready;
@@ -284,7 +308,7 @@ impl Service {
         let kept = (!policies.redact_secrets_in_output)
             .then(|| answer::compose(&mut report.clone(), &budget, redactor, stdout_returned));
         let mut answer = answer::compose(&mut report, &budget, &shown, stdout_returned);
-        if call.purpose == Purpose::DraftTest {
+        if call.is_draft {
             answer.notices.push(format!(
                 "this was version {}, which nobody approved: it ran without secrets, folders and network",
                 version.number
@@ -322,8 +346,11 @@ impl Service {
 pub(super) struct Call {
     pub(super) id: CallId,
     pub(super) ready: Arc<Ready>,
+    is_draft: bool,
     pub(super) arguments: String,
     pub(super) purpose: Purpose,
+    /// `ready` was found as the database stood after so many writes.
+    writes: u64,
 }
 
 /// # Errors
@@ -338,7 +365,7 @@ fn of_version(ready: &Ready, request: &CallRequest) -> Result<(), Error> {
 }
 
 /// The name of what a test runs.
-fn tested<'a>(tool: &'a Tool, live: &'a Version, export: Option<&str>) -> Result<&'a str, Error> {
+fn own_name<'a>(tool: &'a Tool, live: &'a Version, export: Option<&str>) -> Result<&'a str, Error> {
     if !live.kind.has_exports() {
         return match export {
             Some(other) if other != tool.name => {

@@ -1,7 +1,7 @@
 //! Rows of the execution log and the counts that statistics are made of: written in one transaction,
 //! so that they cannot differ.
 
-use super::writer::Store;
+use super::writer::{Fate, Store};
 use crate::db::execution_logs::{self, ExecutionLog as Row};
 use crate::db::{Database, DbError, execution_durations, execution_scope_durations, execution_statistics};
 use crate::events::{Change, Events, Execution};
@@ -35,8 +35,12 @@ impl Store for ExecutionRows {
         Ok(rows.iter().filter(|row| !known.contains(&row.id)).cloned().collect())
     }
 
-    fn count(&self, written: bool, rows: u64) {
-        metrics::execution_log_rows(written, rows);
+    fn id(&self, row: &Row) -> String {
+        row.id.to_string()
+    }
+
+    fn count(&self, fate: Fate, rows: u64) {
+        metrics::execution_log_rows(fate.word(), rows);
     }
 
     fn tell(&self, rows: &[Row]) {

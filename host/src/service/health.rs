@@ -13,6 +13,7 @@ const WAIT: Duration = Duration::from_secs(2);
 /// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
+    /// It answers, and takes the rows of the logs: where it does not, calls will wait for their rows.
     pub database: bool,
     pub sandbox: bool,
 }
@@ -22,7 +23,11 @@ impl Service {
     pub async fn health(&self) -> Health {
         let (database, sandbox) =
             tokio::join!(answers("database", self.db().ping()), answers("sandbox", self.executor().ping()));
-        Health { database, sandbox }
+        let flows = self.0.log.flows() && self.0.activity.flows();
+        if !flows {
+            tracing::warn!("the database does not take the rows of the logs");
+        }
+        Health { database: database && flows, sandbox }
     }
 
     /// Set when the host goes down and takes no new calls.

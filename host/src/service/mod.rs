@@ -212,6 +212,11 @@ impl Service {
         tokio::join!(self.0.log.finish(), self.0.activity.finish());
     }
 
+    /// How many rows of the logs are not in the database yet.
+    pub fn rows_on_the_way(&self) -> usize {
+        self.0.log.on_the_way() + self.0.activity.on_the_way()
+    }
+
     fn db(&self) -> &Database {
         &self.0.parts.db
     }

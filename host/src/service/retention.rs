@@ -28,7 +28,7 @@ impl Service {
         let before = before(now, self.log_retention().await?);
         let mut deleted = 0;
         while !stop.is_cancelled() {
-            let tx = self.db().begin().await?;
+            let tx = self.db().begin_rows().await?;
             let calls = execution_logs::delete_older_than(&tx, before, AT_ONCE).await?;
             let messages = activity_logs::delete_older_than(&tx, before, AT_ONCE).await?;
             tx.commit().await?;
@@ -44,7 +44,7 @@ impl Service {
         for (grain_s, kept) in KEPT {
             let before_s = self::before(now, kept).timestamp();
             while !stop.is_cancelled() {
-                let tx = self.db().begin().await?;
+                let tx = self.db().begin_rows().await?;
                 let tools = execution_statistics::delete_before(&tx, grain_s, before_s).await?;
                 let durations = execution_durations::delete_before(&tx, grain_s, before_s).await?;
                 let scopes = execution_scope_durations::delete_before(&tx, grain_s, before_s).await?;

@@ -16,12 +16,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{self as lines, FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::fields::{self, JsonFields};
 use super::request_id;
 
 /// Lines that wait to be written.
@@ -102,7 +103,7 @@ fn json_lines<S>(queue: &'static Queue) -> impl tracing_subscriber::Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    lines::layer().with_writer(queue).fmt_fields(JsonFields::new()).event_format(JsonLine)
+    lines::layer().with_writer(queue).fmt_fields(JsonFields).event_format(JsonLine)
 }
 
 /// For people: when, and for which request.
@@ -159,9 +160,8 @@ where
 
 /// Adds the fields that [`JsonFields`] wrote, but for those that would be there twice.
 fn add_fields(fields: &mut Map<String, Value>, text: &str) {
-    if let Ok(Value::Object(more)) = serde_json::from_str(text) {
-        fields.extend(more.into_iter().filter(|(key, _)| !["timestamp", "level", "target"].contains(&key.as_str())));
-    }
+    let more = fields::read(text).into_iter();
+    fields.extend(more.filter(|(key, _)| !["timestamp", "level", "target"].contains(&key.as_str())));
 }
 
 /// The lines on their way to the thread that writes them.
@@ -306,9 +306,13 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             let id = "r-1".parse().expect("an id");
             let work = async {
-                let span = tracing::info_span!(target: "mcpbox::api", "span", step = "outer");
+                let later = tracing::field::Empty;
+                let span = tracing::info_span!(target: "mcpbox::api", "span", step = "outer", tries = 2, later);
+                span.record("later", true);
+                let error = filter("a=b=c").expect_err("it is refused");
                 span.in_scope(|| {
-                    tracing::info!(target: "mcpbox::api", duration_ms = 3, step = "inner", level = "fake", "a \"line\"\nof two");
+                    let error = &error as &dyn std::error::Error;
+                    tracing::info!(target: "mcpbox::api", error, duration_ms = 3, step = "inner", level = "fake", "a \"line\"\nof two");
                 });
             };
             of_request(id, work).now_or_never().expect("it waits for nothing");
@@ -322,9 +326,15 @@ mod tests {
         let mut first = lines[0].clone();
         let timestamp = first.as_object_mut().and_then(|line| line.remove("timestamp")).expect("a timestamp");
         assert!(chrono::DateTime::parse_from_rfc3339(timestamp.as_str().expect("text")).is_ok(), "{timestamp}");
+        let error = &lines[0]["error"];
+        assert!(
+            error.as_str().is_some_and(|text| text.contains("is no log level") && text.contains(": error parsing")),
+            "{error}"
+        );
         let expected = serde_json::json!({
             "level": "INFO", "target": "mcpbox::api", "message": "a \"line\"\nof two",
-            "request_id": "r-1", "duration_ms": 3, "step": "inner",
+            "request_id": "r-1", "duration_ms": 3, "step": "inner", "tries": 2, "later": true,
+            "error": error,
         });
         assert_eq!(first, expected);
         assert!(text.starts_with(r#"{"timestamp":"#), "{text}");

@@ -107,9 +107,9 @@ metrics! {
     SSE_CONNECTIONS: "mcpbox_sse_connections", Kind::Gauge, Count, [],
         "Event streams and sockets that are open now.";
     EXECUTION_LOG_ROWS: "mcpbox_execution_log_rows_total", Kind::Counter, Count, ["result"],
-        "Execution log rows: written to the database, or failed and lost.";
+        "Execution log rows: written to the database; failed and tried again, counted at each attempt; lost, because the database refuses what they hold.";
     ACTIVITY_LOG_ROWS: "mcpbox_activity_log_rows_total", Kind::Counter, Count, ["result"],
-        "Activity log rows: written to the database, or failed and tried again.";
+        "Activity log rows: written to the database; failed and tried again, counted at each attempt; lost, because the database refuses what they hold.";
     COMPILATIONS: "mcpbox_compilations_total", Kind::Counter, Count, ["result"],
         "Components that were compiled or taken from the cache, by what came of it.";
     UPSTREAM_CALLS: "mcpbox_upstream_calls_total", Kind::Counter, Count, ["result"],
@@ -298,14 +298,14 @@ pub fn spare_taken(hit: bool) {
     counter!(SPARES_TAKEN.name, "result" => if hit { "hit" } else { "miss" }).increment(1);
 }
 
-/// Records what became of execution log rows.
-pub fn execution_log_rows(written: bool, rows: u64) {
-    counter!(EXECUTION_LOG_ROWS.name, "result" => if written { "written" } else { "failed" }).increment(rows);
+/// Records what became of execution log rows: `written`, `failed` or `lost`.
+pub fn execution_log_rows(result: &'static str, rows: u64) {
+    counter!(EXECUTION_LOG_ROWS.name, "result" => result).increment(rows);
 }
 
-/// Records what became of activity log rows.
-pub fn activity_log_rows(written: bool, rows: u64) {
-    counter!(ACTIVITY_LOG_ROWS.name, "result" => if written { "written" } else { "failed" }).increment(rows);
+/// Records what became of activity log rows: `written`, `failed` or `lost`.
+pub fn activity_log_rows(result: &'static str, rows: u64) {
+    counter!(ACTIVITY_LOG_ROWS.name, "result" => result).increment(rows);
 }
 
 /// Records a compilation. `result` is one of a few words, such as `compiled`, `cached` or `failed`.
@@ -399,8 +399,8 @@ mod tests {
         });
         tool_call("returned", Duration::from_millis(2), 41, 70_000_000);
         spare_taken(true);
-        execution_log_rows(true, 2);
-        activity_log_rows(true, 2);
+        execution_log_rows("written", 2);
+        activity_log_rows("written", 2);
         compilation("compiled");
         egress_request("answered");
         upstream_call("answered");

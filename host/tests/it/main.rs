@@ -99,4 +99,6 @@ mod settings;
 mod skill_component;
 mod skills;
 mod source;
+mod stuck;
+mod waiting;
 mod wheels;

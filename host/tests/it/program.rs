@@ -42,6 +42,33 @@ impl Installation {
         statement_run(self.database_url.as_deref(), &self.data_dir(), statement)
     }
 
+    /// Keeps everybody else from writing rows of logs until it is dropped.
+    pub async fn hold_writes(&self) -> Child {
+        let (mut command, script) = match &self.database_url {
+            Some(url) => {
+                let mut command = Command::new("psql");
+                command.args([url, "-qAt"]);
+                (command, "BEGIN; LOCK TABLE tool_execution_logs, activity_logs IN EXCLUSIVE MODE; SELECT 'held';\n")
+            }
+            None => {
+                let script = "import sqlite3, sys\n\
+                              at = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None)\n\
+                              at.execute('BEGIN IMMEDIATE')\n\
+                              print('held', flush=True)\n\
+                              sys.stdin.read()";
+                let mut command = Command::new("python3");
+                command.args(["-c", script]).arg(self.data_dir().join("mcpbox.db"));
+                (command, "")
+            }
+        };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the database's own client runs");
+        child.stdin.as_mut().expect("its input").write_all(script.as_bytes()).await.expect("it is read");
+        let mut said = BufReader::new(child.stdout.take().expect("its output")).lines();
+        assert_eq!(said.next_line().await.expect("a text").as_deref(), Some("held"));
+        child
+    }
+
     /// The executable on this installation; `line` is what stands behind its name.
     pub fn command(&self, line: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcpbox"));
@@ -194,12 +221,12 @@ impl Serving {
         kill_process(id, Signal::TERM).expect("a signal is sent");
     }
 
-    /// Waits until its logs have `words`.
-    pub async fn logs(&mut self, words: &str) {
+    /// Waits until its logs have `words`; answers the line.
+    pub async fn logs(&mut self, words: &str) -> String {
         let mut heard = String::new();
         while let Ok(Some(line)) = self.stderr.next_line().await {
             if line.contains(words) {
-                return;
+                return line;
             }
             heard.push_str(&line);
         }
@@ -218,6 +245,18 @@ impl Serving {
         drop((self.stdout, self.stderr));
         let status = self.child.wait().await.expect("it ends");
         assert_eq!(status.code(), Some(0));
+    }
+
+    /// Waits for its end, which has to be a bad one; answers what its logs had.
+    pub async fn failed(mut self) -> String {
+        let mut heard = String::new();
+        while let Ok(Some(line)) = self.stderr.next_line().await {
+            heard.push_str(&line);
+            heard.push('\n');
+        }
+        let status = self.child.wait().await.expect("it ends");
+        assert_eq!(status.code(), Some(1), "{heard}");
+        heard
     }
 
     /// Ends it as a failing machine would.

@@ -291,3 +291,32 @@ async fn a_sealed_value_that_was_moved_does_not_open() {
     assert_eq!(answer["error"]["code"], json!(-32603), "{answer}");
     assert_clean("the answer", &answer.to_string());
 }
+
+#[tokio::test]
+async fn what_the_test_of_a_draft_says_of_a_secret_is_blotted_out_too() {
+    let mut host = Host::start().await;
+    let (admin, model) = (host.admin().await, host.model());
+    let source = "def main(note: str) -> str:\n    print(note)\n    return note\n";
+    let (server, tool) = model.make("vault", "open", source).await;
+    admin.secret(&server, "TOKEN", VALUE).await;
+    let allowed = json!({"draft_tests": "no_secrets_no_network"});
+    admin.ask(Method::PATCH, "/api/settings/security-policy", Some(allowed)).await;
+    // The author knows the value from elsewhere.
+    let test = json!({"tool_id": tool, "arguments": {"note": format!("it is {VALUE}")}});
+    let by_model = model.call("mcpbox_test_code", test.clone()).await;
+    let by_person = admin.ask(Method::POST, "/api/tools/test-code", Some(test)).await;
+    let token = admin.token;
+    // The rows are written when the host has stopped.
+    host.restart().await;
+    let admin = Admin { host: &host, token };
+    let logs = admin.ask(Method::GET, &format!("/api/tools/{tool}/logs"), None).await;
+    assert_eq!(
+        (&logs["total"], &logs["items"][0]["stdout"]),
+        (&json!(2), &json!(format!("it is {REDACTED}\n"))),
+        "{logs}"
+    );
+    for (what, answer) in [("the model's answer", by_model), ("the person's answer", by_person), ("the log", logs)] {
+        assert_clean(what, &answer.to_string());
+        assert!(answer.to_string().contains(REDACTED), "{what}: {answer}");
+    }
+}

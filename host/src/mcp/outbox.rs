@@ -242,7 +242,8 @@ impl State {
         }
         let message = self.messages.get(index).cloned();
         self.read = self.read.max(at + 1);
-        while self.before < self.read && self.bytes > kept {
+        // Never past what this reader has read: one that came back may stand further back than another before it.
+        while self.before <= at && self.bytes > kept {
             let Some(gone) = self.messages.pop_front() else { break };
             self.bytes -= gone.len() + MESSAGE_BYTES;
             self.before += 1;
@@ -384,6 +385,27 @@ mod tests {
         }
         assert!(outbox.resume(0).is_none() && outbox.resume(19).is_some());
         assert!(outbox.bytes() <= 400);
+    }
+
+    #[tokio::test]
+    async fn who_comes_back_reads_each_message_once_however_far_it_had_read_before() {
+        let limits = Limits { stream_kept_bytes: 300, ..Limits::default() };
+        let outbox = Outbox::kept(Id::Integer(7.into()), &limits);
+        let say = |numbers: std::ops::RangeInclusive<u64>| {
+            numbers.for_each(|number| outbox.say(&format!("m{number}"), &json!({})));
+        };
+        say(1..=5);
+        let mut reader = outbox.reader();
+        for _ in 0..5 {
+            reader.next().await.expect("a message");
+        }
+        drop(reader);
+        say(6..=13);
+        let mut again = outbox.resume(3).expect("it is here");
+        for number in 4..=13 {
+            assert_eq!(said(again.next().await), (number, format!("m{number}")));
+        }
+        assert!(outbox.resume(3).is_none() && outbox.bytes() <= 300);
     }
 
     #[tokio::test]

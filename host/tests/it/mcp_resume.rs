@@ -4,7 +4,7 @@ use mcpbox::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::harness::{Host, Wishes};
-use crate::mcp_client::{Answer, Client, offer, outcome_of_last_call};
+use crate::mcp_client::{Answer, Client, WAITS, offer, outcome_of_last_call};
 
 /// Says something, works on, says something again.
 const STEPS: &str = "import asyncio\n\nasync def main() -> str:\n    progress(1)\n    await asyncio.sleep(1.2)\n    \
@@ -65,6 +65,36 @@ async fn a_client_whose_connection_broke_reads_on_where_it_stopped() {
         [(&other, first.as_str(), 405), (&session, &format!("{start}9"), 405), (&session, "call-0-0", 405)]
     {
         assert_eq!(client.listen(session, &[("last-event-id", event)]).await.status, status, "{event}");
+    }
+}
+
+/// Clients of the official SDK take a stream up again that ended with an error, or with nothing: only 405 tells them
+/// that there is no more.
+#[tokio::test]
+async fn a_stream_that_was_read_to_its_end_is_not_taken_up_again() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let tools = offer(&host, &admin, &[("steps", STEPS), ("waits", WAITS)]).await;
+    let client = Client::of(&host);
+    let (session, _) = client.open("2025-11-25").await;
+    let whole = async |mut stream: Answer| {
+        let mut last = String::new();
+        while let Some(event) = stream.event().await {
+            let (id, _) = read(&event);
+            last = if id.is_empty() { last } else { id };
+        }
+        last
+    };
+    let answered = whole(client.ask(&session, "tools/call", call()).await).await;
+    let waits = json!({"name": "s__waits", "_meta": {"progressToken": "p"}});
+    let mut cancelled = client.ask(&session, "tools/call", waits).await;
+    let (start, _) = read(&cancelled.event().await.expect("a primer"));
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}});
+    assert_eq!(client.post(&[("mcp-session-id", &session)], &cancel).await.status, 202);
+    assert_eq!(whole(cancelled).await, "", "nothing more is said");
+    assert_eq!(outcome_of_last_call(&host, &tools[1]).await, "cancelled");
+    for last in [answered, start] {
+        assert_eq!(client.listen(&session, &[("last-event-id", &last)]).await.status, 405, "{last}");
     }
 }
 

@@ -10,6 +10,9 @@ use crate::mcp_client::{Answer, Client, WAITS, offer, outcome_of_last_call};
 const STEPS: &str = "import asyncio\n\nasync def main() -> str:\n    progress(1)\n    await asyncio.sleep(1.2)\n    \
                      progress(2)\n    return 'done'\n";
 
+/// Says nothing for longer than two streams are open.
+const SILENT: &str = "import asyncio\n\nasync def main() -> str:\n    await asyncio.sleep(2.6)\n    return 'done'\n";
+
 fn call() -> Value {
     json!({"name": "s__steps", "_meta": {"progressToken": "p"}})
 }
@@ -104,7 +107,7 @@ async fn a_long_stream_is_closed_and_the_client_comes_back_for_the_answer() {
     let limits = Limits { stream_poll_s: 1, ..Wishes::default().limits };
     let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
     let admin = host.admin().await;
-    offer(&host, &admin, &[("steps", STEPS)]).await;
+    offer(&host, &admin, &[("steps", STEPS), ("silent", SILENT)]).await;
     let client = Client::of(&host);
     let (session, _) = client.open("2025-11-25").await;
     let mut stream = client.ask(&session, "tools/call", call()).await;
@@ -116,6 +119,26 @@ async fn a_long_stream_is_closed_and_the_client_comes_back_for_the_answer() {
     let (last, _) = read(&events[events.len() - 2]);
     let said = rest(client.listen(&session, &[("last-event-id", &last)]).await).await;
     assert_eq!(said, ["notifications/progress 2.0", "answer \"done\""]);
+
+    // While nothing is said there is still a place to come back to, on each stream anew.
+    let mut stream =
+        client.ask(&session, "tools/call", json!({"name": "s__silent", "_meta": {"progressToken": 1}})).await;
+    let mut streams = 1;
+    let answer = loop {
+        let mut last = String::new();
+        let mut answer = None;
+        while let Some(event) = stream.event().await {
+            let (id, message) = read(&event);
+            last = if id.is_empty() { last } else { id };
+            answer = answer.or(message);
+        }
+        match answer {
+            Some(answer) => break answer,
+            None => stream = client.listen(&session, &[("last-event-id", &last)]).await,
+        }
+        streams += 1;
+    };
+    assert!(streams > 2 && answer["result"]["structuredContent"]["result"] == "done", "{streams}: {answer}");
 
     // A client of before does not come back: its stream stays.
     let (older, _) = client.open("2025-06-18").await;

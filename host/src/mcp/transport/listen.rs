@@ -56,9 +56,11 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
             let reader = mcp.kept.find(&session, stream).and_then(|outbox| outbox.resume(number));
             let reader = reader.ok_or_else(nothing_to_take_up)?;
             let place = mcp.streams.place()?;
-            let told =
-                Told { stream: Some(stream), may_close: session.agreed.version >= Version::V2025_11_25, _guard: None };
-            return Ok(answer(told.rest(mcp, reader), mcp.keep_alive(), place));
+            let may_close = session.agreed.version >= Version::V2025_11_25;
+            // It may be closed again before anything is said, and its client comes back with what it read on this one.
+            let primer = may_close.then(|| Event::primer(EventId::Call { stream, number }).with_retry());
+            let told = Told { stream: Some(stream), may_close, _guard: None };
+            return Ok(answer(stream::iter(primer).chain(told.rest(mcp, reader)), mcp.keep_alive(), place));
         }
         Some(None) => return Err(nothing_to_take_up()),
     };
@@ -113,8 +115,7 @@ impl Listening {
         let generation = self.notices.seen?.generation;
         match last {
             Some(last) if !self.mcp.kept.is_newest(last, generation) => Some(self.changed()),
-            Some(_) => None,
-            None => {
+            _ => {
                 let primes = self.session.agreed.version >= Version::V2025_11_25;
                 primes.then(|| Event::primer(self.mcp.kept.event_of_session(generation)))
             }

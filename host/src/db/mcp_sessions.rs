@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 
 pub use entity::Model as McpSession;
 use entity::{Column, Entity};
@@ -55,6 +55,12 @@ pub async fn insert(tx: &Tx, session: McpSession) -> Result<(), DbError> {
 pub async fn of_owner(db: &impl Conn, owner: &str, id_hash: &str) -> Result<Option<McpSession>, DbError> {
     let found = Entity::find_by_id(id_hash).filter(Column::Owner.eq(owner)).one(&db.on()).await;
     found.doing("read an MCP session")
+}
+
+/// As [`of_owner`]; nobody else changes it before `tx` ends.
+pub async fn lock(tx: &Tx, owner: &str, id_hash: &str) -> Result<Option<McpSession>, DbError> {
+    let query = Entity::find_by_id(id_hash).filter(Column::Owner.eq(owner)).lock_exclusive();
+    query.one(tx.inner()).await.doing("lock an MCP session")
 }
 
 /// Notes a use. False when there is no such session any more.
@@ -141,7 +147,8 @@ mod tests {
         drop(tx);
         let tx = db.begin().await?;
         insert(&tx, session("a", 1)).await?;
-        assert!(of_owner(&tx, "operator", "a").await?.is_none());
+        assert!(of_owner(&tx, "operator", "a").await?.is_none() && lock(&tx, "operator", "a").await?.is_none());
+        assert_eq!(lock(&tx, "local", "a").await?, Some(session("a", 1)));
         assert!(!touch(&tx, "operator", "a", at(9)).await? && !delete(&tx, "operator", "a").await?);
         let (level, uris) = (Some("info".to_owned()), Texts(vec!["x:1".to_owned()]));
         assert!(!wish(&tx, "operator", "a", level.clone(), uris.clone()).await?);

@@ -42,6 +42,7 @@ mod tasks;
 mod transport;
 mod uris;
 pub mod versions;
+mod wishes;
 
 use std::future::Future;
 use std::io;

@@ -6,9 +6,9 @@
 //!
 //! What is here is what this process has at hand; [`super::sessions`] knows what is in the database.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -24,6 +24,7 @@ use super::jsonrpc::{Id, Response};
 use super::meta::Threshold;
 use super::scope::Scope;
 use super::versions::Version;
+use super::wishes::Wishes;
 use crate::clock::Clock;
 use crate::domain::caller::{Caller, Who};
 use crate::domain::client::Abilities;
@@ -66,11 +67,7 @@ pub struct Session {
     used: AtomicI64,
     /// The same of the last use that the database knows of; none for a session that is in no database.
     noted: Option<AtomicI64>,
-    /// 0: no level set; otherwise one more than the level's place.
-    log_level: AtomicU8,
-    /// Addresses of the resources of which the client wants to hear.
-    subscriptions: Mutex<BTreeSet<String>>,
-    subscriptions_most: usize,
+    pub(super) wishes: Wishes,
     calls: Mutex<HashMap<Id, CancellationToken>>,
     /// What the client was asked and has not answered, and how many that may be.
     questions: Mutex<HashMap<Id, oneshot::Sender<Said>>>,
@@ -101,7 +98,6 @@ pub(super) struct Here {
 pub(super) struct Bounds {
     most: usize,
     questions: usize,
-    subscriptions: usize,
     idle: TimeDelta,
 }
 
@@ -115,7 +111,6 @@ impl Bounds {
         Self {
             most: Limits::size(limits.sessions),
             questions: Limits::size(limits.open_questions),
-            subscriptions: Limits::size(limits.session_subscriptions),
             idle: idle.unwrap_or(TimeDelta::MAX),
         }
     }
@@ -253,9 +248,7 @@ impl Session {
             agreed,
             used: AtomicI64::new(now.timestamp_micros()),
             noted: Some(AtomicI64::new(now.timestamp_micros())),
-            log_level: AtomicU8::new(0),
-            subscriptions: Mutex::default(),
-            subscriptions_most: bounds.subscriptions,
+            wishes: Wishes::default(),
             calls: Mutex::default(),
             questions: Mutex::default(),
             questions_most: bounds.questions,
@@ -335,46 +328,7 @@ impl Session {
 
     /// The least serious log line that the client wants; none until it said so.
     pub fn log_level(&self) -> Option<Threshold> {
-        let place = self.log_level.load(Ordering::Relaxed).checked_sub(1)?;
-        Threshold::ALL.get(usize::from(place)).copied()
-    }
-
-    pub fn set_log_level(&self, level: Threshold) {
-        self.log_level.store(level as u8 + 1, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_no_log_level(&self) {
-        self.log_level.store(0, Ordering::Relaxed);
-    }
-
-    /// Takes note that the client wants to hear of a resource.
-    ///
-    /// # Errors
-    /// How many there are, when no more may be.
-    pub fn subscribe(&self, uri: &str) -> Result<(), usize> {
-        let mut subscriptions = held(&self.subscriptions);
-        if subscriptions.len() >= self.subscriptions_most && !subscriptions.contains(uri) {
-            return Err(subscriptions.len());
-        }
-        subscriptions.insert(uri.to_owned());
-        Ok(())
-    }
-
-    pub fn unsubscribe(&self, uri: &str) {
-        held(&self.subscriptions).remove(uri);
-    }
-
-    /// Whether the client wants to hear of this resource.
-    pub fn is_subscribed(&self, uri: &str) -> bool {
-        held(&self.subscriptions).contains(uri)
-    }
-
-    pub(super) fn subscriptions(&self) -> Vec<String> {
-        held(&self.subscriptions).iter().cloned().collect()
-    }
-
-    pub(super) fn set_subscriptions(&self, uris: Vec<String>) {
-        *held(&self.subscriptions) = uris.into_iter().take(self.subscriptions_most).collect();
+        self.wishes.log_level()
     }
 
     /// Takes note of a running request. None when one of this id is running already.

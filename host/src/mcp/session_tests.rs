@@ -135,29 +135,6 @@ fn a_newer_stream_takes_the_place_of_the_older() {
 }
 
 #[test]
-fn the_log_level_is_none_until_it_is_set() {
-    let (sessions, _) = sessions(10, 60);
-    let session = sessions.open(&local(), agreed());
-    assert_eq!(session.log_level(), None);
-    for level in Threshold::ALL {
-        session.set_log_level(level);
-        assert_eq!(session.log_level(), Some(level));
-    }
-}
-
-/// Holds: session_subscriptions.
-#[test]
-fn subscriptions_of_a_session_are_bounded() {
-    let limits = Limits { session_subscriptions: 2, ..Limits::default() };
-    let session = Here::new(&limits, Clock::system()).open(&local(), agreed());
-    assert_eq!((session.subscribe("x:1"), session.subscribe("x:2")), (Ok(()), Ok(())));
-    assert_eq!((session.subscribe("x:3"), session.subscribe("x:2")), (Err(2), Ok(())));
-    session.unsubscribe("x:1");
-    assert_eq!(session.subscribe("x:3"), Ok(()));
-    assert_eq!(["x:1", "x:2", "x:3"].map(|uri| session.is_subscribed(uri)), [false, true, true]);
-}
-
-#[test]
 fn the_database_is_told_of_a_use_now_and_then() {
     let (sessions, clock) = sessions(2, 600);
     let session = sessions.open(&local(), agreed());

@@ -5,6 +5,7 @@ use mcpbox::domain::caller::Caller;
 use mcpbox::limits::Limits;
 use serde_json::json;
 
+use crate::desk;
 use crate::harness::{Host, Wishes};
 use crate::mcp_client::{Client, ECHO, TALKS, offer};
 
@@ -76,6 +77,46 @@ async fn processes_on_one_database_share_sessions_and_hear_of_their_end() {
     assert_eq!(there.send("DELETE", &[("mcp-session-id", &session)], "").await.status, 204);
     host.clock.turn(TimeDelta::seconds(61));
     assert_eq!(here.ask(&session, "ping", json!({})).await.status, 404);
+    beside.stop().await;
+}
+
+/// Once in a while a request asks the database for its session; whatever it read there, it forgets nothing that was
+/// answered meanwhile.
+#[tokio::test]
+async fn a_wish_that_was_answered_is_not_forgotten() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    offer(&host, &admin, &[("talks", TALKS)]).await;
+    let client = Client::of(&host);
+    let (session, _) = client.open("2025-06-18").await;
+    for level in ["info", "error"].repeat(5) {
+        host.clock.turn(TimeDelta::seconds(61));
+        let ping = async || assert_eq!(client.ask(&session, "ping", json!({})).await.status, 200);
+        let set = async || {
+            assert_eq!(client.ask(&session, "logging/setLevel", json!({"level": level})).await.status, 200);
+        };
+        tokio::join!(ping(), ping(), set(), ping(), ping(), ping());
+        let messages = client.ask(&session, "tools/call", json!({"name": "s__talks"})).await;
+        let logs = messages.headers["content-type"] == "text/event-stream";
+        let logs = logs && messages.text().await.contains("at 50");
+        assert_eq!(logs, level == "info", "{level}");
+    }
+}
+
+#[tokio::test]
+async fn processes_on_one_database_keep_what_was_wished_of_each() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let beside = host.beside().await;
+    let (here, there) = (Client::of(&host).at(desk::ALONE), Client::of(&beside).at(desk::ALONE));
+    let (session, _) = here.open("2025-06-18").await;
+    assert_eq!(there.ask(&session, "ping", json!({})).await.status, 200);
+    let subscribed = here.ask(&session, "resources/subscribe", json!({"uri": "notes://1"})).await;
+    assert_eq!(subscribed.result().await, json!({}));
+    assert_eq!(there.ask(&session, "logging/setLevel", json!({"level": "error"})).await.status, 200);
+    assert_eq!(host.read("SELECT subscriptions FROM mcp_sessions"), r#"["notes://1"]"#);
+    assert_eq!(host.read("SELECT log_level FROM mcp_sessions"), "error");
     beside.stop().await;
 }
 

@@ -134,7 +134,7 @@ impl Listening {
                 () = self.mcp.shutdown.cancelled() => return None,
                 told = self.notices.next() => told?,
             };
-            let uris = self.session.subscriptions();
+            let uris = self.session.wishes.all().subscriptions;
             let said = told.iter().flat_map(|told| notifications(told, uris.clone()));
             let events: Vec<Event> = said.filter_map(|(method, params)| self.event(method, &params)).collect();
             self.ready.extend(events);
@@ -153,7 +153,7 @@ impl Listening {
             return Some(self.changed());
         }
         let uri = params.get("uri").and_then(Value::as_str);
-        let wanted = uri.is_none_or(|uri| self.session.is_subscribed(uri));
+        let wanted = uri.is_none_or(|uri| self.session.wishes.is_subscribed(uri));
         wanted.then(|| Event::message(jsonrpc::notification(method, params)))
     }
 

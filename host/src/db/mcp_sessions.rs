@@ -109,6 +109,12 @@ pub async fn delete(tx: &Tx, owner: &str, id_hash: &str) -> Result<bool, DbError
     Ok(done.doing("delete an MCP session")?.rows_affected == 1)
 }
 
+/// Deletes all sessions of an owner.
+pub async fn delete_of_owner(tx: &Tx, owner: &str) -> Result<u64, DbError> {
+    let done = Entity::delete_many().filter(Column::Owner.eq(owner)).exec(tx.inner()).await;
+    Ok(done.doing("delete the MCP sessions of a caller")?.rows_affected)
+}
+
 /// Deletes up to `limit` sessions that were last used before `before`.
 pub async fn delete_unused(tx: &Tx, before: DateTime<Utc>, limit: u64) -> Result<u64, DbError> {
     let mut unused = Query::select();
@@ -158,8 +164,11 @@ mod tests {
         let expected =
             McpSession { log_level: level, subscriptions: uris, initialized_at: Some(at(2)), ..session("a", 5) };
         assert_eq!(of_owner(&tx, "local", "a").await?, Some(expected));
+        insert(&tx, session("b", 1)).await?;
+        assert_eq!(delete_of_owner(&tx, "operator").await?, 0);
         assert!(delete(&tx, "local", "a").await?);
         assert_eq!(of_owner(&tx, "local", "a").await?, None);
+        assert_eq!(delete_of_owner(&tx, "local").await?, 1);
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 //!
 //! What is here is what this process has at hand; [`super::sessions`] knows what is in the database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -194,13 +194,29 @@ impl Here {
         true
     }
 
+    /// Whose API keys have sessions here.
+    pub(super) fn keys(&self) -> HashSet<Who> {
+        let open = held(&self.open);
+        let owners = open.values().map(|session| &session.owner);
+        owners.filter(|owner| matches!(owner, Who::ApiKey { .. })).cloned().collect()
+    }
+
+    /// Ends all sessions of a caller; answers how many.
+    pub(super) fn end_all(&self, caller: &Caller) -> usize {
+        self.end_those(|session| session.owner == caller.who)
+    }
+
     /// Ends every session that has rested too long; answers how many.
     pub(super) fn sweep(&self) -> usize {
         let now = self.clock.now();
+        self.end_those(|session| session.is_over(now, self.bounds.idle))
+    }
+
+    fn end_those(&self, are_over: impl Fn(&Session) -> bool) -> usize {
         let mut open = held(&self.open);
         let before = open.len();
         open.retain(|_, session| {
-            let over = session.is_over(now, self.bounds.idle);
+            let over = are_over(session);
             if over {
                 session.ended.cancel();
             }

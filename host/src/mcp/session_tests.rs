@@ -1,6 +1,7 @@
 //! What holds of sessions in the memory of one process.
 
 use super::*;
+use crate::domain::ids::ApiKeyId;
 
 fn sessions(most: u64, idle_s: u64) -> (Here, Clock) {
     let clock = Clock::system();
@@ -132,6 +133,20 @@ fn a_newer_stream_takes_the_place_of_the_older() {
     let older = session.open_stream();
     let newer = session.open_stream();
     assert!(older.is_cancelled() && !newer.is_cancelled());
+}
+
+#[test]
+fn all_sessions_of_a_key_end_together_and_no_others() {
+    let (sessions, _) = sessions(10, 60);
+    let key = |name: &str| Who::ApiKey { id: ApiKeyId::new(), name: name.to_owned() };
+    let caller = |who: &Who| Caller { who: who.clone(), from: None };
+    let (one, other) = (key("one"), key("other"));
+    let ended = [(); 2].map(|()| sessions.open(&caller(&one), agreed()));
+    let goes_on = [sessions.open(&caller(&other), agreed()), sessions.open(&local(), agreed())];
+    assert_eq!(sessions.keys(), HashSet::from([one.clone(), other]));
+    assert_eq!(sessions.end_all(&caller(&one)), 2);
+    assert!(ended.iter().all(|session| session.ended.is_cancelled()));
+    assert!(!goes_on.iter().any(|session| session.ended.is_cancelled()));
 }
 
 #[test]

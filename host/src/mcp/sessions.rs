@@ -124,13 +124,19 @@ impl Sessions {
         Ok(self.service.mcp_session_end(caller, id).await? || here)
     }
 
-    /// Ends what this process has at hand and nobody used for its time, and notes what is at work; answers how
-    /// many ended.
+    /// Ends what this process has at hand and nobody used for its time, or whose caller's key was revoked, and notes
+    /// what is at work; answers how many ended.
     ///
     /// # Errors
     /// When the database does not take it.
     pub async fn sweep(&self) -> Result<usize, Error> {
-        let ended = self.here.sweep();
+        let mut ended = self.here.sweep();
+        for who in self.here.keys() {
+            let caller = Caller { who, from: None };
+            if !self.service.caller_goes_on(&caller, None).await? {
+                ended += self.here.end_all(&caller);
+            }
+        }
         for session in self.here.unnoted() {
             match self.service.mcp_session_use(&session.caller(), session.id()).await? {
                 Some(_) => self.here.noted(&session),

@@ -1,5 +1,5 @@
-//! `subscriptions/listen`: a modern client hears of what it asked for, until it closes the answer or the host
-//! stops.
+//! `subscriptions/listen`: a modern client hears of what it asked for, until it closes the answer, the host stops, or
+//! what it showed opens nothing any more.
 
 use std::collections::BTreeSet;
 
@@ -90,7 +90,7 @@ async fn listen(dispatcher: &Dispatcher, context: &Context, params: &Params) -> 
         return Err(Failure::new(Kind::NotAcceptable, "a subscription is a stream; send `Accept: text/event-stream`"));
     };
     // Before the acknowledgement: what happens from then on is told.
-    let mut notices = Notices::new(dispatcher, &context.caller, &context.scope).await;
+    let mut notices = Notices::new(dispatcher, &context.caller, context.login, &context.scope).await;
     let mut acknowledged = Map::new();
     acknowledged.insert("notifications".to_owned(), json!(filter));
     say(outbox, "notifications/subscriptions/acknowledged", acknowledged);

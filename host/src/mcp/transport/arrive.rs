@@ -10,8 +10,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::Refused;
-use crate::auth;
+use crate::auth::{self, Admitted};
 use crate::domain::caller::Caller;
+use crate::domain::ids::SessionId;
 use crate::mcp::McpState;
 use crate::mcp::dispatch::Dispatcher;
 use crate::mcp::error::{Failure, Kind};
@@ -30,6 +31,8 @@ pub(super) struct Arrived {
     /// What the address says of the list of tools.
     pub(super) tools: Wish,
     pub(super) caller: Caller,
+    /// The login that an administrator came by.
+    pub(super) login: Option<SessionId>,
 }
 
 /// Stands before handlers that ask for [`Arrived`] as an extension.
@@ -111,8 +114,8 @@ async fn enter(mcp: &McpState, Came { peer, request_id, server }: Came<'_>, head
         // It would be served as GET, which takes the place of the session's stream.
         return Err(Refused::from(Failure::new(Kind::MethodNotAllowed, "HEAD has no meaning here")).into_response());
     }
-    let caller = match mcp.auth.caller(peer, &head.headers).await {
-        Ok(caller) => caller,
+    let Admitted { caller, login } = match mcp.auth.admit(peer, &head.headers).await {
+        Ok(admitted) => admitted,
         Err(error) => {
             let failure = Dispatcher::failure(error, &request_id);
             Box::pin(record::turned_away(mcp, peer, &request_id, &failure)).await;
@@ -125,7 +128,7 @@ async fn enter(mcp: &McpState, Came { peer, request_id, server }: Came<'_>, head
         return Err(Refused::from(failure).into_response());
     }
     match address(mcp, &caller, server, head.uri.query(), &request_id).await {
-        Ok((scope, tools)) => Ok(Arrived { request_id, scope, tools, caller }),
+        Ok((scope, tools)) => Ok(Arrived { request_id, scope, tools, caller, login }),
         Err(failure) => {
             Box::pin(record::refused(mcp, caller, request_id, &failure)).await;
             Err(Refused::from(failure).into_response())

@@ -22,7 +22,9 @@ use super::arrive::Arrived;
 use super::listen::Listening;
 use super::post::{Work, begin, run};
 use super::{Refused, batch, legacy, modern};
+use crate::auth::Admitted;
 use crate::domain::caller::Caller;
+use crate::domain::ids::SessionId;
 use crate::limits::Limits;
 use crate::mcp::McpState;
 use crate::mcp::dispatch::Dispatcher;
@@ -53,6 +55,8 @@ struct Inner {
     /// What the client wants to see in the list of tools.
     tools: Wish,
     caller: Caller,
+    /// The login that an administrator came by.
+    login: Option<SessionId>,
     /// Whether nobody counts its messages before they come here.
     counts: bool,
     out: mpsc::Sender<Bytes>,
@@ -75,7 +79,7 @@ impl Conversation {
     pub(super) fn new(
         mcp: &McpState,
         (scope, tools): (Scope, Wish),
-        caller: Caller,
+        Admitted { caller, login }: Admitted,
         counts: bool,
     ) -> (Self, mpsc::Receiver<Bytes>) {
         let (out, said) = mpsc::channel(OUT);
@@ -90,6 +94,7 @@ impl Conversation {
             scope,
             tools,
             caller,
+            login,
             counts,
             out,
             session: Mutex::default(),
@@ -151,8 +156,9 @@ impl Conversation {
     }
 
     fn arrived(&self) -> Arrived {
-        let Inner { scope, tools, caller, .. } = &*self.0;
-        Arrived { request_id: RequestId::new(), scope: scope.clone(), tools: *tools, caller: caller.clone() }
+        let Inner { scope, tools, caller, login, .. } = &*self.0;
+        let (scope, caller) = (scope.clone(), caller.clone());
+        Arrived { request_id: RequestId::new(), scope, tools: *tools, caller, login: *login }
     }
 
     async fn say(&self, message: impl Into<Bytes>) {

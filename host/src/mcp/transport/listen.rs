@@ -2,7 +2,8 @@
 //!
 //! What it tells is that a list has changed, or a resource that the session subscribed to. Its event ids carry
 //! the generation of the list of tools in this process, so that a client that comes back after a break is told at
-//! once what it missed of that; one that was with another process before may have missed it.
+//! once what it missed of that; one that was with another process before may have missed it. It ends with the
+//! session, and with what its client showed.
 //!
 //! With the id of an event of a call it is the stream of that call, from there on.
 
@@ -100,7 +101,7 @@ impl Listening {
     pub(super) async fn of(mcp: &McpState, arrived: &Arrived, session: &Arc<Session>) -> Self {
         let over = session.open_stream();
         Self {
-            notices: Notices::new(&mcp.dispatcher, &arrived.caller, &arrived.scope).await,
+            notices: Notices::new(&mcp.dispatcher, &arrived.caller, arrived.login, &arrived.scope).await,
             session: Arc::clone(session),
             ready: VecDeque::new(),
             _closed: over.clone().drop_guard(),

@@ -2,7 +2,8 @@
 //! opens an event stream, whose first event says where to `POST` messages; all answers come on the stream. It is
 //! deprecated, and served only when the operator says so.
 //!
-//! A conversation belongs to the caller that opened it, and ends with its stream.
+//! A conversation belongs to the caller that opened it, and ends with its stream; the stream with what the caller
+//! showed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,11 +21,13 @@ use serde::Deserialize;
 use super::arrive::Arrived;
 use super::conversation::Conversation;
 use super::{Refused, accepted};
+use crate::auth::Admitted;
 use crate::domain::caller::Caller;
 use crate::mcp::McpState;
 use crate::mcp::body::{self, Accepts};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::record;
+use crate::mcp::standing::Standing;
 use crate::mcp::stream::{Event, answer};
 
 /// The open conversations of this process, by the ids that their clients were told; clones are the same.
@@ -73,20 +76,26 @@ pub(super) async fn open(
             return Refused::from(failure).into_response();
         }
     };
-    let Arrived { scope, tools, caller, .. } = arrived;
-    let (conversation, said) = Conversation::new(&mcp, (scope, tools), caller, false);
+    let Arrived { scope, tools, caller, login, .. } = arrived;
+    let standing = Standing::of(&mcp.dispatcher.service, &caller, login);
+    let (conversation, said) = Conversation::new(&mcp, (scope, tools), Admitted { caller, login }, false);
     let id = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>());
     let endpoint = Event::named("endpoint", format!("/messages?sessionId={id}"));
     mcp.conversations.held().insert(id.clone(), conversation.clone());
     let open = Open { conversations: mcp.conversations.clone(), id, conversation };
     let shutdown = mcp.shutdown.clone();
-    let rest = stream::unfold((said, open, shutdown), |(mut said, open, shutdown)| async move {
-        tokio::select! {
-            biased;
-            message = said.recv() => Some((Event::message(message?), (said, open, shutdown))),
-            () = shutdown.cancelled() => None,
-        }
-    });
+    let rest =
+        stream::unfold((said, standing, open, shutdown), |(mut said, mut standing, open, shutdown)| async move {
+            while standing.goes_on().await {
+                tokio::select! {
+                    biased;
+                    () = standing.is_due() => {}
+                    message = said.recv() => return Some((Event::message(message?), (said, standing, open, shutdown))),
+                    () = shutdown.cancelled() => return None,
+                }
+            }
+            None
+        });
     answer(stream::iter([endpoint]).chain(rest), mcp.keep_alive(), place)
 }
 

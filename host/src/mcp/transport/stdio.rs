@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, Async
 use tokio::sync::mpsc;
 
 use super::conversation::Conversation;
+use crate::auth::Admitted;
 use crate::domain::caller::Caller;
 use crate::limits::Limits;
 use crate::mcp::McpState;
@@ -28,7 +29,7 @@ pub(in crate::mcp) async fn serve(
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
-    let (conversation, said) = Conversation::new(mcp, address, caller, true);
+    let (conversation, said) = Conversation::new(mcp, address, Admitted { caller, login: None }, true);
     let writing = write(output, said);
     tokio::pin!(writing);
     let read = tokio::select! {

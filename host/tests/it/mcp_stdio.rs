@@ -267,6 +267,30 @@ async fn a_call_does_not_hold_up_the_end_for_longer_than_any_stop() {
     assert_eq!(outcome_of_last_call(&host, &tools[0]).await, "cancelled");
 }
 
+/// Nothing that a client does keeps the process: neither the end of its input nor a signal waits for it to read.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_not_waited_for() {
+    let place = Installation::new().await;
+    for by_signal in [false, true] {
+        let mut command = place.command(&["stdio"]);
+        command.env("MCPBOX_STOP_GRACE_S", "1");
+        let mut talk = Talk::start(command);
+        talk.open("2025-11-25").await;
+        let list = request(1, "tools/list", &json!({}));
+        talk.ask(&list).await;
+        for _ in 0..400 {
+            talk.say(&list).await;
+        }
+        let pid = talk.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
+        match by_signal {
+            true => kill_process(pid, Signal::TERM).expect("a signal is sent"),
+            false => talk.input = None,
+        }
+        let ended = tokio::time::timeout(PATIENCE, talk.child.wait()).await.expect("it ends in time");
+        assert_eq!(ended.expect("it ends").code(), Some(0), "{by_signal}");
+    }
+}
+
 #[tokio::test]
 async fn the_end_of_its_input_waits_for_what_runs() {
     let host = Host::start().await;

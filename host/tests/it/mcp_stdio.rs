@@ -292,6 +292,23 @@ async fn a_client_that_does_not_read_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_client_that_says_in_a_batch_that_it_is_ready_hears_of_changes() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    offer(&host, &admin, &[("echo", ECHO)]).await;
+    let mut talk = Talk::beside(&host, &[], &[("MCPBOX_SSE_KEEP_ALIVE_S", "1")]);
+    talk.ask(&initialize("2025-03-26")).await;
+    let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let answers = talk.ask(&json!([ready, request(1, "ping", &json!({}))])).await;
+    assert_eq!(answers[0]["result"], json!({}), "{answers}");
+    talk.ask(&request(2, "tools/list", &json!({}))).await;
+    let servers = host.model().done("mcpbox_list_servers", json!({})).await;
+    host.model().done("mcpbox_stop_server", json!({"server_id": servers["servers"][0]["id"]})).await;
+    assert_eq!(talk.heard().await["method"], "notifications/tools/list_changed");
+    talk.end().await;
+}
+
+#[tokio::test]
 async fn the_end_of_its_input_waits_for_what_runs() {
     let host = Host::start().await;
     let admin = host.admin().await;

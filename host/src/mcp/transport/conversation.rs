@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use super::arrive::Arrived;
+use super::batch::Noting;
 use super::listen::Listening;
 use super::post::{Work, begin, run};
 use super::{Refused, batch, legacy, modern};
@@ -253,6 +254,7 @@ impl Conversation {
         tracing::info!(version = %session.agreed.version, "session opened");
         record::opened(mcp, request_id, caller, &session).await;
         self.say(jsonrpc::result(&request.id, &payload)).await;
+        self.listen(session);
         Ok(())
     }
 
@@ -286,7 +288,8 @@ impl Conversation {
         self.0.answering.spawn(answering.in_current_span());
     }
 
-    async fn notification(&self, notification: &Notification) -> Result<(), Error> {
+    /// Takes note of what the client said, by itself or in a batch.
+    pub(super) async fn notification(&self, notification: &Notification) -> Result<(), Error> {
         let dispatcher = &self.0.mcp.dispatcher;
         let cancels = notification.method == "notifications/cancelled";
         let _in_order = if cancels { Some(self.0.cancelling.lock().await) } else { None };
@@ -294,20 +297,23 @@ impl Conversation {
             return dispatcher.notification(&self.0.modern, notification).await;
         }
         let Some(session) = self.session().clone() else { return Ok(()) };
-        let begins = notification.method == "notifications/initialized" && !session.is_initialized();
-        dispatcher.notification(&session, notification).await?;
-        if begins {
-            self.listen(session);
-        }
-        Ok(())
+        dispatcher.notification(&session, notification).await
     }
 
-    /// Tells the client of what changes, from now until the end.
+    /// Tells the client of what changes, from when it is ready until the end.
     fn listen(&self, session: Arc<Session>) {
         let conversation = self.clone();
         let over = self.0.over.clone();
         let telling = async move {
-            let mut listening = Listening::of(&conversation.0.mcp, &conversation.arrived(), &session).await;
+            let mcp = &conversation.0.mcp;
+            tokio::select! {
+                () = over.cancelled() => return,
+                () = mcp.shutdown.cancelled() => return,
+                is_ready = session.initialized() => if !is_ready {
+                    return;
+                },
+            }
+            let mut listening = Listening::of(mcp, &conversation.arrived(), &session).await;
             loop {
                 let event = tokio::select! {
                     () = over.cancelled() => return,
@@ -332,7 +338,9 @@ impl Conversation {
         };
         let conversation = self.clone();
         let answering: BoxFuture<'static, ()> = async move {
-            let answers = batch::answers(&conversation.0.mcp, &session, &conversation.arrived(), messages).await;
+            let noting = Noting::Conversation(&conversation);
+            let answers =
+                batch::answers(&conversation.0.mcp, &session, &conversation.arrived(), noting, messages).await;
             if !answers.is_empty() {
                 conversation.say_of(&conversation.0.over, batch::array(&answers), Some(place)).await;
             }

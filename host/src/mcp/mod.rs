@@ -133,10 +133,10 @@ impl McpState {
         transport::post(self, peer, request_id, request)
     }
 
-    /// Ends sessions that nobody uses, once a minute, and those of keys that are revoked, when one may have been; until
+    /// Ends sessions that nobody uses, now and then, and those of keys that are revoked, when one may have been; until
     /// the process stops.
     pub async fn sweep_sessions(self) {
-        let mut pause = tokio::time::interval(Duration::from_secs(60));
+        let mut pause = tokio::time::interval(self.sessions.swept_every());
         pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut credentials = self.dispatcher.service.events().credentials();
         loop {

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -172,6 +173,12 @@ impl Here {
         }
         session.touch(now);
         Some(Arc::clone(session))
+    }
+
+    /// How often the uses of a session are to be noted while it is at work.
+    pub(super) fn noted_every(&self) -> Duration {
+        // It is longer than nothing.
+        self.bounds.noted_every().to_std().unwrap_or_default()
     }
 
     /// Whether the database does not know of the last uses of a session.

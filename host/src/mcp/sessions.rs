@@ -6,6 +6,7 @@
 //! answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::scope::Scope;
 use super::session::{Agreed, Here, Session};
@@ -144,6 +145,11 @@ impl Sessions {
             }
         }
         Ok(ended)
+    }
+
+    /// How often to sweep, so that no session that is at work is taken for one that nobody uses.
+    pub fn swept_every(&self) -> Duration {
+        self.here.noted_every()
     }
 
     /// How many this process has at hand.

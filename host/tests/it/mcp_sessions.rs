@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::desk;
 use crate::harness::{Host, Wishes};
-use crate::mcp_client::{Client, ECHO, TALKS, offer};
+use crate::mcp_client::{Client, ECHO, PATIENCE, TALKS, offer};
 
 #[tokio::test]
 async fn a_session_goes_on_after_a_restart_with_all_that_was_agreed_on() {
@@ -118,6 +118,29 @@ async fn processes_on_one_database_keep_what_was_wished_of_each() {
     assert_eq!(host.read("SELECT subscriptions FROM mcp_sessions"), r#"["notes://1"]"#);
     assert_eq!(host.read("SELECT log_level FROM mcp_sessions"), "error");
     beside.stop().await;
+}
+
+/// Its use is noted while it is at work, and often enough for how soon a session ends that nobody uses.
+#[tokio::test]
+async fn a_session_that_is_at_work_does_not_end_however_short_the_time_for_idle_ones() {
+    let limits = Limits { session_idle_s: 60, ..Wishes::default().limits };
+    let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
+    let client = Client::of(&host);
+    let (session, _) = client.open("2025-11-25").await;
+    let mut stream = client.listen(&session, &[]).await;
+    assert!(stream.event().await.is_some(), "it is open");
+    let used = || host.read("SELECT used_at FROM mcp_sessions");
+    for _ in 0..2 {
+        let before = used();
+        host.clock.turn(TimeDelta::seconds(40));
+        let noted = async {
+            while used() == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, noted).await.expect("its use is noted");
+    }
+    assert_eq!(client.ask(&session, "ping", json!({})).await.status, 200);
 }
 
 #[tokio::test]

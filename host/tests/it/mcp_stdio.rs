@@ -308,6 +308,22 @@ async fn a_client_that_says_in_a_batch_that_it_is_ready_hears_of_changes() {
     talk.end().await;
 }
 
+/// 2026-07-28, "Graceful Closure": a subscription ends with its result when the host stops.
+#[tokio::test]
+async fn a_subscription_is_told_its_end_before_the_process_stops() {
+    let place = Installation::new().await;
+    let mut talk = Talk::start(place.command(&["stdio"]));
+    let listen = modern_params(json!({"notifications": {"toolsListChanged": true}}));
+    let acknowledged = talk.ask(&request(7, "subscriptions/listen", &listen)).await;
+    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged", "{acknowledged}");
+    let pid = talk.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
+    kill_process(pid, Signal::TERM).expect("a signal is sent");
+    let ended = talk.heard().await;
+    assert_eq!((&ended["id"], &ended["result"]["resultType"]), (&json!(7), &json!("complete")), "{ended}");
+    assert_eq!(talk.hear().await, None);
+    assert_eq!(talk.child.wait().await.expect("it ends").code(), Some(0));
+}
+
 #[tokio::test]
 async fn the_end_of_its_input_waits_for_what_runs() {
     let host = Host::start().await;

@@ -267,7 +267,7 @@ impl Conversation {
             let cancel = work.context.cancel.clone();
             if work.method.is_long() {
                 let outbox = Outbox::new(id.clone(), mcp.limits());
-                let only_listens = work.method.is_stream();
+                let mut listens = work.method.is_stream();
                 begin(mcp, work, &outbox, true).go_on();
                 let mut reader = outbox.reader();
                 loop {
@@ -277,7 +277,13 @@ impl Conversation {
                             let last = if reader.is_at_end() { place.take() } else { None };
                             conversation.say_of(&cancel, message, last).await;
                         }
-                        () = conversation.0.silent.cancelled(), if only_listens && !cancel.is_cancelled() => cancel.cancel(),
+                        () = conversation.0.silent.cancelled(), if listens => {
+                            listens = false;
+                            // When the host stops it ends by itself, and says so.
+                            if !mcp.shutdown.is_cancelled() {
+                                cancel.cancel();
+                            }
+                        }
                     }
                 }
             } else if let Some(reply) = run(mcp, work).await {

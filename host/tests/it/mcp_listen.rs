@@ -1,5 +1,6 @@
 //! What clients hear of that they listen for: lists and resources that change, and tasks.
 
+use mcpbox::events::{KEPT, Notice};
 use mcpbox::limits::Limits;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -194,6 +195,27 @@ async fn a_stream_ends_soon_when_its_key_is_revoked_in_another_process() {
     assert_eq!(status.as_u16(), 200);
     ends_without_news(streams).await;
     beside.stop().await;
+}
+
+/// A burst of news is told whole, however few log lines a call may have.
+#[tokio::test]
+async fn a_client_that_missed_something_is_told_of_all_that_it_asked_for() {
+    let limits = Limits { call_log_lines: 1, ..Wishes::default().limits };
+    let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
+    let uris: Vec<String> = (0..8).map(|number| format!("notes://{number}")).collect();
+    let wanted = json!({"toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true,
+        "resourceSubscriptions": uris});
+    let mut stream = Client::of(&host).modern(&[], "subscriptions/listen", json!({"notifications": wanted})).await;
+    message(&mut stream).await;
+    // More than are kept for one who listens.
+    let events = host.app().service().events();
+    (0..2 * KEPT).for_each(|_| events.notice(Notice::ResourceUpdated { uri: "nobody".to_owned() }));
+    let mut told = Vec::new();
+    for _ in 0..3 + uris.len() {
+        told.push(message(&mut stream).await);
+    }
+    let updated: Vec<&str> = told.iter().filter_map(|message| message["params"]["uri"].as_str()).collect();
+    assert_eq!(updated, uris);
 }
 
 #[tokio::test]

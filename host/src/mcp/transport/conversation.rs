@@ -266,8 +266,11 @@ impl Conversation {
             let (id, mcp) = (work.id.clone(), &conversation.0.mcp);
             let cancel = work.context.cancel.clone();
             if work.method.is_long() {
-                let outbox = Outbox::new(id.clone(), mcp.limits());
                 let mut listens = work.method.is_stream();
+                let outbox = match listens {
+                    true => Outbox::of_subscription(id.clone(), mcp.limits()),
+                    false => Outbox::new(id.clone(), mcp.limits()),
+                };
                 begin(mcp, work, &outbox, true).go_on();
                 let mut reader = outbox.reader();
                 loop {

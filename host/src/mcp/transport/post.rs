@@ -167,6 +167,7 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
     };
     let outbox = match work.context.version().resumes() {
         true => Outbox::kept(id.clone(), mcp.limits()),
+        false if work.method.is_stream() => Outbox::of_subscription(id.clone(), mcp.limits()),
         false => Outbox::new(id.clone(), mcp.limits()),
     };
     let mut begun = begin(mcp, work, &outbox, place.is_some() || accepts.events_named);

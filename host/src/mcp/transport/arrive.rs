@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
@@ -39,12 +40,13 @@ pub(super) struct Arrived {
 pub(super) async fn guard(
     State(mcp): State<McpState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    server: Option<Path<String>>,
+    server: Result<Option<Path<String>>, PathRejection>,
     request: Request,
     next: Next,
 ) -> Response {
     let (mut head, body) = request.into_parts();
-    let came = Came { peer, request_id: request_id(&head), server: server.as_deref().map(String::as_str) };
+    let server = named(server);
+    let came = Came { peer, request_id: request_id(&head), server: server.as_deref() };
     match let_in(&mcp, came, &head).await {
         Ok((arrived, origin)) => {
             head.extensions.insert(arrived);
@@ -60,6 +62,15 @@ pub(super) struct Came<'a> {
     pub(super) request_id: RequestId,
     /// The one server that is served there.
     pub(super) server: Option<&'a str>,
+}
+
+/// The server that an address names. What is no text is a name that no server has: whoever asks for it is told so
+/// after all that comes before.
+pub(super) fn named(server: Result<Option<Path<String>>, PathRejection>) -> Option<String> {
+    match server {
+        Ok(server) => server.map(|Path(name)| name),
+        Err(_) => Some(char::REPLACEMENT_CHARACTER.to_string()),
+    }
 }
 
 /// The id that the layers around both doors gave a request.

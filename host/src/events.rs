@@ -124,6 +124,11 @@ impl Change {
     pub fn concerns_sessions(&self) -> bool {
         matches!(self, Self::Changed(done) if matches!(done.object_kind.as_str(), "admin" | "session"))
     }
+
+    /// Whether a login or an API key may have ended by it.
+    fn concerns_credentials(&self) -> bool {
+        self.concerns_sessions() || matches!(self, Self::Changed(done) if done.object_kind == "api_key")
+    }
 }
 
 /// Something that MCP clients may have asked to hear of: no act of anybody, and kept for nobody.
@@ -148,6 +153,8 @@ struct Inner {
     told: broadcast::Sender<Arc<Event>>,
     /// How often the catalogue changed, for those who want to know of nothing else.
     catalogue: watch::Sender<u64>,
+    /// The same of logins and API keys, one of which may have ended.
+    credentials: watch::Sender<u64>,
     notices: broadcast::Sender<Notice>,
 }
 
@@ -172,6 +179,7 @@ impl Events {
             kept: Mutex::new(VecDeque::with_capacity(KEPT)),
             told: broadcast::Sender::new(KEPT),
             catalogue: watch::Sender::new(0),
+            credentials: watch::Sender::new(0),
             notices: broadcast::Sender::new(KEPT),
         }))
     }
@@ -183,10 +191,13 @@ impl Events {
     }
 
     pub fn tell(&self, change: Change) {
-        let Inner { clock, told, catalogue, .. } = &*self.0;
+        let Inner { clock, told, catalogue, credentials, .. } = &*self.0;
         let mut kept = self.kept();
         if change == Change::CatalogueChanged {
             catalogue.send_modify(|times| *times += 1);
+        }
+        if change.concerns_credentials() {
+            credentials.send_modify(|times| *times += 1);
         }
         let event = Arc::new(Event { id: EventId::new(), at: clock.now(), change });
         if kept.len() == KEPT {
@@ -223,6 +234,11 @@ impl Events {
     /// Changes of the catalogue, and of nothing else.
     pub fn catalogue(&self) -> watch::Receiver<u64> {
         self.0.catalogue.subscribe()
+    }
+
+    /// What may have ended a login or an API key, and nothing else.
+    pub fn credentials(&self) -> watch::Receiver<u64> {
+        self.0.credentials.subscribe()
     }
 
     fn kept(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
@@ -332,6 +348,18 @@ mod tests {
         events.tell(Change::CatalogueChanged);
         assert!(catalogue.changed().await.is_ok());
         assert!(matches!(catalogue.has_changed(), Ok(false)), "two that come together are one");
+    }
+
+    #[test]
+    fn what_may_have_ended_a_credential_is_told_to_those_who_listen_for_that_alone() {
+        let events = Events::new(Clock::system());
+        for (object_kind, told) in
+            [("api_key", true), ("admin", true), ("session", true), ("tool", false), ("server", false)]
+        {
+            let credentials = events.credentials();
+            events.tell(Change::of(act("x.revoke", object_kind)));
+            assert_eq!(credentials.has_changed().ok(), Some(told), "{object_kind}");
+        }
     }
 
     #[test]

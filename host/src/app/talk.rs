@@ -78,6 +78,7 @@ pub async fn converse(
         lifecycle.stopping.cancel();
         tokio::time::sleep(grace).await;
         lifecycle.ending.cancel();
+        // The conversation ends by itself: it waits for no client that does not read.
         std::future::pending::<()>().await;
     };
     let ended = tokio::select! {

@@ -25,6 +25,7 @@ pub use self::peer::{came_directly, is_answered_host, is_private_peer};
 use self::site::Site;
 use crate::crypto::token::{Token, TokenKind};
 use crate::domain::caller::{Caller, Who};
+use crate::domain::ids::SessionId;
 use crate::service::sessions::{Session, SessionKind};
 use crate::service::{Error, Service};
 
@@ -46,6 +47,14 @@ pub struct AdminAuth {
 #[derive(Clone)]
 pub struct McpAuth {
     service: Service,
+}
+
+/// Somebody whom MCP is open to.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    pub caller: Caller,
+    /// The login of an administrator, who is admitted no longer than it is in force.
+    pub login: Option<SessionId>,
 }
 
 /// What a browser shows to have its tokens exchanged.
@@ -141,20 +150,25 @@ impl McpAuth {
     /// # Errors
     /// [`Error::Unauthenticated`] with a wrong credential, and without one from anywhere but this
     /// machine; what the database fails on.
-    pub async fn caller(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<Caller, Error> {
+    pub async fn admit(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<Admitted, Error> {
         let from = Some(peer.ip());
         match bearer::token(headers)? {
             // Boxed: a request without a credential would carry the place for this along.
-            Some(token) => Box::pin(self.caller_of(&token, from)).await,
-            None if peer::is_this_machine(peer, headers) => Ok(Caller { who: Who::Local, from }),
+            Some(token) => Box::pin(self.admit_by(&token, from)).await,
+            None if peer::is_this_machine(peer, headers) => {
+                Ok(Admitted { caller: Caller { who: Who::Local, from }, login: None })
+            }
             None => Err(missing()),
         }
     }
 
-    async fn caller_of(&self, token: &Token, from: Option<IpAddr>) -> Result<Caller, Error> {
+    async fn admit_by(&self, token: &Token, from: Option<IpAddr>) -> Result<Admitted, Error> {
         match token.kind() {
-            TokenKind::Access => Ok(self.service.session_of(token, SessionKind::Bearer, from).await?.caller),
-            TokenKind::ApiKey => self.service.caller_of_key(token, from).await,
+            TokenKind::Access => {
+                let session = self.service.session_of(token, SessionKind::Bearer, from).await?;
+                Ok(Admitted { login: Some(session.id), caller: session.caller })
+            }
+            TokenKind::ApiKey => Ok(Admitted { caller: self.service.caller_of_key(token, from).await?, login: None }),
             TokenKind::Refresh | TokenKind::Csrf | TokenKind::Ticket => Err(no_access_token()),
         }
     }

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 
 pub use entity::Model as McpSession;
 use entity::{Column, Entity};
@@ -57,6 +57,12 @@ pub async fn of_owner(db: &impl Conn, owner: &str, id_hash: &str) -> Result<Opti
     found.doing("read an MCP session")
 }
 
+/// As [`of_owner`]; nobody else changes it before `tx` ends.
+pub async fn lock(tx: &Tx, owner: &str, id_hash: &str) -> Result<Option<McpSession>, DbError> {
+    let query = Entity::find_by_id(id_hash).filter(Column::Owner.eq(owner)).lock_exclusive();
+    query.one(tx.inner()).await.doing("lock an MCP session")
+}
+
 /// Notes a use. False when there is no such session any more.
 pub async fn touch(tx: &Tx, owner: &str, id_hash: &str, at: DateTime<Utc>) -> Result<bool, DbError> {
     let done = Entity::update_many()
@@ -103,6 +109,12 @@ pub async fn delete(tx: &Tx, owner: &str, id_hash: &str) -> Result<bool, DbError
     Ok(done.doing("delete an MCP session")?.rows_affected == 1)
 }
 
+/// Deletes all sessions of an owner.
+pub async fn delete_of_owner(tx: &Tx, owner: &str) -> Result<u64, DbError> {
+    let done = Entity::delete_many().filter(Column::Owner.eq(owner)).exec(tx.inner()).await;
+    Ok(done.doing("delete the MCP sessions of a caller")?.rows_affected)
+}
+
 /// Deletes up to `limit` sessions that were last used before `before`.
 pub async fn delete_unused(tx: &Tx, before: DateTime<Utc>, limit: u64) -> Result<u64, DbError> {
     let mut unused = Query::select();
@@ -141,7 +153,8 @@ mod tests {
         drop(tx);
         let tx = db.begin().await?;
         insert(&tx, session("a", 1)).await?;
-        assert!(of_owner(&tx, "operator", "a").await?.is_none());
+        assert!(of_owner(&tx, "operator", "a").await?.is_none() && lock(&tx, "operator", "a").await?.is_none());
+        assert_eq!(lock(&tx, "local", "a").await?, Some(session("a", 1)));
         assert!(!touch(&tx, "operator", "a", at(9)).await? && !delete(&tx, "operator", "a").await?);
         let (level, uris) = (Some("info".to_owned()), Texts(vec!["x:1".to_owned()]));
         assert!(!wish(&tx, "operator", "a", level.clone(), uris.clone()).await?);
@@ -151,8 +164,11 @@ mod tests {
         let expected =
             McpSession { log_level: level, subscriptions: uris, initialized_at: Some(at(2)), ..session("a", 5) };
         assert_eq!(of_owner(&tx, "local", "a").await?, Some(expected));
+        insert(&tx, session("b", 1)).await?;
+        assert_eq!(delete_of_owner(&tx, "operator").await?, 0);
         assert!(delete(&tx, "local", "a").await?);
         assert_eq!(of_owner(&tx, "local", "a").await?, None);
+        assert_eq!(delete_of_owner(&tx, "local").await?, 1);
         Ok(())
     }
 

@@ -22,6 +22,7 @@ use super::versions::Version;
 use super::{about, call};
 use crate::domain::caller::Caller;
 use crate::domain::client::Abilities;
+use crate::domain::ids::SessionId;
 use crate::service::Error;
 use crate::service::Service;
 use crate::service::catalogue::Catalogue;
@@ -43,6 +44,8 @@ pub struct Context {
     /// Which tools it wants to see there.
     pub tools: Wish,
     pub caller: Caller,
+    /// The login that an administrator came by.
+    pub login: Option<SessionId>,
     pub request_id: RequestId,
     /// Ends the work: a guest is stopped.
     pub cancel: CancellationToken,
@@ -73,6 +76,7 @@ impl Context {
             scope: self.scope.clone(),
             tools: self.tools,
             caller: self.caller.clone(),
+            login: self.login,
             request_id: self.request_id.clone(),
             cancel: CancellationToken::new(),
             progress_token: None,

@@ -38,11 +38,13 @@ pub mod session;
 pub mod sessions;
 mod skills;
 mod spoken;
+mod standing;
 pub mod stream;
 mod tasks;
 mod transport;
 mod uris;
 pub mod versions;
+mod wishes;
 
 use std::future::Future;
 use std::io;
@@ -54,6 +56,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -131,17 +134,22 @@ impl McpState {
         transport::post(self, peer, request_id, request)
     }
 
-    /// Ends sessions that nobody uses, once a minute, until the process stops.
+    /// Ends sessions that nobody uses, now and then, and those of keys that are revoked, when one may have been; until
+    /// the process stops.
     pub async fn sweep_sessions(self) {
-        const PAUSE: Duration = Duration::from_secs(60);
+        let mut pause = tokio::time::interval(self.sessions.swept_every());
+        pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut credentials = self.dispatcher.service.events().credentials();
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
-                () = tokio::time::sleep(PAUSE) => {}
+                _ = pause.tick() => {}
+                // It never fails: the service has the other end.
+                _ = credentials.changed() => {}
             }
             match self.sessions.sweep().await {
                 Ok(0) => {}
-                Ok(ended) => tracing::debug!(ended, "idle sessions ended"),
+                Ok(ended) => tracing::debug!(ended, "sessions ended"),
                 Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "sessions were not swept"),
             }
         }

@@ -7,12 +7,12 @@ use tokio::sync::{broadcast, watch};
 
 use super::dispatch::Dispatcher;
 use super::scope::Scope;
+use super::standing::Standing;
 use crate::domain::caller::Caller;
-use crate::domain::ids::TaskId;
+use crate::domain::ids::{SessionId, TaskId};
 use crate::domain::outcome::Listing;
 use crate::events::Notice;
 use crate::service::offered::{Faces, split_uri};
-use std::time::Duration;
 
 /// One thing that is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,7 @@ pub(super) struct Notices {
     dispatcher: Dispatcher,
     caller: Caller,
     scope: Scope,
-    /// Another process on the same database says nothing here: the catalogue is looked at that often.
-    pause: Duration,
+    standing: Standing,
     catalogue: watch::Receiver<u64>,
     notices: broadcast::Receiver<Notice>,
     /// The catalogue of which the client knows; none when it could not be read.
@@ -47,13 +46,13 @@ pub(super) struct Seen {
 
 impl Notices {
     /// From now on: what happens while the catalogue is read is told, not missed.
-    pub(super) async fn new(dispatcher: &Dispatcher, caller: &Caller, scope: &Scope) -> Self {
+    pub(super) async fn new(dispatcher: &Dispatcher, caller: &Caller, login: Option<SessionId>, scope: &Scope) -> Self {
         let events = dispatcher.service.events();
         let mut notices = Self {
             dispatcher: dispatcher.clone(),
             caller: caller.clone(),
             scope: scope.clone(),
-            pause: Duration::from_secs(dispatcher.service.limits().sse_keep_alive_s),
+            standing: Standing::of(&dispatcher.service, caller, login),
             catalogue: events.catalogue(),
             notices: events.notices(),
             seen: None,
@@ -62,10 +61,18 @@ impl Notices {
         notices
     }
 
-    /// What is to be told next, never empty. None: nothing more will be.
+    /// What is to be told next, never empty. None: nothing more will be, to this client at least.
     pub(super) async fn next(&mut self) -> Option<Vec<Told>> {
         loop {
+            if !self.standing.goes_on().await {
+                return None;
+            }
             tokio::select! {
+                biased;
+                // Another process on the same database says nothing here: the catalogue is looked at as often.
+                () = self.standing.is_due() => if !self.standing.goes_on().await {
+                    return None;
+                },
                 changed = self.catalogue.changed() => if changed.is_err() {
                     return None;
                 },
@@ -80,7 +87,6 @@ impl Notices {
                     }
                     Err(RecvError::Closed) => return None,
                 },
-                () = tokio::time::sleep(self.pause) => {}
             }
             let now = self.look().await;
             let told = differences(self.seen, now);

@@ -66,16 +66,21 @@ impl Outbox {
     /// An outbox that holds all that one call may say, so that nothing is lost to a slow client and
     /// memory stays bounded by the limits of the call.
     pub fn new(id: Id, limits: &Limits) -> Self {
-        Self::keeping(id, limits, 0)
+        Self::holding(id, events_of_a_call(limits), 0)
+    }
+
+    /// An outbox with room for all that one subscription can be told at once: of each list, resource and task that it
+    /// names. Who speaks hears when there is no room, and can say later what was missed.
+    pub fn of_subscription(id: Id, limits: &Limits) -> Self {
+        Self::holding(id, Limits::size(limits.session_subscriptions.saturating_mul(2).saturating_add(LISTS)), 0)
     }
 
     /// The same, of which what was read can be read again.
     pub fn kept(id: Id, limits: &Limits) -> Self {
-        Self::keeping(id, limits, Limits::size(limits.stream_kept_bytes))
+        Self::holding(id, events_of_a_call(limits), Limits::size(limits.stream_kept_bytes))
     }
 
-    fn keeping(id: Id, limits: &Limits, kept: usize) -> Self {
-        let most = events_of_a_call(limits);
+    fn holding(id: Id, most: usize, kept: usize) -> Self {
         Self(Arc::new(Inner { id, most, kept, state: Mutex::default(), changed: Notify::new() }))
     }
 
@@ -84,14 +89,21 @@ impl Outbox {
         &self.0.id
     }
 
-    /// Says something; dropped when nobody will hear it.
-    pub fn say(&self, method: &str, params: &impl Serialize) {
+    /// Says something; dropped when nobody will hear it. False when it was dropped because too much waits to be read.
+    pub fn say(&self, method: &str, params: &impl Serialize) -> bool {
         let mut state = self.held();
-        if state.waiting() < self.0.most {
+        let has_room = state.waiting() < self.0.most;
+        if has_room {
             state.push(jsonrpc::notification(method, params));
         }
         drop(state);
         self.0.changed.notify_waiters();
+        has_room
+    }
+
+    /// Resolves when all that was said has been read.
+    pub(super) async fn is_read(&self) {
+        self.when(|state| (state.waiting() == 0).then_some(())).await;
     }
 
     /// Puts a question, which makes the client's answer a stream if it was to be none. False when nobody
@@ -169,11 +181,14 @@ impl Outbox {
         self.read_by_another(&mut state, at)
     }
 
-    /// Reads from the message after `number` on. None when it is not here any more, or was never said.
+    /// Reads from the message after `number` on. None when it is not here any more, was never said, or will never
+    /// be, because that one was the last.
     pub(super) fn resume(&self, number: u64) -> Option<Reader> {
         let mut state = self.held();
         let said = state.before + state.messages.len() as u64;
-        (state.before..=said).contains(&number).then(|| self.read_by_another(&mut state, number))
+        let is_last = number == said && matches!(state.end, End::Over);
+        let is_here = (state.before..=said).contains(&number) && !is_last;
+        is_here.then(|| self.read_by_another(&mut state, number))
     }
 
     fn read_by_another(&self, state: &mut State, at: u64) -> Reader {
@@ -201,6 +216,8 @@ impl Outbox {
     }
 }
 
+/// What a subscription may be told beside its resources and tasks: the acknowledgement, and of three lists.
+const LISTS: u64 = 4;
 /// What a message takes beside its text.
 const MESSAGE_BYTES: usize = 64;
 
@@ -242,7 +259,8 @@ impl State {
         }
         let message = self.messages.get(index).cloned();
         self.read = self.read.max(at + 1);
-        while self.before < self.read && self.bytes > kept {
+        // Never past what this reader has read: one that came back may stand further back than another before it.
+        while self.before <= at && self.bytes > kept {
             let Some(gone) = self.messages.pop_front() else { break };
             self.bytes -= gone.len() + MESSAGE_BYTES;
             self.before += 1;
@@ -280,6 +298,8 @@ impl Reader {
         let Inner { id, kept, .. } = &*self.outbox.0;
         let look = |state: &mut State| if state.reader == place { state.next(id, at, *kept) } else { Some(None) };
         let message = self.outbox.when(look).await?;
+        // There is room for more.
+        self.outbox.0.changed.notify_waiters();
         self.at += 1;
         Some((self.at, message))
     }
@@ -342,6 +362,24 @@ mod tests {
         }
     }
 
+    /// Whoever listens hears of everything that it may name at once, however few log lines a call may have; and who
+    /// speaks knows when there is no room, and when there is again.
+    #[tokio::test]
+    async fn an_outbox_of_a_subscription_has_room_for_all_that_it_names() {
+        let limits = Limits { session_subscriptions: 3, call_log_lines: 1, ..Limits::default() };
+        let outbox = Outbox::of_subscription(Id::Integer(7.into()), &limits);
+        assert!((0..10).all(|_| outbox.say("a", &json!({}))), "an acknowledgement, lists, resources, tasks");
+        assert!(!outbox.say("a", &json!({})));
+        let mut reader = outbox.reader();
+        let reads = async {
+            for _ in 0..10 {
+                reader.next().await.expect("a message");
+            }
+        };
+        tokio::join!(outbox.is_read(), reads);
+        assert!(outbox.say("a", &json!({})));
+    }
+
     #[tokio::test]
     async fn a_later_reader_takes_the_place_of_the_one_before() {
         let outbox = outbox(10);
@@ -370,8 +408,7 @@ mod tests {
         assert_eq!(again.next().await, None);
         let mut whole = outbox.resume(0).expect("all of it is here");
         assert_eq!(said(whole.next().await), (1, "a".to_owned()));
-        let mut end = outbox.resume(3).expect("the end");
-        assert_eq!(end.next().await, None);
+        assert!(outbox.resume(3).is_none(), "nothing comes after the answer");
         assert!(outbox.resume(4).is_none(), "it was never said");
 
         let outbox = Outbox::kept(Id::Integer(7.into()), &limits);
@@ -384,6 +421,29 @@ mod tests {
         }
         assert!(outbox.resume(0).is_none() && outbox.resume(19).is_some());
         assert!(outbox.bytes() <= 400);
+    }
+
+    #[tokio::test]
+    async fn who_comes_back_reads_each_message_once_however_far_it_had_read_before() {
+        let limits = Limits { stream_kept_bytes: 300, ..Limits::default() };
+        let outbox = Outbox::kept(Id::Integer(7.into()), &limits);
+        let say = |numbers: std::ops::RangeInclusive<u64>| {
+            for number in numbers {
+                outbox.say(&format!("m{number}"), &json!({}));
+            }
+        };
+        say(1..=5);
+        let mut reader = outbox.reader();
+        for _ in 0..5 {
+            reader.next().await.expect("a message");
+        }
+        drop(reader);
+        say(6..=13);
+        let mut again = outbox.resume(3).expect("it is here");
+        for number in 4..=13 {
+            assert_eq!(said(again.next().await), (number, format!("m{number}")));
+        }
+        assert!(outbox.resume(3).is_none() && outbox.bytes() <= 300);
     }
 
     #[tokio::test]

@@ -6,10 +6,11 @@
 //!
 //! What is here is what this process has at hand; [`super::sessions`] knows what is in the database.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,6 +25,7 @@ use super::jsonrpc::{Id, Response};
 use super::meta::Threshold;
 use super::scope::Scope;
 use super::versions::Version;
+use super::wishes::Wishes;
 use crate::clock::Clock;
 use crate::domain::caller::{Caller, Who};
 use crate::domain::client::Abilities;
@@ -66,11 +68,7 @@ pub struct Session {
     used: AtomicI64,
     /// The same of the last use that the database knows of; none for a session that is in no database.
     noted: Option<AtomicI64>,
-    /// 0: no level set; otherwise one more than the level's place.
-    log_level: AtomicU8,
-    /// Addresses of the resources of which the client wants to hear.
-    subscriptions: Mutex<BTreeSet<String>>,
-    subscriptions_most: usize,
+    pub(super) wishes: Wishes,
     calls: Mutex<HashMap<Id, CancellationToken>>,
     /// What the client was asked and has not answered, and how many that may be.
     questions: Mutex<HashMap<Id, oneshot::Sender<Said>>>,
@@ -101,7 +99,6 @@ pub(super) struct Here {
 pub(super) struct Bounds {
     most: usize,
     questions: usize,
-    subscriptions: usize,
     idle: TimeDelta,
 }
 
@@ -115,7 +112,6 @@ impl Bounds {
         Self {
             most: Limits::size(limits.sessions),
             questions: Limits::size(limits.open_questions),
-            subscriptions: Limits::size(limits.session_subscriptions),
             idle: idle.unwrap_or(TimeDelta::MAX),
         }
     }
@@ -179,6 +175,12 @@ impl Here {
         Some(Arc::clone(session))
     }
 
+    /// How often the uses of a session are to be noted while it is at work.
+    pub(super) fn noted_every(&self) -> Duration {
+        // It is longer than nothing.
+        self.bounds.noted_every().to_std().unwrap_or_default()
+    }
+
     /// Whether the database does not know of the last uses of a session.
     pub(super) fn is_due(&self, session: &Session) -> bool {
         session.noted.as_ref().is_some_and(|noted| {
@@ -199,13 +201,29 @@ impl Here {
         true
     }
 
+    /// Whose API keys have sessions here.
+    pub(super) fn keys(&self) -> HashSet<Who> {
+        let open = held(&self.open);
+        let owners = open.values().map(|session| &session.owner);
+        owners.filter(|owner| matches!(owner, Who::ApiKey { .. })).cloned().collect()
+    }
+
+    /// Ends all sessions of a caller; answers how many.
+    pub(super) fn end_all(&self, caller: &Caller) -> usize {
+        self.end_those(|session| session.owner == caller.who)
+    }
+
     /// Ends every session that has rested too long; answers how many.
     pub(super) fn sweep(&self) -> usize {
         let now = self.clock.now();
+        self.end_those(|session| session.is_over(now, self.bounds.idle))
+    }
+
+    fn end_those(&self, are_over: impl Fn(&Session) -> bool) -> usize {
         let mut open = held(&self.open);
         let before = open.len();
         open.retain(|_, session| {
-            let over = session.is_over(now, self.bounds.idle);
+            let over = are_over(session);
             if over {
                 session.ended.cancel();
             }
@@ -253,9 +271,7 @@ impl Session {
             agreed,
             used: AtomicI64::new(now.timestamp_micros()),
             noted: Some(AtomicI64::new(now.timestamp_micros())),
-            log_level: AtomicU8::new(0),
-            subscriptions: Mutex::default(),
-            subscriptions_most: bounds.subscriptions,
+            wishes: Wishes::default(),
             calls: Mutex::default(),
             questions: Mutex::default(),
             questions_most: bounds.questions,
@@ -335,46 +351,7 @@ impl Session {
 
     /// The least serious log line that the client wants; none until it said so.
     pub fn log_level(&self) -> Option<Threshold> {
-        let place = self.log_level.load(Ordering::Relaxed).checked_sub(1)?;
-        Threshold::ALL.get(usize::from(place)).copied()
-    }
-
-    pub fn set_log_level(&self, level: Threshold) {
-        self.log_level.store(level as u8 + 1, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_no_log_level(&self) {
-        self.log_level.store(0, Ordering::Relaxed);
-    }
-
-    /// Takes note that the client wants to hear of a resource.
-    ///
-    /// # Errors
-    /// How many there are, when no more may be.
-    pub fn subscribe(&self, uri: &str) -> Result<(), usize> {
-        let mut subscriptions = held(&self.subscriptions);
-        if subscriptions.len() >= self.subscriptions_most && !subscriptions.contains(uri) {
-            return Err(subscriptions.len());
-        }
-        subscriptions.insert(uri.to_owned());
-        Ok(())
-    }
-
-    pub fn unsubscribe(&self, uri: &str) {
-        held(&self.subscriptions).remove(uri);
-    }
-
-    /// Whether the client wants to hear of this resource.
-    pub fn is_subscribed(&self, uri: &str) -> bool {
-        held(&self.subscriptions).contains(uri)
-    }
-
-    pub(super) fn subscriptions(&self) -> Vec<String> {
-        held(&self.subscriptions).iter().cloned().collect()
-    }
-
-    pub(super) fn set_subscriptions(&self, uris: Vec<String>) {
-        *held(&self.subscriptions) = uris.into_iter().take(self.subscriptions_most).collect();
+        self.wishes.log_level()
     }
 
     /// Takes note of a running request. None when one of this id is running already.

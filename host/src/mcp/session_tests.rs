@@ -1,6 +1,7 @@
 //! What holds of sessions in the memory of one process.
 
 use super::*;
+use crate::domain::ids::ApiKeyId;
 
 fn sessions(most: u64, idle_s: u64) -> (Here, Clock) {
     let clock = Clock::system();
@@ -135,26 +136,17 @@ fn a_newer_stream_takes_the_place_of_the_older() {
 }
 
 #[test]
-fn the_log_level_is_none_until_it_is_set() {
+fn all_sessions_of_a_key_end_together_and_no_others() {
     let (sessions, _) = sessions(10, 60);
-    let session = sessions.open(&local(), agreed());
-    assert_eq!(session.log_level(), None);
-    for level in Threshold::ALL {
-        session.set_log_level(level);
-        assert_eq!(session.log_level(), Some(level));
-    }
-}
-
-/// Holds: session_subscriptions.
-#[test]
-fn subscriptions_of_a_session_are_bounded() {
-    let limits = Limits { session_subscriptions: 2, ..Limits::default() };
-    let session = Here::new(&limits, Clock::system()).open(&local(), agreed());
-    assert_eq!((session.subscribe("x:1"), session.subscribe("x:2")), (Ok(()), Ok(())));
-    assert_eq!((session.subscribe("x:3"), session.subscribe("x:2")), (Err(2), Ok(())));
-    session.unsubscribe("x:1");
-    assert_eq!(session.subscribe("x:3"), Ok(()));
-    assert_eq!(["x:1", "x:2", "x:3"].map(|uri| session.is_subscribed(uri)), [false, true, true]);
+    let key = |name: &str| Who::ApiKey { id: ApiKeyId::new(), name: name.to_owned() };
+    let caller = |who: &Who| Caller { who: who.clone(), from: None };
+    let (one, other) = (key("one"), key("other"));
+    let ended = [(); 2].map(|()| sessions.open(&caller(&one), agreed()));
+    let goes_on = [sessions.open(&caller(&other), agreed()), sessions.open(&local(), agreed())];
+    assert_eq!(sessions.keys(), HashSet::from([one.clone(), other]));
+    assert_eq!(sessions.end_all(&caller(&one)), 2);
+    assert!(ended.iter().all(|session| session.ended.is_cancelled()));
+    assert!(!goes_on.iter().any(|session| session.ended.is_cancelled()));
 }
 
 #[test]

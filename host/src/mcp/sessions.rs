@@ -6,13 +6,13 @@
 //! answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::meta::Threshold;
 use super::scope::Scope;
 use super::session::{Agreed, Here, Session};
 use super::versions::Version;
 use crate::domain::caller::Caller;
-use crate::service::mcp_sessions::{McpSession, McpWishes};
+use crate::service::mcp_sessions::{McpSession, McpWish};
 use crate::service::{Error, Service};
 
 /// Every session that there is; clones are the same.
@@ -58,6 +58,15 @@ impl Sessions {
         caller: &Caller,
         here: Option<Arc<Session>>,
     ) -> Result<Option<Arc<Session>>, Error> {
+        let known = here.clone();
+        let _turn = match &known {
+            Some(session) => Some(session.wishes.turn().await),
+            None => None,
+        };
+        if let Some(session) = known.as_ref().filter(|session| !self.here.is_due(session)) {
+            // Somebody else asked while this one waited.
+            return Ok(Some(Arc::clone(session)));
+        }
         match self.service.mcp_session_use(caller, id).await? {
             Some(row) => Ok(self.known(id, caller, here, row).await?),
             None => {
@@ -67,7 +76,8 @@ impl Sessions {
         }
     }
 
-    /// A session of which the database knows. None when another release wrote it.
+    /// A session of which the database knows. None when another release wrote it. Whoever calls this for one that is
+    /// `here` has the turn to change what it wishes.
     async fn known(
         &self,
         id: &str,
@@ -77,23 +87,23 @@ impl Sessions {
     ) -> Result<Option<Arc<Session>>, Error> {
         let McpSession { scope, version, capabilities, client, is_initialized, wishes } = row;
         let session = match here {
-            Some(session) => session,
+            Some(session) => {
+                session.wishes.set(wishes);
+                session
+            }
             None => {
                 let scope = scope.map_or(Ok(Scope::Everything), |name| name.parse().map(Scope::Server));
                 let (Some(version), Ok(scope)) = (Version::parse(&version), scope) else { return Ok(None) };
                 let agreed = Agreed { version, scope, capabilities, client };
-                self.take(self.here.known(id.to_owned(), caller, agreed)).await?
+                let session = self.here.known(id.to_owned(), caller, agreed);
+                session.wishes.set(wishes);
+                self.take(session).await?
             }
         };
         self.here.noted(&session);
         if is_initialized {
             session.set_initialized();
         }
-        match wishes.log_level.and_then(|word| Threshold::parse(&word).ok()) {
-            Some(level) => session.set_log_level(level),
-            None => session.set_no_log_level(),
-        }
-        session.set_subscriptions(wishes.subscriptions);
         Ok(Some(session))
     }
 
@@ -115,13 +125,19 @@ impl Sessions {
         Ok(self.service.mcp_session_end(caller, id).await? || here)
     }
 
-    /// Ends what this process has at hand and nobody used for its time, and notes what is at work; answers how
-    /// many ended.
+    /// Ends what this process has at hand and nobody used for its time, or whose caller's key was revoked, and notes
+    /// what is at work; answers how many ended.
     ///
     /// # Errors
     /// When the database does not take it.
     pub async fn sweep(&self) -> Result<usize, Error> {
-        let ended = self.here.sweep();
+        let mut ended = self.here.sweep();
+        for who in self.here.keys() {
+            let caller = Caller { who, from: None };
+            if !self.service.caller_goes_on(&caller, None).await? {
+                ended += self.here.end_all(&caller);
+            }
+        }
         for session in self.here.unnoted() {
             match self.service.mcp_session_use(&session.caller(), session.id()).await? {
                 Some(_) => self.here.noted(&session),
@@ -129,6 +145,11 @@ impl Sessions {
             }
         }
         Ok(ended)
+    }
+
+    /// How often to sweep, so that no session that is at work is taken for one that nobody uses.
+    pub fn swept_every(&self) -> Duration {
+        self.here.noted_every()
     }
 
     /// How many this process has at hand.
@@ -142,13 +163,19 @@ impl Sessions {
     }
 }
 
-/// Notes what the client of a session wants to hear of, for every process.
+/// Notes one thing more that the client of a session wants to hear of, for every process.
 ///
 /// # Errors
-/// When the database does not take it.
-pub async fn keep_wishes(service: &Service, session: &Session) -> Result<(), Error> {
-    if session.is_kept() {
-        service.mcp_session_wish(&session.caller(), session.id(), wishes(session)).await?;
+/// When it wants to hear of too much, or the database does not take it.
+pub async fn wish(service: &Service, session: &Session, wish: McpWish) -> Result<(), Error> {
+    let _turn = session.wishes.turn().await;
+    let wishes = match session.is_kept() {
+        true => service.mcp_session_wish(&session.caller(), session.id(), wish).await?,
+        false => Some(session.wishes.all().and(wish, service.limits().session_subscriptions)?),
+    };
+    // What is wished of a session that has ended is nothing to anybody.
+    if let Some(wishes) = wishes {
+        session.wishes.set(wishes);
     }
     Ok(())
 }
@@ -188,11 +215,6 @@ fn written(session: &Session) -> McpSession {
         capabilities,
         client,
         is_initialized: session.is_initialized(),
-        wishes: wishes(session),
+        wishes: session.wishes.all(),
     }
-}
-
-fn wishes(session: &Session) -> McpWishes {
-    let log_level = session.log_level().map(|level| level.as_str().to_owned());
-    McpWishes { log_level, subscriptions: session.subscriptions() }
 }

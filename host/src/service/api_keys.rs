@@ -15,7 +15,7 @@ use super::permission::people_only;
 use super::{Error, Page, PageRequest, Service};
 use crate::crypto::token::{Token, TokenKind};
 use crate::db::api_keys::{self, ApiKey};
-use crate::db::{DbError, Tx};
+use crate::db::{DbError, Tx, mcp_sessions};
 use crate::domain::caller::{Caller, Who};
 use crate::domain::ids::ApiKeyId;
 use crate::domain::names::ApiKeyName;
@@ -113,7 +113,7 @@ impl Service {
         Ok(Page::from(api_keys::list(self.db(), &page).await?).map(ApiKeyView::from))
     }
 
-    /// Takes a key back: the next request that shows it is refused.
+    /// Takes a key back: the next request that shows it is refused, and its MCP sessions are over.
     ///
     /// # Errors
     /// [`Error::Forbidden`] but for people; [`Error::NotFound`]; [`Error::Conflict`] when it is
@@ -143,6 +143,8 @@ impl Service {
         if !api_keys::revoke(&tx, key.id, now).await? {
             return Err(Error::conflict(format!("the API key `{}` is revoked already", key.name)));
         }
+        let its = Caller { who: Who::ApiKey { id: key.id, name: key.name.clone() }, from: None };
+        mcp_sessions::delete_of_owner(&tx, &its.principal()).await?;
         audit::write(&tx, caller, now, act("api_key.revoke", key.id)).await?;
         tx.commit().await?;
         Ok(ApiKey { revoked_at: Some(now), ..key }.into())

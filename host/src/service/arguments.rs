@@ -219,7 +219,7 @@ impl Service {
         }
         let turn = Arc::clone(&self.0.schemas.results).acquire_owned().await;
         let turn = turn.map_err(|error| Error::internal("holding a result to its schema", error))?;
-        let (output, given) = (Arc::clone(output), given.clone());
+        let (output, given) = (Arc::clone(output), given.to_owned());
         apart(turn, move || match (output.as_ref(), serde_json::from_str(given.get())) {
             (Ok(schema), Ok(value)) => misfit(schema, &value, steps_max),
             (_, Err(error)) => Some(unreadable(&error)),

@@ -260,7 +260,7 @@ impl Service {
             (call.ready, call.is_draft) = (ready, is_draft);
             of_version(&call.ready, &request)?;
             if !is_same {
-                self.arguments_checked(&call.ready.runnable.name, &call.ready.held, &call.arguments)?;
+                self.arguments_checked(&call.ready.runnable.name, &call.ready.held, &call.arguments).await?;
             }
         }
         let policies = self.policy().await?;

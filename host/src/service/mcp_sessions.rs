@@ -34,6 +34,39 @@ pub struct McpWishes {
     pub subscriptions: Vec<String>,
 }
 
+/// One thing that a client wants to hear of, or wants to hear of no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum McpWish {
+    /// From this seriousness on.
+    LogLevel(String),
+    Subscribe(String),
+    Unsubscribe(String),
+}
+
+impl McpWishes {
+    /// The same, and one more thing that was wished. Of `most` resources at most.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it wants to hear of more.
+    pub fn and(mut self, wish: McpWish, most: u64) -> Result<Self, Error> {
+        match wish {
+            McpWish::LogLevel(level) => self.log_level = Some(level),
+            McpWish::Subscribe(uri) if self.subscriptions.contains(&uri) => {}
+            McpWish::Subscribe(_) if self.subscriptions.len() as u64 >= most => {
+                let message = format!(
+                    "this session is subscribed to {} resources and no more may be (MCPBOX_SESSION_SUBSCRIPTIONS); \
+                     unsubscribe from one first",
+                    self.subscriptions.len()
+                );
+                return Err(Error::invalid("/uri", message));
+            }
+            McpWish::Subscribe(uri) => self.subscriptions.push(uri),
+            McpWish::Unsubscribe(uri) => self.subscriptions.retain(|known| *known != uri),
+        }
+        Ok(self)
+    }
+}
+
 impl Service {
     /// Keeps a new session.
     pub async fn mcp_session_keep(&self, caller: &Caller, id: &str, session: McpSession) -> Result<(), Error> {
@@ -80,13 +113,21 @@ impl Service {
         }))
     }
 
-    /// Notes what a client wants to hear of. False when the session has ended.
-    pub async fn mcp_session_wish(&self, caller: &Caller, id: &str, wishes: McpWishes) -> Result<bool, Error> {
-        let McpWishes { log_level, subscriptions } = wishes;
+    /// Notes one thing more that a client wants to hear of, and answers all that it does. None when the session has
+    /// ended.
+    ///
+    /// # Errors
+    /// See [`McpWishes::and`].
+    pub async fn mcp_session_wish(&self, caller: &Caller, id: &str, wish: McpWish) -> Result<Option<McpWishes>, Error> {
+        let (owner, id_hash) = (caller.principal(), hash(id));
         let tx = self.db().begin_rows().await?;
-        let is_there = rows::wish(&tx, &caller.principal(), &hash(id), log_level, Texts(subscriptions)).await?;
+        let Some(row) = rows::lock(&tx, &owner, &id_hash).await? else { return Ok(None) };
+        let before = McpWishes { log_level: row.log_level, subscriptions: row.subscriptions.0 };
+        let wishes = before.and(wish, self.limits().session_subscriptions)?;
+        let McpWishes { log_level, subscriptions } = wishes.clone();
+        rows::wish(&tx, &owner, &id_hash, log_level, Texts(subscriptions)).await?;
         tx.commit().await?;
-        Ok(is_there)
+        Ok(Some(wishes))
     }
 
     /// Notes that a client is ready to be asked, for every process.
@@ -128,4 +169,26 @@ impl Service {
 
 fn hash(id: &str) -> String {
     Digest::of(id.as_bytes()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Holds: session_subscriptions.
+    #[test]
+    fn a_wish_changes_one_thing_and_the_resources_of_a_session_are_bounded() {
+        let wished = |wishes: McpWishes, wish| wishes.and(wish, 2);
+        let subscribe = |uri: &str| McpWish::Subscribe(uri.to_owned());
+        let mut wishes = McpWishes::default();
+        for wish in [McpWish::LogLevel("info".to_owned()), subscribe("x:1"), subscribe("x:2"), subscribe("x:1")] {
+            wishes = wished(wishes, wish).expect("there is room");
+        }
+        assert_eq!((wishes.log_level.as_deref(), wishes.subscriptions.len()), (Some("info"), 2));
+        let refused = wished(wishes.clone(), subscribe("x:3")).expect_err("no more may be");
+        assert!(refused.to_string().contains("MCPBOX_SESSION_SUBSCRIPTIONS"), "{refused}");
+        let wishes = wished(wishes, McpWish::Unsubscribe("x:1".to_owned())).expect("it is taken back");
+        let wishes = wished(wishes, subscribe("x:3")).expect("there is room again");
+        assert_eq!(wishes.subscriptions, ["x:2", "x:3"]);
+    }
 }

@@ -1,5 +1,5 @@
 //! Who may listen to a live stream, and for how long: an administrator whose session is in force, no longer
-//! than it is.
+//! than it is; over MCP also who has an API key, until that is revoked.
 //!
 //! Where a program can send no header, it shows a ticket, which it got with its session: good for one stream,
 //! within seconds. What stands in an address is written down by too many to be worth more.
@@ -13,8 +13,10 @@ use utoipa::ToSchema;
 use super::sessions::{self, Session};
 use super::{Error, Service};
 use crate::crypto::token::{Token, TokenKind};
-use crate::db::admin_sessions;
 use crate::db::stream_tickets::{self as rows, StreamTicket};
+use crate::db::{admin_sessions, api_keys};
+use crate::domain::caller::{Caller, Who};
+use crate::domain::ids::SessionId;
 
 /// Life of a ticket.
 const TICKET_S: u32 = 30;
@@ -62,9 +64,27 @@ impl Service {
         found.map(|(row, admin)| sessions::opened(row, admin, from)).ok_or_else(refused)
     }
 
+    /// Whether what let a caller in is in force, in whatever process it was ended: its API key, or for an administrator
+    /// the `login`. Who showed nothing has nothing that ends.
+    pub async fn caller_goes_on(&self, caller: &Caller, login: Option<SessionId>) -> Result<bool, Error> {
+        match (&caller.who, login) {
+            (Who::ApiKey { id, .. }, _) => {
+                let key = api_keys::by_id(self.db(), *id).await?;
+                Ok(key.is_some_and(|key| key.revoked_at.is_none()))
+            }
+            (Who::Admin { .. }, Some(login)) => self.login_goes_on(login).await,
+            (Who::Admin { .. }, None) => Ok(false),
+            (Who::Local | Who::Operator | Who::Source { .. }, _) => Ok(true),
+        }
+    }
+
     /// Whether a session is in force, in whatever process it was ended or its tokens exchanged.
     pub async fn session_goes_on(&self, session: &Session) -> Result<bool, Error> {
-        let found = admin_sessions::by_id(self.db(), session.id).await?;
+        self.login_goes_on(session.id).await
+    }
+
+    async fn login_goes_on(&self, id: SessionId) -> Result<bool, Error> {
+        let found = admin_sessions::by_id(self.db(), id).await?;
         let now = self.clock().now();
         Ok(found.is_some_and(|(row, admin)| row.is_valid(&admin, now)))
     }

@@ -72,6 +72,20 @@ async fn who_is_not_on_this_machine_shows_a_key() {
     assert_eq!(client.post(&[("authorization", &good)], &initialize("2025-11-25")).await.status, 401);
 }
 
+#[tokio::test]
+async fn an_address_that_is_no_text_is_looked_at_after_all_that_comes_before() {
+    let host = Host::start().await;
+    let client = Client::of(&host).at("/mcp/servers/%ff");
+    for (headers, status) in
+        [(&[("origin", "https://evil.example")][..], 403), (&[("x-forwarded-for", "192.0.2.7")], 401), (&[], 404)]
+    {
+        let answer = client.post(headers, &initialize("2025-11-25")).await;
+        assert_eq!(answer.status, status, "{headers:?}");
+        assert!(answer.json().await["error"]["message"].is_string(), "{headers:?}");
+        assert_eq!(client.send("GET", headers, "").await.status, status, "{headers:?}");
+    }
+}
+
 /// Holds: request_body_bytes.
 #[tokio::test]
 async fn a_body_is_json_of_a_bounded_size_and_depth() {

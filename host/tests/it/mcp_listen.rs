@@ -1,10 +1,12 @@
 //! What clients hear of that they listen for: lists and resources that change, and tasks.
 
+use mcpbox::events::{KEPT, Notice};
+use mcpbox::limits::Limits;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::desk;
-use crate::harness::Host;
+use crate::harness::{Host, Wishes};
 use crate::mcp_client::{Answer, Client, ECHO, initialize, request};
 
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -131,6 +133,95 @@ async fn a_legacy_client_hears_of_the_resources_that_it_subscribed_to() {
             "nothing of the resource"
         );
     }
+}
+
+/// Everything that a client listens by with a credential, open: a session's stream, a subscription, and a stream of the
+/// oldest revision.
+async fn listen_by(client: &Client, host: &Host, bearer: &str) -> [Answer; 3] {
+    let by = ("authorization", bearer);
+    let opened = client.post(&[by], &initialize("2025-11-25")).await;
+    let session = opened.headers["mcp-session-id"].to_str().expect("visible ASCII").to_owned();
+    let mut legacy = client.listen(&session, &[by]).await;
+    assert!(legacy.event().await.is_some_and(|primer| primer.starts_with("id: session-")));
+    let wanted = json!({"notifications": {"toolsListChanged": true}});
+    let mut modern = client.modern(&[by], "subscriptions/listen", wanted).await;
+    assert_eq!(message(&mut modern).await["method"], "notifications/subscriptions/acknowledged");
+    let accept = ("accept", "text/event-stream");
+    let mut oldest = Client::of(host).at("/sse").send("GET", &[by, accept], "").await;
+    assert!(oldest.event().await.is_some_and(|endpoint| endpoint.contains("/messages?sessionId=")));
+    [legacy, modern, oldest]
+}
+
+/// Whatever else a stream says, it is no news.
+async fn ends_without_news(streams: [Answer; 3]) {
+    for mut stream in streams {
+        while let Some(event) = stream.event().await {
+            assert!(!event.contains("list_changed"), "{event}");
+        }
+    }
+}
+
+/// A live stream is never open longer than what opened it is in force.
+#[tokio::test]
+async fn who_listens_with_a_key_or_a_login_hears_nothing_once_it_has_ended() {
+    let host = Host::with(Wishes { legacy_sse: true, ..Wishes::default() }).await;
+    let admin = host.admin().await;
+    let (server, _) = admin.tool("s", "echo", ECHO).await;
+    let client = Client::of(&host);
+    let key = admin.ask(Method::POST, "/api/api-keys", Some(json!({"name": "claude"}))).await;
+    let by_key = listen_by(&client, &host, &format!("Bearer {}", key["key"].as_str().expect("a key"))).await;
+    let login = host.login("ada").await;
+    let by_login = listen_by(&client, &host, &format!("Bearer {login}")).await;
+    let mut others = listen_by(&client, &host, &format!("Bearer {}", admin.token)).await;
+    let sessions = || host.read("SELECT count(*) FROM mcp_sessions WHERE owner LIKE 'key:%'");
+    assert_eq!(sessions(), "1");
+
+    admin.ask(Method::DELETE, &format!("/api/api-keys/{}", key["id"].as_str().expect("an id")), None).await;
+    assert_eq!(host.send(Method::POST, "/auth/logout", Some(&login), &[], None).await.0.as_u16(), 204);
+    admin.another_tool(&server, "more", ECHO).await;
+    ends_without_news(by_key).await;
+    ends_without_news(by_login).await;
+    assert_eq!(sessions(), "0", "the sessions of a key end with it");
+    for stream in &mut others[..2] {
+        assert_eq!(message(stream).await["method"], "notifications/tools/list_changed", "others go on");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_soon_when_its_key_is_revoked_in_another_process() {
+    let limits = Limits { sse_keep_alive_s: 1, ..Wishes::default().limits };
+    let host = Host::with(Wishes { limits, legacy_sse: true, ..Wishes::default() }).await;
+    let admin = host.admin().await;
+    let key = admin.ask(Method::POST, "/api/api-keys", Some(json!({"name": "claude"}))).await;
+    let streams =
+        listen_by(&Client::of(&host), &host, &format!("Bearer {}", key["key"].as_str().expect("a key"))).await;
+    let beside = host.beside().await;
+    let path = format!("/api/api-keys/{}", key["id"].as_str().expect("an id"));
+    let (status, ..) = beside.send(Method::DELETE, &path, Some(&admin.token), &[], None).await;
+    assert_eq!(status.as_u16(), 200);
+    ends_without_news(streams).await;
+    beside.stop().await;
+}
+
+/// A burst of news is told whole, however few log lines a call may have.
+#[tokio::test]
+async fn a_client_that_missed_something_is_told_of_all_that_it_asked_for() {
+    let limits = Limits { call_log_lines: 1, ..Wishes::default().limits };
+    let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
+    let uris: Vec<String> = (0..8).map(|number| format!("notes://{number}")).collect();
+    let wanted = json!({"toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true,
+        "resourceSubscriptions": uris});
+    let mut stream = Client::of(&host).modern(&[], "subscriptions/listen", json!({"notifications": wanted})).await;
+    message(&mut stream).await;
+    // More than are kept for one who listens.
+    let events = host.app().service().events();
+    (0..2 * KEPT).for_each(|_| events.notice(Notice::ResourceUpdated { uri: "nobody".to_owned() }));
+    let mut told = Vec::new();
+    for _ in 0..3 + uris.len() {
+        told.push(message(&mut stream).await);
+    }
+    let updated: Vec<&str> = told.iter().filter_map(|message| message["params"]["uri"].as_str()).collect();
+    assert_eq!(updated, uris);
 }
 
 #[tokio::test]

@@ -4,11 +4,14 @@ use mcpbox::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::harness::{Host, Wishes};
-use crate::mcp_client::{Answer, Client, offer, outcome_of_last_call};
+use crate::mcp_client::{Answer, Client, WAITS, offer, outcome_of_last_call};
 
 /// Says something, works on, says something again.
 const STEPS: &str = "import asyncio\n\nasync def main() -> str:\n    progress(1)\n    await asyncio.sleep(1.2)\n    \
                      progress(2)\n    return 'done'\n";
+
+/// Says nothing for longer than two streams are open.
+const SILENT: &str = "import asyncio\n\nasync def main() -> str:\n    await asyncio.sleep(2.6)\n    return 'done'\n";
 
 fn call() -> Value {
     json!({"name": "s__steps", "_meta": {"progressToken": "p"}})
@@ -68,13 +71,43 @@ async fn a_client_whose_connection_broke_reads_on_where_it_stopped() {
     }
 }
 
+/// Clients of the official SDK take a stream up again that ended with an error, or with nothing: only 405 tells them
+/// that there is no more.
+#[tokio::test]
+async fn a_stream_that_was_read_to_its_end_is_not_taken_up_again() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    let tools = offer(&host, &admin, &[("steps", STEPS), ("waits", WAITS)]).await;
+    let client = Client::of(&host);
+    let (session, _) = client.open("2025-11-25").await;
+    let whole = async |mut stream: Answer| {
+        let mut last = String::new();
+        while let Some(event) = stream.event().await {
+            let (id, _) = read(&event);
+            last = if id.is_empty() { last } else { id };
+        }
+        last
+    };
+    let answered = whole(client.ask(&session, "tools/call", call()).await).await;
+    let waits = json!({"name": "s__waits", "_meta": {"progressToken": "p"}});
+    let mut cancelled = client.ask(&session, "tools/call", waits).await;
+    let (start, _) = read(&cancelled.event().await.expect("a primer"));
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}});
+    assert_eq!(client.post(&[("mcp-session-id", &session)], &cancel).await.status, 202);
+    assert_eq!(whole(cancelled).await, "", "nothing more is said");
+    assert_eq!(outcome_of_last_call(&host, &tools[1]).await, "cancelled");
+    for last in [answered, start] {
+        assert_eq!(client.listen(&session, &[("last-event-id", &last)]).await.status, 405, "{last}");
+    }
+}
+
 /// Holds: stream_poll_s.
 #[tokio::test]
 async fn a_long_stream_is_closed_and_the_client_comes_back_for_the_answer() {
     let limits = Limits { stream_poll_s: 1, ..Wishes::default().limits };
     let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
     let admin = host.admin().await;
-    offer(&host, &admin, &[("steps", STEPS)]).await;
+    offer(&host, &admin, &[("steps", STEPS), ("silent", SILENT)]).await;
     let client = Client::of(&host);
     let (session, _) = client.open("2025-11-25").await;
     let mut stream = client.ask(&session, "tools/call", call()).await;
@@ -86,6 +119,26 @@ async fn a_long_stream_is_closed_and_the_client_comes_back_for_the_answer() {
     let (last, _) = read(&events[events.len() - 2]);
     let said = rest(client.listen(&session, &[("last-event-id", &last)]).await).await;
     assert_eq!(said, ["notifications/progress 2.0", "answer \"done\""]);
+
+    // While nothing is said there is still a place to come back to, on each stream anew.
+    let mut stream =
+        client.ask(&session, "tools/call", json!({"name": "s__silent", "_meta": {"progressToken": 1}})).await;
+    let mut streams = 1;
+    let answer = loop {
+        let mut last = String::new();
+        let mut answer = None;
+        while let Some(event) = stream.event().await {
+            let (id, message) = read(&event);
+            last = if id.is_empty() { last } else { id };
+            answer = answer.or(message);
+        }
+        match answer {
+            Some(answer) => break answer,
+            None => stream = client.listen(&session, &[("last-event-id", &last)]).await,
+        }
+        streams += 1;
+    };
+    assert!(streams > 2 && answer["result"]["structuredContent"]["result"] == "done", "{streams}: {answer}");
 
     // A client of before does not come back: its stream stays.
     let (older, _) = client.open("2025-06-18").await;

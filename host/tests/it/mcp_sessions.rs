@@ -5,8 +5,9 @@ use mcpbox::domain::caller::Caller;
 use mcpbox::limits::Limits;
 use serde_json::json;
 
+use crate::desk;
 use crate::harness::{Host, Wishes};
-use crate::mcp_client::{Client, ECHO, TALKS, offer};
+use crate::mcp_client::{Client, ECHO, PATIENCE, TALKS, offer};
 
 #[tokio::test]
 async fn a_session_goes_on_after_a_restart_with_all_that_was_agreed_on() {
@@ -77,6 +78,69 @@ async fn processes_on_one_database_share_sessions_and_hear_of_their_end() {
     host.clock.turn(TimeDelta::seconds(61));
     assert_eq!(here.ask(&session, "ping", json!({})).await.status, 404);
     beside.stop().await;
+}
+
+/// Once in a while a request asks the database for its session; whatever it read there, it forgets nothing that was
+/// answered meanwhile.
+#[tokio::test]
+async fn a_wish_that_was_answered_is_not_forgotten() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    offer(&host, &admin, &[("talks", TALKS)]).await;
+    let client = Client::of(&host);
+    let (session, _) = client.open("2025-06-18").await;
+    for level in ["info", "error"].repeat(5) {
+        host.clock.turn(TimeDelta::seconds(61));
+        let ping = async || assert_eq!(client.ask(&session, "ping", json!({})).await.status, 200);
+        let set = async || {
+            assert_eq!(client.ask(&session, "logging/setLevel", json!({"level": level})).await.status, 200);
+        };
+        tokio::join!(ping(), ping(), set(), ping(), ping(), ping());
+        let messages = client.ask(&session, "tools/call", json!({"name": "s__talks"})).await;
+        let logs = messages.headers["content-type"] == "text/event-stream";
+        let logs = logs && messages.text().await.contains("at 50");
+        assert_eq!(logs, level == "info", "{level}");
+    }
+}
+
+#[tokio::test]
+async fn processes_on_one_database_keep_what_was_wished_of_each() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    desk::offer(&admin).await;
+    let beside = host.beside().await;
+    let (here, there) = (Client::of(&host).at(desk::ALONE), Client::of(&beside).at(desk::ALONE));
+    let (session, _) = here.open("2025-06-18").await;
+    assert_eq!(there.ask(&session, "ping", json!({})).await.status, 200);
+    let subscribed = here.ask(&session, "resources/subscribe", json!({"uri": "notes://1"})).await;
+    assert_eq!(subscribed.result().await, json!({}));
+    assert_eq!(there.ask(&session, "logging/setLevel", json!({"level": "error"})).await.status, 200);
+    assert_eq!(host.read("SELECT subscriptions FROM mcp_sessions"), r#"["notes://1"]"#);
+    assert_eq!(host.read("SELECT log_level FROM mcp_sessions"), "error");
+    beside.stop().await;
+}
+
+/// Its use is noted while it is at work, and often enough for how soon a session ends that nobody uses.
+#[tokio::test]
+async fn a_session_that_is_at_work_does_not_end_however_short_the_time_for_idle_ones() {
+    let limits = Limits { session_idle_s: 60, ..Wishes::default().limits };
+    let host = Host::with(Wishes { limits, ..Wishes::default() }).await;
+    let client = Client::of(&host);
+    let (session, _) = client.open("2025-11-25").await;
+    let mut stream = client.listen(&session, &[]).await;
+    assert!(stream.event().await.is_some(), "it is open");
+    let used = || host.read("SELECT used_at FROM mcp_sessions");
+    for _ in 0..2 {
+        let before = used();
+        host.clock.turn(TimeDelta::seconds(40));
+        let noted = async {
+            while used() == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, noted).await.expect("its use is noted");
+    }
+    assert_eq!(client.ask(&session, "ping", json!({})).await.status, 200);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The deprecated transport of the oldest revision: one stream for all answers.
 
 use mcpbox::domain::caller::Caller;
+use mcpbox::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::harness::{Host, Wishes};
@@ -100,6 +101,26 @@ async fn a_stopping_host_ends_its_conversations() {
     hear(&mut stream).await;
     let (ended, ()) = tokio::join!(stream.event(), host.stop());
     assert_eq!(ended, None);
+}
+
+#[tokio::test]
+async fn a_call_that_runs_when_the_host_stops_is_answered() {
+    let limits = Limits { stop_grace_s: 60, ..Wishes::default().limits };
+    let mut host = Host::with(Wishes { limits, legacy_sse: true, ..Wishes::default() }).await;
+    let admin = host.admin().await;
+    let steps = "import asyncio\n\nasync def main() -> str:\n    progress(1)\n    await asyncio.sleep(1)\n    \
+                 return 'done'\n";
+    offer(&host, &admin, &[("steps", steps)]).await;
+    let (mut stream, client) = open(&host).await;
+    client.post(&[], &initialize("2024-11-05")).await;
+    hear(&mut stream).await;
+    let call = json!({"name": "s__steps", "_meta": {"progressToken": 1}});
+    client.post(&[], &request(1, "tools/call", &call)).await;
+    assert_eq!(hear(&mut stream).await["method"], "notifications/progress", "it runs");
+    let rest = async { (hear(&mut stream).await, stream.event().await) };
+    let ((answer, end), ()) = tokio::join!(rest, host.stop());
+    assert!(answer["id"] == 1 && answer["result"].to_string().contains("done"), "{answer}");
+    assert_eq!(end, None);
 }
 
 #[tokio::test]

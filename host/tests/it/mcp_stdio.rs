@@ -267,6 +267,63 @@ async fn a_call_does_not_hold_up_the_end_for_longer_than_any_stop() {
     assert_eq!(outcome_of_last_call(&host, &tools[0]).await, "cancelled");
 }
 
+/// Nothing that a client does keeps the process: neither the end of its input nor a signal waits for it to read.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_not_waited_for() {
+    let place = Installation::new().await;
+    for by_signal in [false, true] {
+        let mut command = place.command(&["stdio"]);
+        command.env("MCPBOX_STOP_GRACE_S", "1");
+        let mut talk = Talk::start(command);
+        talk.open("2025-11-25").await;
+        let list = request(1, "tools/list", &json!({}));
+        talk.ask(&list).await;
+        for _ in 0..400 {
+            talk.say(&list).await;
+        }
+        let pid = talk.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
+        match by_signal {
+            true => kill_process(pid, Signal::TERM).expect("a signal is sent"),
+            false => talk.input = None,
+        }
+        let ended = tokio::time::timeout(PATIENCE, talk.child.wait()).await.expect("it ends in time");
+        assert_eq!(ended.expect("it ends").code(), Some(0), "{by_signal}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_says_in_a_batch_that_it_is_ready_hears_of_changes() {
+    let host = Host::start().await;
+    let admin = host.admin().await;
+    offer(&host, &admin, &[("echo", ECHO)]).await;
+    let mut talk = Talk::beside(&host, &[], &[("MCPBOX_SSE_KEEP_ALIVE_S", "1")]);
+    talk.ask(&initialize("2025-03-26")).await;
+    let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let answers = talk.ask(&json!([ready, request(1, "ping", &json!({}))])).await;
+    assert_eq!(answers[0]["result"], json!({}), "{answers}");
+    talk.ask(&request(2, "tools/list", &json!({}))).await;
+    let servers = host.model().done("mcpbox_list_servers", json!({})).await;
+    host.model().done("mcpbox_stop_server", json!({"server_id": servers["servers"][0]["id"]})).await;
+    assert_eq!(talk.heard().await["method"], "notifications/tools/list_changed");
+    talk.end().await;
+}
+
+/// 2026-07-28, "Graceful Closure": a subscription ends with its result when the host stops.
+#[tokio::test]
+async fn a_subscription_is_told_its_end_before_the_process_stops() {
+    let place = Installation::new().await;
+    let mut talk = Talk::start(place.command(&["stdio"]));
+    let listen = modern_params(json!({"notifications": {"toolsListChanged": true}}));
+    let acknowledged = talk.ask(&request(7, "subscriptions/listen", &listen)).await;
+    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged", "{acknowledged}");
+    let pid = talk.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
+    kill_process(pid, Signal::TERM).expect("a signal is sent");
+    let ended = talk.heard().await;
+    assert_eq!((&ended["id"], &ended["result"]["resultType"]), (&json!(7), &json!("complete")), "{ended}");
+    assert_eq!(talk.hear().await, None);
+    assert_eq!(talk.child.wait().await.expect("it ends").code(), Some(0));
+}
+
 #[tokio::test]
 async fn the_end_of_its_input_waits_for_what_runs() {
     let host = Host::start().await;

@@ -28,6 +28,14 @@ async fn a_change_of_the_tools_reaches_open_streams_and_those_who_come_back() {
     let mut back = client.listen(&session, &[("last-event-id", &id)]).await;
     assert!(back.event().await.is_some_and(|told| told.contains("list_changed")));
     assert_eq!(open.event().await, None, "the newer stream takes the place of the older");
+    let (quiet, _) = client.open("2025-11-25").await;
+    let mut open = client.listen(&quiet, &[]).await;
+    let id_of =
+        |event: Option<String>| event.and_then(|event| Some(event.strip_prefix("id: ")?.lines().next()?.to_owned()));
+    let first = id_of(open.event().await).expect("an id");
+    let mut back = client.listen(&quiet, &[("last-event-id", &first)]).await;
+    let primer = back.event().await.expect("a primer");
+    assert!(primer.starts_with("id: session-") && primer.ends_with("\ndata: \n\n"), "nothing to say: {primer}");
     let elsewhere = client.listen(&session, &[("last-event-id", "another-stream-7")]).await;
     assert_eq!(elsewhere.status, 405);
 }

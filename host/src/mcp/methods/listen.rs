@@ -1,5 +1,5 @@
-//! `subscriptions/listen`: a modern client hears of what it asked for, until it closes the answer or the host
-//! stops.
+//! `subscriptions/listen`: a modern client hears of what it asked for, until it closes the answer, the host stops, or
+//! what it showed opens nothing any more.
 
 use std::collections::BTreeSet;
 
@@ -90,43 +90,78 @@ async fn listen(dispatcher: &Dispatcher, context: &Context, params: &Params) -> 
         return Err(Failure::new(Kind::NotAcceptable, "a subscription is a stream; send `Accept: text/event-stream`"));
     };
     // Before the acknowledgement: what happens from then on is told.
-    let mut notices = Notices::new(dispatcher, &context.caller, &context.scope).await;
+    let mut notices = Notices::new(dispatcher, &context.caller, context.login, &context.scope).await;
     let mut acknowledged = Map::new();
     acknowledged.insert("notifications".to_owned(), json!(filter));
     say(outbox, "notifications/subscriptions/acknowledged", acknowledged);
     let stopping = dispatcher.service.stopping();
+    // Whether something could not be said, because the client does not read.
+    let mut missed = false;
     loop {
         let told = tokio::select! {
             () = context.cancel.cancelled() => break,
             () = stopping.cancelled() => break,
+            () = outbox.is_read(), if missed => {
+                missed = false;
+                Some(vec![Told::Missed])
+            }
             told = notices.next() => told,
         };
         let Some(told) = told else { break };
-        for told in told {
-            if let Told::Task(id) = told {
-                tell_of_task(dispatcher, context, outbox, &filter, id).await;
-            }
-            for (method, params) in notifications(&told, filter.resource_subscriptions.clone()) {
-                if filter.lets_through(method, &params) {
-                    say(outbox, method, params);
-                }
-            }
+        // Until the client reads again nothing is added to what it missed.
+        if !missed {
+            missed = !tell(dispatcher, context, outbox, &filter, told).await;
         }
     }
     ended(context, outbox.id())
 }
 
-async fn tell_of_task(dispatcher: &Dispatcher, context: &Context, outbox: &Outbox, filter: &Filter, id: TaskId) {
+/// Tells what the client asked for. False when there was no room for all of it.
+async fn tell(
+    dispatcher: &Dispatcher,
+    context: &Context,
+    outbox: &Outbox,
+    filter: &Filter,
+    all: impl IntoIterator<Item = Told>,
+) -> bool {
+    let mut is_said = true;
+    for told in all {
+        let tasks = match told {
+            Told::Task(id) => vec![id],
+            Told::Missed => filter.task_ids.iter().filter_map(|id| id.parse().ok()).collect(),
+            Told::ListChanged(_) | Told::Updated(_) => Vec::new(),
+        };
+        for id in tasks {
+            is_said &= tell_of_task(dispatcher, context, outbox, filter, id).await;
+        }
+        for (method, params) in notifications(&told, filter.resource_subscriptions.clone()) {
+            if filter.lets_through(method, &params) {
+                is_said &= say(outbox, method, params);
+            }
+        }
+    }
+    is_said
+}
+
+async fn tell_of_task(
+    dispatcher: &Dispatcher,
+    context: &Context,
+    outbox: &Outbox,
+    filter: &Filter,
+    id: TaskId,
+) -> bool {
     if !filter.task_ids.contains(&id.to_string()) {
-        return;
+        return true;
     }
     // One that is gone meanwhile is told of no more.
-    if let Ok(task) = dispatcher.service.task_get(&context.caller, id).await {
-        say(outbox, "notifications/tasks", Detailed::of(&task));
+    match dispatcher.service.task_get(&context.caller, id).await {
+        Ok(task) => say(outbox, "notifications/tasks", Detailed::of(&task)),
+        Err(_) => true,
     }
 }
 
-fn say(outbox: &Outbox, method: &str, params: impl Serialize) {
+/// False when there was no room for it.
+fn say(outbox: &Outbox, method: &str, params: impl Serialize) -> bool {
     #[derive(Serialize)]
     struct Params<P> {
         #[serde(flatten)]
@@ -134,7 +169,7 @@ fn say(outbox: &Outbox, method: &str, params: impl Serialize) {
         #[serde(rename = "_meta")]
         meta: Value,
     }
-    outbox.say(method, &Params { own: params, meta: json!({ SUBSCRIPTION: outbox.id() }) });
+    outbox.say(method, &Params { own: params, meta: json!({ SUBSCRIPTION: outbox.id() }) })
 }
 
 /// What a client reads whose subscription ends in good order.

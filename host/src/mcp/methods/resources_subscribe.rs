@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::read;
 use super::resources_read::unknown;
 use crate::mcp::dispatch::{Context, Dispatcher, Era, Reply};
-use crate::mcp::error::{Failure, Kind};
 use crate::mcp::jsonrpc::{Params, Payload};
-use crate::mcp::sessions::keep_wishes;
+use crate::mcp::sessions;
+use crate::service::mcp_sessions::McpWish;
 
 #[derive(Deserialize)]
 struct Subscribe {
@@ -23,16 +23,7 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
     if catalogue.offered.owner_of_uri(&context.scope.full_uri(&uri)).is_none() {
         return Err(unknown(dispatcher, context, &uri).await);
     }
-    if let Era::Legacy(session) = &context.era {
-        session.subscribe(&uri).map_err(|most| {
-            let message = format!(
-                "this session is subscribed to {most} resources and no more may be (MCPBOX_SESSION_SUBSCRIPTIONS); \
-                 unsubscribe from one first"
-            );
-            Failure::new(Kind::InvalidParams, message)
-        })?;
-    }
-    kept(dispatcher, context).await
+    keep(dispatcher, context, McpWish::Subscribe(uri)).await
 }
 
 /// Also of a resource that is there no more, or that nobody subscribed to.
@@ -41,15 +32,12 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
 /// Those of the database.
 pub async fn undo(dispatcher: &Dispatcher, context: &Context, params: &Params) -> Reply {
     let Subscribe { uri } = read(params)?;
-    if let Era::Legacy(session) = &context.era {
-        session.unsubscribe(&uri);
-    }
-    kept(dispatcher, context).await
+    keep(dispatcher, context, McpWish::Unsubscribe(uri)).await
 }
 
-async fn kept(dispatcher: &Dispatcher, context: &Context) -> Reply {
+async fn keep(dispatcher: &Dispatcher, context: &Context, wish: McpWish) -> Reply {
     if let Era::Legacy(session) = &context.era {
-        let kept = keep_wishes(&dispatcher.service, session).await;
+        let kept = sessions::wish(&dispatcher.service, session, wish).await;
         kept.map_err(|error| Dispatcher::failure(error, &context.request_id))?;
     }
     Ok(Payload::empty())

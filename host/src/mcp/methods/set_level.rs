@@ -6,7 +6,8 @@ use super::read;
 use crate::mcp::dispatch::{Context, Dispatcher, Era, Reply};
 use crate::mcp::jsonrpc::{Params, Payload};
 use crate::mcp::meta::Threshold;
-use crate::mcp::sessions::keep_wishes;
+use crate::mcp::sessions;
+use crate::service::mcp_sessions::McpWish;
 
 #[derive(Deserialize)]
 struct SetLevel {
@@ -19,8 +20,8 @@ pub async fn answer(dispatcher: &Dispatcher, context: &Context, params: &Params)
     let SetLevel { level } = read(params)?;
     let level = Threshold::parse(&level)?;
     if let Era::Legacy(session) = &context.era {
-        session.set_log_level(level);
-        let kept = keep_wishes(&dispatcher.service, session).await;
+        let wish = McpWish::LogLevel(level.as_str().to_owned());
+        let kept = sessions::wish(&dispatcher.service, session, wish).await;
         kept.map_err(|error| Dispatcher::failure(error, &context.request_id))?;
     }
     Ok(Payload::empty())

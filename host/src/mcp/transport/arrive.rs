@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
@@ -10,8 +11,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::Refused;
-use crate::auth;
+use crate::auth::{self, Admitted};
 use crate::domain::caller::Caller;
+use crate::domain::ids::SessionId;
 use crate::mcp::McpState;
 use crate::mcp::dispatch::Dispatcher;
 use crate::mcp::error::{Failure, Kind};
@@ -30,18 +32,21 @@ pub(super) struct Arrived {
     /// What the address says of the list of tools.
     pub(super) tools: Wish,
     pub(super) caller: Caller,
+    /// The login that an administrator came by.
+    pub(super) login: Option<SessionId>,
 }
 
 /// Stands before handlers that ask for [`Arrived`] as an extension.
 pub(super) async fn guard(
     State(mcp): State<McpState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    server: Option<Path<String>>,
+    server: Result<Option<Path<String>>, PathRejection>,
     request: Request,
     next: Next,
 ) -> Response {
     let (mut head, body) = request.into_parts();
-    let came = Came { peer, request_id: request_id(&head), server: server.as_deref().map(String::as_str) };
+    let server = named(server);
+    let came = Came { peer, request_id: request_id(&head), server: server.as_deref() };
     match let_in(&mcp, came, &head).await {
         Ok((arrived, origin)) => {
             head.extensions.insert(arrived);
@@ -57,6 +62,15 @@ pub(super) struct Came<'a> {
     pub(super) request_id: RequestId,
     /// The one server that is served there.
     pub(super) server: Option<&'a str>,
+}
+
+/// The server that an address names. What is no text is a name that no server has: whoever asks for it is told so
+/// after all that comes before.
+pub(super) fn named(server: Result<Option<Path<String>>, PathRejection>) -> Option<String> {
+    match server {
+        Ok(server) => server.map(|Path(name)| name),
+        Err(_) => Some(char::REPLACEMENT_CHARACTER.to_string()),
+    }
 }
 
 /// The id that the layers around both doors gave a request.
@@ -111,8 +125,8 @@ async fn enter(mcp: &McpState, Came { peer, request_id, server }: Came<'_>, head
         // It would be served as GET, which takes the place of the session's stream.
         return Err(Refused::from(Failure::new(Kind::MethodNotAllowed, "HEAD has no meaning here")).into_response());
     }
-    let caller = match mcp.auth.caller(peer, &head.headers).await {
-        Ok(caller) => caller,
+    let Admitted { caller, login } = match mcp.auth.admit(peer, &head.headers).await {
+        Ok(admitted) => admitted,
         Err(error) => {
             let failure = Dispatcher::failure(error, &request_id);
             Box::pin(record::turned_away(mcp, peer, &request_id, &failure)).await;
@@ -125,7 +139,7 @@ async fn enter(mcp: &McpState, Came { peer, request_id, server }: Came<'_>, head
         return Err(Refused::from(failure).into_response());
     }
     match address(mcp, &caller, server, head.uri.query(), &request_id).await {
-        Ok((scope, tools)) => Ok(Arrived { request_id, scope, tools, caller }),
+        Ok((scope, tools)) => Ok(Arrived { request_id, scope, tools, caller, login }),
         Err(failure) => {
             Box::pin(record::refused(mcp, caller, request_id, &failure)).await;
             Err(Refused::from(failure).into_response())

@@ -10,6 +10,7 @@ use futures_util::stream;
 use tokio::task::{JoinError, JoinHandle};
 
 use super::arrive::Arrived;
+use super::conversation::Conversation;
 use super::post::{Sent, run};
 use super::{Refused, accepted, json, legacy};
 use crate::mcp::McpState;
@@ -39,7 +40,7 @@ pub(super) async fn serve(
         let message = format!("protocol version {} has no batches; send one message", session.agreed.version);
         return Err(Failure::new(Kind::InvalidRequest, message).into());
     }
-    let answers = answers(mcp, &session, &sent.arrived, messages).await;
+    let answers = answers(mcp, &session, &sent.arrived, Noting::Session, messages).await;
     if answers.is_empty() {
         return Ok(accepted());
     }
@@ -58,11 +59,20 @@ pub(super) fn array(answers: &[Vec<u8>]) -> Vec<u8> {
     text
 }
 
+/// Who takes note of the notifications of a batch.
+#[derive(Clone, Copy)]
+pub(super) enum Noting<'a> {
+    Session,
+    /// In its order.
+    Conversation(&'a Conversation),
+}
+
 /// The answers to all requests of a batch.
 pub(super) async fn answers(
     mcp: &McpState,
     session: &Arc<Session>,
     arrived: &Arrived,
+    noting: Noting<'_>,
     messages: Vec<Result<Message, Malformed>>,
 ) -> Vec<Vec<u8>> {
     let mut pending = Vec::with_capacity(messages.len());
@@ -73,7 +83,11 @@ pub(super) async fn answers(
                 session.answered(response);
             }
             Ok(Message::Notification(notification)) => {
-                if let Err(error) = mcp.dispatcher.notification(session, &notification).await {
+                let noted = match noting {
+                    Noting::Session => mcp.dispatcher.notification(session, &notification).await,
+                    Noting::Conversation(conversation) => conversation.notification(&notification).await,
+                };
+                if let Err(error) = noted {
                     let failure = Dispatcher::failure(error, &arrived.request_id);
                     pending.push(failed(mcp, arrived, None, &failure).await);
                 }

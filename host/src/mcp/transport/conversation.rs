@@ -19,10 +19,13 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use super::arrive::Arrived;
+use super::batch::Noting;
 use super::listen::Listening;
 use super::post::{Work, begin, run};
 use super::{Refused, batch, legacy, modern};
+use crate::auth::Admitted;
 use crate::domain::caller::Caller;
+use crate::domain::ids::SessionId;
 use crate::limits::Limits;
 use crate::mcp::McpState;
 use crate::mcp::dispatch::Dispatcher;
@@ -53,6 +56,8 @@ struct Inner {
     /// What the client wants to see in the list of tools.
     tools: Wish,
     caller: Caller,
+    /// The login that an administrator came by.
+    login: Option<SessionId>,
     /// Whether nobody counts its messages before they come here.
     counts: bool,
     out: mpsc::Sender<Bytes>,
@@ -75,7 +80,7 @@ impl Conversation {
     pub(super) fn new(
         mcp: &McpState,
         (scope, tools): (Scope, Wish),
-        caller: Caller,
+        Admitted { caller, login }: Admitted,
         counts: bool,
     ) -> (Self, mpsc::Receiver<Bytes>) {
         let (out, said) = mpsc::channel(OUT);
@@ -90,6 +95,7 @@ impl Conversation {
             scope,
             tools,
             caller,
+            login,
             counts,
             out,
             session: Mutex::default(),
@@ -151,8 +157,9 @@ impl Conversation {
     }
 
     fn arrived(&self) -> Arrived {
-        let Inner { scope, tools, caller, .. } = &*self.0;
-        Arrived { request_id: RequestId::new(), scope: scope.clone(), tools: *tools, caller: caller.clone() }
+        let Inner { scope, tools, caller, login, .. } = &*self.0;
+        let (scope, caller) = (scope.clone(), caller.clone());
+        Arrived { request_id: RequestId::new(), scope, tools: *tools, caller, login: *login }
     }
 
     async fn say(&self, message: impl Into<Bytes>) {
@@ -247,6 +254,7 @@ impl Conversation {
         tracing::info!(version = %session.agreed.version, "session opened");
         record::opened(mcp, request_id, caller, &session).await;
         self.say(jsonrpc::result(&request.id, &payload)).await;
+        self.listen(session);
         Ok(())
     }
 
@@ -258,8 +266,11 @@ impl Conversation {
             let (id, mcp) = (work.id.clone(), &conversation.0.mcp);
             let cancel = work.context.cancel.clone();
             if work.method.is_long() {
-                let outbox = Outbox::new(id.clone(), mcp.limits());
-                let only_listens = work.method.is_stream();
+                let mut listens = work.method.is_stream();
+                let outbox = match listens {
+                    true => Outbox::of_subscription(id.clone(), mcp.limits()),
+                    false => Outbox::new(id.clone(), mcp.limits()),
+                };
                 begin(mcp, work, &outbox, true).go_on();
                 let mut reader = outbox.reader();
                 loop {
@@ -269,7 +280,13 @@ impl Conversation {
                             let last = if reader.is_at_end() { place.take() } else { None };
                             conversation.say_of(&cancel, message, last).await;
                         }
-                        () = conversation.0.silent.cancelled(), if only_listens && !cancel.is_cancelled() => cancel.cancel(),
+                        () = conversation.0.silent.cancelled(), if listens => {
+                            listens = false;
+                            // When the host stops it ends by itself, and says so.
+                            if !mcp.shutdown.is_cancelled() {
+                                cancel.cancel();
+                            }
+                        }
                     }
                 }
             } else if let Some(reply) = run(mcp, work).await {
@@ -280,7 +297,8 @@ impl Conversation {
         self.0.answering.spawn(answering.in_current_span());
     }
 
-    async fn notification(&self, notification: &Notification) -> Result<(), Error> {
+    /// Takes note of what the client said, by itself or in a batch.
+    pub(super) async fn notification(&self, notification: &Notification) -> Result<(), Error> {
         let dispatcher = &self.0.mcp.dispatcher;
         let cancels = notification.method == "notifications/cancelled";
         let _in_order = if cancels { Some(self.0.cancelling.lock().await) } else { None };
@@ -288,20 +306,23 @@ impl Conversation {
             return dispatcher.notification(&self.0.modern, notification).await;
         }
         let Some(session) = self.session().clone() else { return Ok(()) };
-        let begins = notification.method == "notifications/initialized" && !session.is_initialized();
-        dispatcher.notification(&session, notification).await?;
-        if begins {
-            self.listen(session);
-        }
-        Ok(())
+        dispatcher.notification(&session, notification).await
     }
 
-    /// Tells the client of what changes, from now until the end.
+    /// Tells the client of what changes, from when it is ready until the end.
     fn listen(&self, session: Arc<Session>) {
         let conversation = self.clone();
         let over = self.0.over.clone();
         let telling = async move {
-            let mut listening = Listening::of(&conversation.0.mcp, &conversation.arrived(), &session).await;
+            let mcp = &conversation.0.mcp;
+            tokio::select! {
+                () = over.cancelled() => return,
+                () = mcp.shutdown.cancelled() => return,
+                is_ready = session.initialized() => if !is_ready {
+                    return;
+                },
+            }
+            let mut listening = Listening::of(mcp, &conversation.arrived(), &session).await;
             loop {
                 let event = tokio::select! {
                     () = over.cancelled() => return,
@@ -326,7 +347,9 @@ impl Conversation {
         };
         let conversation = self.clone();
         let answering: BoxFuture<'static, ()> = async move {
-            let answers = batch::answers(&conversation.0.mcp, &session, &conversation.arrived(), messages).await;
+            let noting = Noting::Conversation(&conversation);
+            let answers =
+                batch::answers(&conversation.0.mcp, &session, &conversation.arrived(), noting, messages).await;
             if !answers.is_empty() {
                 conversation.say_of(&conversation.0.over, batch::array(&answers), Some(place)).await;
             }

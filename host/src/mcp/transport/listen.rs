@@ -2,7 +2,8 @@
 //!
 //! What it tells is that a list has changed, or a resource that the session subscribed to. Its event ids carry
 //! the generation of the list of tools in this process, so that a client that comes back after a break is told at
-//! once what it missed of that; one that was with another process before may have missed it.
+//! once what it missed of that; one that was with another process before may have missed it. It ends with the
+//! session, and with what its client showed.
 //!
 //! With the id of an event of a call it is the stream of that call, from there on.
 
@@ -56,9 +57,11 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
             let reader = mcp.kept.find(&session, stream).and_then(|outbox| outbox.resume(number));
             let reader = reader.ok_or_else(nothing_to_take_up)?;
             let place = mcp.streams.place()?;
-            let told =
-                Told { stream: Some(stream), may_close: session.agreed.version >= Version::V2025_11_25, _guard: None };
-            return Ok(answer(told.rest(mcp, reader), mcp.keep_alive(), place));
+            let may_close = session.agreed.version >= Version::V2025_11_25;
+            // It may be closed again before anything is said, and its client comes back with what it read on this one.
+            let primer = may_close.then(|| Event::primer(EventId::Call { stream, number }).with_retry());
+            let told = Told { stream: Some(stream), may_close, _guard: None };
+            return Ok(answer(stream::iter(primer).chain(told.rest(mcp, reader)), mcp.keep_alive(), place));
         }
         Some(None) => return Err(nothing_to_take_up()),
     };
@@ -98,7 +101,7 @@ impl Listening {
     pub(super) async fn of(mcp: &McpState, arrived: &Arrived, session: &Arc<Session>) -> Self {
         let over = session.open_stream();
         Self {
-            notices: Notices::new(&mcp.dispatcher, &arrived.caller, &arrived.scope).await,
+            notices: Notices::new(&mcp.dispatcher, &arrived.caller, arrived.login, &arrived.scope).await,
             session: Arc::clone(session),
             ready: VecDeque::new(),
             _closed: over.clone().drop_guard(),
@@ -113,8 +116,7 @@ impl Listening {
         let generation = self.notices.seen?.generation;
         match last {
             Some(last) if !self.mcp.kept.is_newest(last, generation) => Some(self.changed()),
-            Some(_) => None,
-            None => {
+            _ => {
                 let primes = self.session.agreed.version >= Version::V2025_11_25;
                 primes.then(|| Event::primer(self.mcp.kept.event_of_session(generation)))
             }
@@ -133,7 +135,7 @@ impl Listening {
                 () = self.mcp.shutdown.cancelled() => return None,
                 told = self.notices.next() => told?,
             };
-            let uris = self.session.subscriptions();
+            let uris = self.session.wishes.all().subscriptions;
             let said = told.iter().flat_map(|told| notifications(told, uris.clone()));
             let events: Vec<Event> = said.filter_map(|(method, params)| self.event(method, &params)).collect();
             self.ready.extend(events);
@@ -152,7 +154,7 @@ impl Listening {
             return Some(self.changed());
         }
         let uri = params.get("uri").and_then(Value::as_str);
-        let wanted = uri.is_none_or(|uri| self.session.is_subscribed(uri));
+        let wanted = uri.is_none_or(|uri| self.session.wishes.is_subscribed(uri));
         wanted.then(|| Event::message(jsonrpc::notification(method, params)))
     }
 

@@ -53,12 +53,13 @@ pub(super) fn work(
         None => None,
     };
     let cancel = running.as_ref().map_or_else(CancellationToken::new, |running| running.cancel.clone());
-    let Arrived { request_id, scope, tools, caller } = arrived;
+    let Arrived { request_id, scope, tools, caller, login } = arrived;
     let context = Context {
         era: Era::Modern(declared),
         scope,
         tools,
         caller,
+        login,
         request_id,
         cancel,
         progress_token,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
@@ -42,11 +43,12 @@ pub(super) struct Sent {
 pub(super) async fn receive(
     State(mcp): State<McpState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    server: Option<Path<String>>,
+    server: Result<Option<Path<String>>, PathRejection>,
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let came = Came { peer, request_id: arrive::request_id(&head), server: server.as_deref().map(String::as_str) };
+    let server = arrive::named(server);
+    let came = Came { peer, request_id: arrive::request_id(&head), server: server.as_deref() };
     take(&mcp, came, head, body).await
 }
 
@@ -167,6 +169,7 @@ pub(super) async fn answer(mcp: &McpState, accepts: Accepts, mut work: Work) -> 
     };
     let outbox = match work.context.version().resumes() {
         true => Outbox::kept(id.clone(), mcp.limits()),
+        false if work.method.is_stream() => Outbox::of_subscription(id.clone(), mcp.limits()),
         false => Outbox::new(id.clone(), mcp.limits()),
     };
     let mut begun = begin(mcp, work, &outbox, place.is_some() || accepts.events_named);

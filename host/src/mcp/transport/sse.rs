@@ -2,7 +2,10 @@
 //! opens an event stream, whose first event says where to `POST` messages; all answers come on the stream. It is
 //! deprecated, and served only when the operator says so.
 //!
-//! A conversation belongs to the caller that opened it, and ends with its stream.
+//! When the host stops, no message is taken any more, and the stream ends when what runs is answered.
+//!
+//! A conversation belongs to the caller that opened it, and ends with its stream; the stream with what the caller
+//! showed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,17 +17,23 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::arrive::Arrived;
 use super::conversation::Conversation;
 use super::{Refused, accepted};
+use crate::auth::Admitted;
 use crate::domain::caller::Caller;
 use crate::mcp::McpState;
 use crate::mcp::body::{self, Accepts};
 use crate::mcp::error::{Failure, Kind};
 use crate::mcp::record;
+use crate::mcp::standing::Standing;
 use crate::mcp::stream::{Event, answer};
 
 /// The open conversations of this process, by the ids that their clients were told; clones are the same.
@@ -42,11 +51,47 @@ impl Conversations {
     }
 }
 
-/// Ends a conversation when its stream is dropped.
+/// An open stream; its conversation ends when this is dropped.
 struct Open {
     conversations: Conversations,
     id: String,
     conversation: Conversation,
+    said: mpsc::Receiver<Bytes>,
+    standing: Standing,
+    shutdown: CancellationToken,
+    /// What is left to do when the host stops: to answer what runs.
+    finishing: Option<BoxFuture<'static, ()>>,
+}
+
+impl Open {
+    /// What is said next. None: nothing more is.
+    async fn next(&mut self) -> Option<Bytes> {
+        while self.standing.goes_on().await {
+            let (is_finishing, finishing) = (self.finishing.is_some(), &mut self.finishing);
+            let finished = async {
+                match finishing {
+                    Some(finishing) => finishing.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.standing.is_due() => {}
+                message = self.said.recv() => return message,
+                () = finished => {
+                    // What was said until now is heard all the same.
+                    self.said.close();
+                    self.finishing = Some(std::future::pending().boxed());
+                }
+                () = self.shutdown.cancelled(), if !is_finishing => {
+                    self.conversations.held().remove(&self.id);
+                    let conversation = self.conversation.clone();
+                    self.finishing = Some(async move { conversation.finish().await }.boxed());
+                }
+            }
+        }
+        None
+    }
 }
 
 impl Drop for Open {
@@ -73,20 +118,22 @@ pub(super) async fn open(
             return Refused::from(failure).into_response();
         }
     };
-    let Arrived { scope, tools, caller, .. } = arrived;
-    let (conversation, said) = Conversation::new(&mcp, (scope, tools), caller, false);
+    let Arrived { scope, tools, caller, login, .. } = arrived;
+    let standing = Standing::of(&mcp.dispatcher.service, &caller, login);
+    let (conversation, said) = Conversation::new(&mcp, (scope, tools), Admitted { caller, login }, false);
     let id = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>());
     let endpoint = Event::named("endpoint", format!("/messages?sessionId={id}"));
     mcp.conversations.held().insert(id.clone(), conversation.clone());
-    let open = Open { conversations: mcp.conversations.clone(), id, conversation };
-    let shutdown = mcp.shutdown.clone();
-    let rest = stream::unfold((said, open, shutdown), |(mut said, open, shutdown)| async move {
-        tokio::select! {
-            biased;
-            message = said.recv() => Some((Event::message(message?), (said, open, shutdown))),
-            () = shutdown.cancelled() => None,
-        }
-    });
+    let open = Open {
+        conversations: mcp.conversations.clone(),
+        id,
+        conversation,
+        said,
+        standing,
+        shutdown: mcp.shutdown.clone(),
+        finishing: None,
+    };
+    let rest = stream::unfold(open, |mut open| async move { Some((Event::message(open.next().await?), open)) });
     answer(stream::iter([endpoint]).chain(rest), mcp.keep_alive(), place)
 }
 

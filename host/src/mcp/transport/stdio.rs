@@ -1,7 +1,8 @@
 //! MCP over standard input and output, for clients that start a process: one message a line, nothing else.
 //!
 //! A line is bounded: a longer one is refused when it ends, and the next one is read. The end of the input is the
-//! end of the conversation: what runs may be answered first, for as long as it may at any stop.
+//! end of the conversation: what runs may be answered first, for as long as it may at any stop. A client that does not
+//! read is waited for no longer than that, whatever ends the conversation.
 
 use std::io;
 use std::time::Duration;
@@ -9,8 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::conversation::Conversation;
+use crate::auth::Admitted;
 use crate::domain::caller::Caller;
 use crate::limits::Limits;
 use crate::mcp::McpState;
@@ -28,7 +31,7 @@ pub(in crate::mcp) async fn serve(
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
-    let (conversation, said) = Conversation::new(mcp, address, caller, true);
+    let (conversation, said) = Conversation::new(mcp, address, Admitted { caller, login: None }, true);
     let writing = write(output, said);
     tokio::pin!(writing);
     let read = tokio::select! {
@@ -39,34 +42,86 @@ pub(in crate::mcp) async fn serve(
         }
     };
     drop(conversation);
-    writing.await.and(read)
+    match tokio::time::timeout(reading(mcp), writing).await {
+        Ok(written) => written.and(read),
+        Err(_) => {
+            tracing::warn!("the client does not read; what was said to it is dropped");
+            read
+        }
+    }
 }
 
-async fn read(mcp: &McpState, conversation: &Conversation, input: impl AsyncRead + Unpin) -> io::Result<()> {
-    let most = Limits::size(mcp.limits().request_body_bytes);
-    let mut input = BufReader::new(input);
+/// How long what runs may be answered when the end has come.
+fn grace(mcp: &McpState) -> Duration {
+    Duration::from_secs(mcp.limits().stop_grace_s)
+}
+
+/// How long a client has to read what is said then: it may be short of time, but never has none.
+fn reading(mcp: &McpState) -> Duration {
+    grace(mcp).max(Duration::from_secs(1))
+}
+
+/// Takes what comes until there is no more. It is read ahead, as much as a line may have, so that the end of the input is
+/// noticed while the client does not read and nothing of what it said can be taken.
+async fn read(mcp: &McpState, conversation: &Conversation, mut input: impl AsyncRead + Unpin) -> io::Result<()> {
+    let (ahead, mut behind) = tokio::io::simplex(Limits::size(mcp.limits().request_body_bytes));
+    let ended = CancellationToken::new();
+    let copying = async {
+        let read = tokio::io::copy(&mut input, &mut behind).await;
+        ended.cancel();
+        read.and(behind.shutdown().await)
+    };
+    let taking = take(mcp, conversation, BufReader::new(ahead), &ended);
+    tokio::pin!(copying, taking);
+    let mut read = None;
     let end = loop {
-        let line = tokio::select! {
-            line = line(&mut input, most) => line,
-            () = mcp.shutdown.cancelled() => break Ok(()),
-        };
-        match line {
-            Err(error) => break Err(error),
-            Ok(None) => break Ok(()),
-            Ok(Some(Line::Whole(line))) if line.iter().all(u8::is_ascii_whitespace) => {}
-            Ok(Some(Line::Whole(line))) => conversation.take(&line).await,
-            Ok(Some(Line::TooLong)) => {
-                let message = format!("a line is larger than {most} bytes (MCPBOX_REQUEST_BODY_BYTES)");
-                conversation.refuse(&Failure::new(Kind::TooLarge, message).into()).await;
-            }
+        tokio::select! {
+            end = &mut taking => break end,
+            done = &mut copying, if read.is_none() => read = Some(done),
         }
     };
-    let grace = Duration::from_secs(mcp.limits().stop_grace_s);
-    if tokio::time::timeout(grace, conversation.finish()).await.is_err() {
+    if tokio::time::timeout(grace(mcp), conversation.finish()).await.is_err() {
         tracing::warn!("the grace is over; ending running calls");
         conversation.end();
     }
-    end
+    end.and(read.unwrap_or(Ok(())))
+}
+
+/// Takes lines until there are no more, the process is to stop, or the client reads no more after its last line.
+async fn take(
+    mcp: &McpState,
+    conversation: &Conversation,
+    mut input: impl AsyncBufRead + Unpin,
+    ended: &CancellationToken,
+) -> io::Result<()> {
+    let most = Limits::size(mcp.limits().request_body_bytes);
+    loop {
+        let line = tokio::select! {
+            line = line(&mut input, most) => line,
+            () = mcp.shutdown.cancelled() => return Ok(()),
+        };
+        let Some(line) = line? else { return Ok(()) };
+        let nobody_reads = async {
+            ended.cancelled().await;
+            tokio::time::sleep(reading(mcp)).await;
+        };
+        tokio::select! {
+            () = taken(conversation, line, most) => {}
+            () = nobody_reads => return Ok(()),
+            () = mcp.shutdown.cancelled() => return Ok(()),
+        }
+    }
+}
+
+async fn taken(conversation: &Conversation, line: Line, most: usize) {
+    match line {
+        Line::Whole(line) if line.iter().all(u8::is_ascii_whitespace) => {}
+        Line::Whole(line) => conversation.take(&line).await,
+        Line::TooLong => {
+            let message = format!("a line is larger than {most} bytes (MCPBOX_REQUEST_BODY_BYTES)");
+            conversation.refuse(&Failure::new(Kind::TooLarge, message).into()).await;
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

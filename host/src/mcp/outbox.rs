@@ -285,6 +285,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// How many readers this outbox had, up to this one.
+    pub(super) fn number(&self) -> u64 {
+        self.place
+    }
+
     /// Whether the message that came was the last.
     pub(super) fn is_at_end(&self) -> bool {
         let state = self.outbox.held();

@@ -136,15 +136,17 @@ pub enum EventId {
     /// A session's own stream. What it tells is that the list of tools has changed, so how far is
     /// the list's generation in the process that told it; no two events have the same number there.
     Session { process: StreamId, generation: u64, number: u64 },
-    /// The stream of one call, and how many messages came on it.
-    Call { stream: StreamId, number: u64 },
+    /// The stream of one call, and how many messages came on it. What begins it when it is taken up again brings no
+    /// message, and has the number of its reader, so that no two events have one id.
+    Call { stream: StreamId, number: u64, reader: Option<u64> },
 }
 
 impl std::fmt::Display for EventId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Session { process, generation, number } => write!(f, "session-{process}-{generation}-{number}"),
-            Self::Call { stream, number } => write!(f, "call-{stream}-{number}"),
+            Self::Call { stream, number, reader: None } => write!(f, "call-{stream}-{number}"),
+            Self::Call { stream, number, reader: Some(reader) } => write!(f, "call-{stream}-{number}-{reader}"),
         }
     }
 }
@@ -152,8 +154,12 @@ impl std::fmt::Display for EventId {
 impl EventId {
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix("call-") {
-            let (stream, number) = rest.split_once('-')?;
-            return Some(Self::Call { stream: stream.parse().ok()?, number: number.parse().ok()? });
+            let (stream, place) = rest.split_once('-')?;
+            let (number, reader) = match place.split_once('-') {
+                Some((number, reader)) => (number, Some(reader.parse().ok()?)),
+                None => (place, None),
+            };
+            return Some(Self::Call { stream: stream.parse().ok()?, number: number.parse().ok()?, reader });
         }
         let (process, place) = text.strip_prefix("session-")?.split_once('-')?;
         let (generation, number) = place.split_once('-')?;
@@ -255,8 +261,10 @@ mod tests {
         let process = "f00".parse().expect("a process");
         let id = EventId::Session { process, generation: u64::MAX, number: 7 };
         assert_eq!(EventId::parse(&id.to_string()), Some(id));
-        let id = EventId::Call { stream: "f00".parse().expect("a stream"), number: 7 };
-        assert_eq!(EventId::parse(&id.to_string()), Some(id));
+        for reader in [None, Some(2)] {
+            let id = EventId::Call { stream: "f00".parse().expect("a stream"), number: 7, reader };
+            assert_eq!(EventId::parse(&id.to_string()), Some(id));
+        }
         for bad in [
             "",
             "session-",
@@ -267,6 +275,8 @@ mod tests {
             "session-f00--1-1",
             "call-1",
             "call-1-",
+            "call-f00-1-",
+            "call-f00-1-2-3",
             "call--1",
             "call-x-1",
             "session-f00-1x-1",

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
@@ -20,6 +20,7 @@ use wasmtime::component::Component;
 use super::child::{self, ChildBounds, ChildEnd};
 use super::engine::{self, Model};
 use super::machines::Machines;
+use crate::clock::Clock;
 use crate::domain::digest::Digest;
 use crate::limits::Limits;
 use crate::telemetry::metrics;
@@ -318,7 +319,7 @@ fn open_checked(machines: &Machines, model: Model, file: &Path) -> Result<Option
     }
     drop(bytes);
     // Noted as used; where that fails it is made again in a month.
-    let _ = std::fs::File::open(file).and_then(|opened| opened.set_modified(SystemTime::now()));
+    let _ = std::fs::File::open(file).and_then(|opened| opened.set_modified(Clock::system().now().into()));
     let engine = machines.engine(model).map_err(|error| CompileError::broken(DOING, error))?;
     #[expect(
         unsafe_code,
@@ -371,6 +372,8 @@ fn refusal(why: &str) -> CompileError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
@@ -399,7 +402,7 @@ mod tests {
             ("b.c.new", 0),
         ] {
             let file = std::fs::File::create(folder.path().join(name)).expect("a file");
-            file.set_modified(SystemTime::now() - days * day).expect("it is ours");
+            file.set_modified(SystemTime::from(Clock::system().now()) - days * day).expect("it is ours");
         }
         clear(folder.path());
         let entries = std::fs::read_dir(folder.path()).expect("a folder");

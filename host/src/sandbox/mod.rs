@@ -423,7 +423,7 @@ impl Sandbox {
         let opening = async move { sandbox.component(&*bytes, digest).await };
         tokio::select! {
             biased;
-            opened = tokio::spawn(telemetry::carried(opening)) => match opened {
+            opened = self.0.io.spawn(telemetry::carried(opening)) => match opened {
                 Ok(opened) => opened.map(Ok),
                 Err(error) => Err(SandboxError::Panicked(error.to_string())),
             },

@@ -45,7 +45,7 @@ pub struct Held {
 impl Held {
     /// About what it takes in memory.
     pub(super) fn size_bytes(&self) -> usize {
-        [Some(&self.input), self.output.as_ref()].into_iter().flatten().map(|read| size_bytes(read)).sum()
+        [Some(&self.input), self.output.as_ref()].into_iter().flatten().map(size_bytes).sum()
     }
 }
 

@@ -53,13 +53,14 @@ async fn open(mcp: &McpState, arrived: Arrived, headers: &HeaderMap) -> Result<R
     let last = match last.map(EventId::parse) {
         None => None,
         Some(Some(last @ EventId::Session { .. })) => Some(last),
-        Some(Some(EventId::Call { stream, number })) => {
+        Some(Some(EventId::Call { stream, number, .. })) => {
             let reader = mcp.kept.find(&session, stream).and_then(|outbox| outbox.resume(number));
             let reader = reader.ok_or_else(nothing_to_take_up)?;
             let place = mcp.streams.place()?;
             let may_close = session.agreed.version >= Version::V2025_11_25;
             // It may be closed again before anything is said, and its client comes back with what it read on this one.
-            let primer = may_close.then(|| Event::primer(EventId::Call { stream, number }).with_retry());
+            let id = EventId::Call { stream, number, reader: Some(reader.number()) };
+            let primer = may_close.then(|| Event::primer(id).with_retry());
             let told = Told { stream: Some(stream), may_close, _guard: None };
             return Ok(answer(stream::iter(primer).chain(told.rest(mcp, reader)), mcp.keep_alive(), place));
         }

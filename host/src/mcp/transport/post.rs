@@ -259,7 +259,7 @@ impl Told {
             stream
         });
         let may_close = session.is_some_and(|session| session.agreed.version >= Version::V2025_11_25);
-        let primer = stream.filter(|_| may_close).map(|stream| EventId::Call { stream, number: 0 });
+        let primer = stream.filter(|_| may_close).map(|stream| EventId::Call { stream, number: 0, reader: None });
         let first = stream::iter(primer.map(|id| Event::primer(id).with_retry()));
         first.chain(Self { stream, may_close, _guard: guard }.rest(mcp, outbox.reader()))
     }
@@ -275,7 +275,7 @@ impl Told {
                     let (number, message) = message?;
                     let event = Event::message(message);
                     let event = match told.stream {
-                        Some(stream) => event.with_id(EventId::Call { stream, number }),
+                        Some(stream) => event.with_id(EventId::Call { stream, number, reader: None }),
                         None => event,
                     };
                     Some((event, Some((told, reader))))

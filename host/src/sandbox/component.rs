@@ -265,19 +265,17 @@ pub(super) fn has_none(entry: &Entry) -> Outcome {
     }
 }
 
-/// Of an error no more is told than of a result.
-fn raised(message: String, result_bytes: usize) -> Outcome {
-    match message.len() > result_bytes {
-        true => Outcome::Stopped(Bound::ResultSize),
-        false => Outcome::Raised(Exception { message, ..Exception::default() }),
-    }
+fn raised(message: String) -> Outcome {
+    Outcome::Raised(Exception { message, ..Exception::default() })
 }
 
-fn refused(message: String, result_bytes: usize) -> Outcome {
-    match message.len() > result_bytes {
-        true => Outcome::Stopped(Bound::ResultSize),
-        false => Outcome::InvalidArguments { message },
-    }
+fn refused(message: String) -> Outcome {
+    Outcome::InvalidArguments { message }
+}
+
+/// Of an error no more is told than of a result.
+fn bounded(message: String, result_bytes: usize, outcome: fn(String) -> Outcome) -> Outcome {
+    if message.len() > result_bytes { Outcome::Stopped(Bound::ResultSize) } else { outcome(message) }
 }
 
 /// The members of MCP's result.
@@ -292,8 +290,8 @@ fn tool_answered(name: &str, answer: ToolAnswer, result_bytes: usize) -> Outcome
     match answer {
         Ok(result) => returned(result, result_bytes),
         Err(tools::ToolError::UnknownTool) => has_none(&Entry::Tool(name.to_owned())),
-        Err(tools::ToolError::InvalidArguments(message)) => refused(message, result_bytes),
-        Err(tools::ToolError::Failed(message)) => raised(message, result_bytes),
+        Err(tools::ToolError::InvalidArguments(message)) => bounded(message, result_bytes, refused),
+        Err(tools::ToolError::Failed(message)) => bounded(message, result_bytes, raised),
     }
 }
 
@@ -337,8 +335,8 @@ fn prompt_answered(
     let prompts::PromptResult { description, messages } = match answer {
         Ok(result) => result,
         Err(prompts::PromptError::UnknownPrompt) => return has_none(asked),
-        Err(prompts::PromptError::InvalidArguments(message)) => return refused(message, result_bytes),
-        Err(prompts::PromptError::Failed(message)) => return raised(message, result_bytes),
+        Err(prompts::PromptError::InvalidArguments(message)) => return bounded(message, result_bytes, refused),
+        Err(prompts::PromptError::Failed(message)) => return bounded(message, result_bytes, raised),
     };
     let size = messages.iter().map(|message| size_bytes(&message.content)).sum::<usize>();
     if size + description.as_ref().map_or(0, String::len) > result_bytes {
@@ -364,7 +362,7 @@ fn resource_answered(
         Ok(contents) if contents.is_empty() => return has_none(asked),
         Ok(contents) => contents,
         Err(resources::ReadError::NotFound) => return has_none(asked),
-        Err(resources::ReadError::Failed(message)) => return raised(message, result_bytes),
+        Err(resources::ReadError::Failed(message)) => return bounded(message, result_bytes, raised),
     };
     let size = |one: &resources::Contents| {
         one.uri.len() + one.mime_type.as_ref().map_or(0, String::len) + body_bytes(&one.body)

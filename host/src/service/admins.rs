@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
+use super::apart::{apart, turn};
 use super::audit::{self, Act};
 use super::lockout::{Attempt, Lockout};
 use super::sessions::{Session, SessionTokens};
@@ -244,7 +245,7 @@ impl Service {
         };
         let admin = admin.filter(|admin| admin.is_active);
         let (given, stored) = (password.to_owned(), admin.as_ref().map(|admin| admin.password_hash.clone()));
-        let right = hashing(turn, move || password::verify(&given, stored.as_deref())).await?;
+        let right = apart("hashing a password", turn, move || password::verify(&given, stored.as_deref())).await?;
         let right = right.map_err(|error| Error::internal("comparing a password", error))?;
         Ok(admin.filter(|_| right))
     }
@@ -264,34 +265,14 @@ impl Service {
     async fn password_hash(&self, pointer: &'static str, password: &str) -> Result<String, Error> {
         let turn = self.hashing_turn().await?;
         let password = password.to_owned();
-        let hash = hashing(turn, move || password::hash(&password)).await?;
+        let hash = apart("hashing a password", turn, move || password::hash(&password)).await?;
         hash.map_err(|error| password_error(pointer, error))
     }
 
     pub(super) async fn hashing_turn(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let turn = Arc::clone(&self.0.passwords.hashing).acquire_owned();
         let wait = Duration::from_millis(self.limits().password_wait_ms);
-        match tokio::time::timeout(wait, turn).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => {
-                let message = "too many passwords are being compared; try again soon".to_owned();
-                Err(Error::Busy { retry_after: wait.max(Duration::from_secs(1)), message })
-            }
-        }
+        turn(&self.0.passwords.hashing, wait, "too many passwords are being compared; try again soon").await
     }
-}
-
-/// Does slow work on a thread of its own. It runs to its end, and keeps its turn, also when the
-/// caller goes away.
-async fn hashing<T: Send + 'static>(
-    turn: OwnedSemaphorePermit,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        work()
-    });
-    done.await.map_err(|error| Error::internal("hashing a password", error))
 }
 
 /// Something done to an account, or by logging in with it.

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Service;
+use super::apart::{apart, busy, turn};
 use super::error::Error;
 use super::programs::Runnable;
 use crate::domain::content::ToolResult;
@@ -55,6 +56,8 @@ const KEPT_BYTES: u64 = 64 << 20;
 const BESIDE_BYTES: usize = 4_000;
 /// Arguments, and results, that are checked at the same time on threads of their own.
 const APART_AT_ONCE: usize = 2;
+const CHECKING: &str = "holding a value to its schema";
+const BUSY: &str = "too many arguments are being held to their schemas; try again soon, or send less at once";
 /// A longer text takes a while to read alone.
 const HERE_BYTES: usize = 64 << 10;
 
@@ -165,7 +168,7 @@ impl Service {
         let turn = self.checking_turn().await?;
         let steps_max = self.limits().schema_steps;
         let (tool, input, arguments) = (tool.to_owned(), Arc::clone(input), arguments.to_owned());
-        apart(turn, move || {
+        apart(CHECKING, turn, move || {
             let schema = input.as_ref().as_ref().map_err(|why| unusable(&tool, "input", why))?;
             fitting(schema, &object(&arguments)?, steps_max)
         })
@@ -175,19 +178,11 @@ impl Service {
     async fn checking_turn(&self) -> Result<OwnedSemaphorePermit, Error> {
         let schemas = &self.0.schemas;
         let wait = Duration::from_millis(self.limits().call_wait_ms);
-        let busy = || Error::Busy {
-            retry_after: wait.max(Duration::from_secs(1)),
-            message: "too many arguments are being held to their schemas; try again soon, or send less at once"
-                .to_owned(),
-        };
         if let Ok(turn) = Arc::clone(&schemas.arguments).try_acquire_owned() {
             return Ok(turn);
         }
-        let _queued = schemas.queue.try_acquire().map_err(|_| busy())?;
-        match tokio::time::timeout(wait, Arc::clone(&schemas.arguments).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err(busy()),
-        }
+        let _queued = schemas.queue.try_acquire().map_err(|_| busy(wait, BUSY))?;
+        turn(&schemas.arguments, wait, BUSY).await
     }
 
     /// Holds what a tool returned to its output schema. What does not fit is a failure of the tool.
@@ -220,26 +215,13 @@ impl Service {
         let turn = Arc::clone(&self.0.schemas.results).acquire_owned().await;
         let turn = turn.map_err(|error| Error::internal("holding a result to its schema", error))?;
         let (output, given) = (Arc::clone(output), given.to_owned());
-        apart(turn, move || match (output.as_ref(), serde_json::from_str(given.get())) {
+        apart(CHECKING, turn, move || match (output.as_ref(), serde_json::from_str(given.get())) {
             (Ok(schema), Ok(value)) => misfit(schema, &value, steps_max),
             (_, Err(error)) => Some(unreadable(&error)),
             (Err(why), _) => Some(why.to_string()),
         })
         .await
     }
-}
-
-/// Does what takes a while on a thread of its own. It runs to its end, and keeps its turn, also when nobody waits
-/// for it any more.
-async fn apart<T: Send + 'static>(
-    turn: OwnedSemaphorePermit,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        work()
-    });
-    done.await.map_err(|error| Error::internal("holding a value to its schema", error))
 }
 
 fn object(arguments: &str) -> Result<Value, Error> {

@@ -8,6 +8,7 @@ pub mod activity;
 mod activity_log;
 pub mod admins;
 mod answer;
+mod apart;
 pub mod api_keys;
 pub mod approvals;
 pub mod arguments;

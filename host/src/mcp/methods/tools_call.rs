@@ -202,10 +202,7 @@ fn end_of(context: &Context, answered: Result<CallAnswer, Error>) -> TaskEnd {
             // It never began: the host was full, or is going down.
             Told::Client(failure) if failure.kind == Kind::Busy => TaskEnd::failed(&failure.message),
             Told::Client(failure) => completed(Err(failure)),
-            Told::Model(text) => {
-                let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
-                completed(write(context, result, true, None))
-            }
+            Told::Model(text) => completed(wrong(context, text)),
         },
     }
 }
@@ -239,9 +236,13 @@ fn mend(context: &Context, error: Error, record: &mut Record) -> Reply {
     }
 }
 
-/// What is wrong, for a model to read.
+/// What is wrong, for a model to read, of a call that is recorded.
 fn said(context: &Context, text: String, record: &mut Record) -> Reply {
     record.called(true, None);
+    wrong(context, text)
+}
+
+fn wrong(context: &Context, text: String) -> Reply {
     let result = ToolResult { content: vec![Content::text(text)], structured_content: None };
     write(context, result, true, None)
 }
